@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * turbine/runtime.h -- load a .vmfb and call its functions. Needs libc and threads only.
+ *
+ *   tb_module    what a file holds: functions, kernels, constants. Immutable, reference
+ *                counted, may be used by any number of threads and sessions at once.
+ *   tb_session   one user's state: mutable globals and transient memory. One call at a
+ *                time; different sessions never wait for each other.
+ *   tb_device    who executes: "local-sync" (the calling thread) or "local-task" (the
+ *                calling thread and a pool). Reference counted, thread-safe.
+ *
+ * No global state is needed: every default (allocator, device) can be replaced by the
+ * caller. After the first call with given shapes a call allocates nothing, except results
+ * the caller gave no memory for.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "turbine/dtype.h"
+#include "turbine/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TB_MAX_RANK 16
+#define TB_DATA_ALIGN 64 /* alignment, in bytes, that kernels like for tensor data */
+
+typedef struct tb_module tb_module;
+typedef struct tb_session tb_session;
+typedef struct tb_device tb_device;
+
+/* Memory comes from here. `alloc` returns memory aligned to `align` (a power of two) or
+ * NULL; `free` gets the same size back. Both may be called from any thread. */
+typedef struct tb_allocator {
+    void *(*alloc)(void *user, size_t bytes, size_t align);
+    void (*free)(void *user, void *ptr, size_t bytes);
+    void *user;
+} tb_allocator;
+
+/* A dense, row-major tensor. The struct does not own `data` unless `release` is set, in
+ * which case tb_tensor_release(t) frees it. `data` may have any alignment; results that
+ * the runtime allocates are aligned to TB_DATA_ALIGN. rank 0 is a scalar; a dimension of
+ * 0 makes an empty tensor, whose data may be NULL. */
+typedef struct tb_tensor {
+    void *data;
+    size_t bytes; /* size of data; inputs: at least the tensor's, results: capacity */
+    tb_dtype dtype;
+    int32_t rank;
+    int64_t dims[TB_MAX_RANK];
+    void (*release)(struct tb_tensor *t);
+    tb_allocator owner;
+} tb_tensor;
+TB_API void tb_tensor_release(tb_tensor *t); /* idempotent; clears data */
+
+/* ---- devices ---- */
+/* uri: "local-sync" or "local-task" (IREE's spellings "local-task://" and a trailing
+ * "?workers=4" are understood). n_workers 0 = as many as the process may use (affinity
+ * mask, cgroup quota, OMP_NUM_THREADS); includes the calling thread. */
+TB_API tb_status tb_device_create(const char *uri, int n_workers, tb_device **out)
+    TB_MUST_CHECK;
+TB_API tb_device *tb_device_retain(tb_device *d);
+TB_API void tb_device_release(tb_device *d);
+TB_API const char *tb_device_name(const tb_device *d); /* "local-task" */
+TB_API int tb_device_workers(const tb_device *d);
+/* At most n_workers of the pool take part in later calls (as torch.set_num_threads). */
+TB_API void tb_device_set_workers(tb_device *d, int n_workers);
+
+/* ---- modules ---- */
+enum { /* flags of tb_module_load_memory */
+    TB_LOAD_COPY = 1,   /* copy the bytes; otherwise they are borrowed until `release` */
+    TB_LOAD_VERIFY_WEIGHTS = 2 /* also check the hash of every constant */
+};
+/* Maps the file; constants are used in place. The file must not change while mapped. */
+TB_API tb_status tb_module_load_file(const char *path, int flags, tb_module **out)
+    TB_MUST_CHECK;
+/* `release(user)` (may be NULL) is called when the module no longer needs the bytes, also
+ * on failure. Borrowed bytes must be 64-byte aligned. */
+TB_API tb_status tb_module_load_memory(const void *bytes, size_t n, int flags,
+                                       void (*release)(void *user), void *user,
+                                       tb_module **out) TB_MUST_CHECK;
+TB_API tb_module *tb_module_retain(tb_module *m);
+TB_API void tb_module_release(tb_module *m);
+
+/* One input or result. Strings live as long as the module. A dynamic dimension is -1 in
+ * `dims`, its declared range is in dim_min/dim_max. */
+typedef struct tb_value_info {
+    const char *name; /* argument name, "" if none */
+    tb_dtype dtype;
+    int32_t rank;
+    int64_t dims[TB_MAX_RANK], dim_min[TB_MAX_RANK], dim_max[TB_MAX_RANK];
+} tb_value_info;
+
+TB_API const char *tb_module_name(const tb_module *m);
+TB_API const char *tb_module_target(const tb_module *m); /* the chosen CPU level */
+TB_API int tb_module_function_count(const tb_module *m);
+/* Index of the function, or -1. */
+TB_API int tb_module_find_function(const tb_module *m, const char *name);
+TB_API const char *tb_module_function_name(const tb_module *m, int fn);
+/* Key/value pairs such as "iree.abi"; NULL if there is no such key. */
+TB_API const char *tb_module_function_attr(const tb_module *m, int fn, const char *key);
+TB_API int tb_module_input_count(const tb_module *m, int fn);
+TB_API int tb_module_result_count(const tb_module *m, int fn);
+TB_API void tb_module_input_info(const tb_module *m, int fn, int i, tb_value_info *out);
+TB_API void tb_module_result_info(const tb_module *m, int fn, int i, tb_value_info *out);
+
+/* ---- sessions ---- */
+typedef struct tb_session_options {
+    tb_device *device;             /* retained; NULL = a new local-sync device */
+    const tb_allocator *allocator; /* copied; NULL = aligned malloc */
+} tb_session_options;
+/* The session keeps the module alive. options may be NULL. */
+TB_API tb_status tb_session_create(tb_module *m, const tb_session_options *options,
+                                   tb_session **out) TB_MUST_CHECK;
+TB_API void tb_session_destroy(tb_session *s);
+
+/* Calls function `fn` (an index). Checks dtype, rank and sizes of all inputs and says what
+ * was expected. results[i]: zero it to have memory allocated (release it with
+ * tb_tensor_release), or set data and bytes to have the result written there; dtype, rank
+ * and dims are filled in either way. Inputs and results must not overlap. On failure no
+ * result holds memory that the call allocated. */
+TB_API tb_status tb_session_call(tb_session *s, int fn, const tb_tensor *inputs,
+                                 int n_inputs, tb_tensor *results, int n_results)
+    TB_MUST_CHECK;
+/* Bytes of transient memory the last call of `fn` planned (0 before the first call). */
+TB_API size_t tb_session_transient_bytes(const tb_session *s, int fn);
+
+/* Mutable globals (parameters, buffers, caches) of this session. */
+TB_API int tb_module_global_count(const tb_module *m);
+TB_API void tb_module_global_info(const tb_module *m, int i, tb_value_info *out);
+/* A view of the session's own memory, valid until the session is destroyed. */
+TB_API tb_status tb_session_global(tb_session *s, int i, tb_tensor *out) TB_MUST_CHECK;
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * artifact.h -- the .vmfb container: a stored ZIP archive that `unzip -l` can list.
+ *
+ *   turbine.plan        the program (plan.h)
+ *   <target>.so         one little ELF shared object per CPU level, page aligned
+ *   weights/<n>         constants, one member for all, 64-byte aligned pieces
+ *
+ * This folder links without LLVM and without C++. Same input, same bytes: no time, path
+ * or pointer enters the file.
+ */
+#pragma once
+#include "artifact/plan.h"
+
+/* A constant's bytes while compiling: borrowed until the artifact is written. */
+typedef struct tb_artifact_blob {
+    const void *bytes;
+    size_t n;
+} tb_artifact_blob;
+
+/* write.c -- everything an artifact is made of. blobs[i] belongs to plan->consts[i],
+ * images[i] (a flat image as codegen/image.c makes it) to plan->images[i]; offsets, sizes
+ * and hashes in those records are filled in by the writer. */
+typedef struct tb_artifact {
+    tb_plan *plan;
+    const tb_artifact_blob *blobs;
+    const struct tb_flat_image *images;
+} tb_artifact;
+tb_status tb_artifact_write(const tb_artifact *a, tb_buf *out) TB_MUST_CHECK;
+
+/* elf.c -- position-independent code and read-only data laid out flat by the compiler:
+ * [0, text_bytes) executable, [text_bytes, n) read-only data addressed relative to it. */
+typedef struct tb_flat_image {
+    const uint8_t *bytes;
+    size_t n, text_bytes;
+    const uint32_t *entries;      /* per kernel: offset of its first instruction */
+    const char *const *names;     /* per kernel: symbol name for debuggers and perf */
+    uint32_t n_entries;
+    uint16_t machine;             /* ELF e_machine */
+} tb_flat_image;
+/* Wraps a flat image in an ELF shared object that debuggers, perf and IREE's embedded-elf
+ * loader understand (constraints: docs/formats/vmfb.md). *text_off gets the offset of the
+ * flat image in the file, a multiple of 4096. */
+tb_status tb_elf_write(const tb_flat_image *image, tb_buf *out, uint32_t *text_off)
+    TB_MUST_CHECK;
+
+/* read.c -- points `out` into `bytes` (64-byte aligned). Nothing is read before verify.c
+ * has checked it; on failure `out` is untouched. `bytes` must outlive the plan. */
+tb_status tb_artifact_read(const void *bytes, size_t n, int load_flags, tb_plan *out)
+    TB_MUST_CHECK;
+
+/* verify.c -- every index, range, register, jump target and size in a plan, and the
+ * images' ELF structure. Never asserts, never reads past what it checked. */
+tb_status tb_plan_verify(const tb_plan *plan, size_t file_bytes) TB_MUST_CHECK;
+
+/* dump.c -- the listing turbine-dump-module prints. */
+void tb_plan_dump(const tb_plan *plan, const void *file, tb_buf *out);
+
+/* cpu.c -- CPU levels. A level is a set of feature bits; an image runs here if all the
+ * bits it needs are set by tb_cpu_features(). */
+typedef struct tb_cpu_level {
+    const char *name;   /* "x86_64-v3" */
+    const char *triple; /* for LLVM */
+    const char *cpu, *llvm_features;
+    uint16_t machine;
+    uint64_t features;
+} tb_cpu_level;
+const tb_cpu_level *tb_cpu_levels(size_t *n); /* best first within one architecture */
+const tb_cpu_level *tb_cpu_find(const char *name); /* NULL if unknown */
+const tb_cpu_level *tb_cpu_host(void);             /* best level this machine runs */
+uint64_t tb_cpu_features(void);
+uint16_t tb_cpu_machine(void);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * compiler.h -- from a unit of ATen nodes (or primitives) to the bytes of a .vmfb.
+ */
+#pragma once
+#include "graph/graph.h"
+
+typedef struct tb_compile_options {
+    const char *const *targets; /* CPU levels by name, "host" for this machine's best */
+    size_t n_targets;           /* 0 = every level of the host's architecture from v3 up */
+    int threads;                /* code generation threads, 0 = as many as useful */
+    bool bf16_matmul;           /* f32 contractions may multiply in bf16 */
+    const char *dump;           /* comma list of stages to print to stderr, or NULL */
+    /* Called from the compiling thread; done counts up to total within a stage. */
+    void (*progress)(void *user, const char *stage, size_t done, size_t total);
+    void *user;
+} tb_compile_options;
+
+/* Compiles every function of the unit. On failure `out` is empty and the status carries
+ * the message. The unit is not changed (later stages are new graphs). */
+tb_status tb_compile(tb_unit *u, const tb_compile_options *o, tb_buf *out) TB_MUST_CHECK;
+
+/* Runs the pipeline up to (and with) one stage and prints it: "aten", "decompose", a pass
+ * name of passes.def, "group", "kernels", "program", "llvm", "asm". For turbine-opt. */
+tb_status tb_compile_print(tb_unit *u, const tb_compile_options *o, const char *stage,
+                           tb_buf *out) TB_MUST_CHECK;
+
+/* Decomposes and runs `function` in the reference evaluator. */
+tb_status tb_evaluate(tb_unit *u, const char *function, const tb_eval_tensor *inputs,
+                      uint32_t n_inputs, tb_arena *arena, tb_eval_tensor *outputs)
+    TB_MUST_CHECK;

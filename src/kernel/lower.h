@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * lower.h -- from a grouped graph to kernels: private index of the schedules.
+ *
+ *   index.c      index expressions: sums of coefficient x variable, with div and mod
+ *   group.c      which nodes are computed together (lives in src/pass, uses index.c)
+ *   pull.c       the value of a node at an index: walks movement as index arithmetic
+ *   nest.c       kernels for maps and reductions
+ *   contract.c   matrix products and convolutions; attention.c  streaming attention
+ *   misc.c       scans, sort, scatter
+ *   lower.c      chooses the schedule of a group
+ *
+ * A node is *materialised* when it has memory of its own: inputs, constants, globals and
+ * the roots of groups. Everything else is computed where it is used.
+ */
+#pragma once
+#include "graph/graph.h"
+#include "kernel/kernel.h"
+
+/* ---- index expressions (index.c) ---- */
+typedef enum tb_ixkind {
+    TB_IX_LOOP, /* a loop variable, 0 <= v < extent */
+    TB_IX_QUOT, /* floor(e / n) */
+    TB_IX_REM,  /* e mod n */
+    TB_IX_DATA  /* the integer in node `data` at indices `at` (gather); checked elsewhere */
+} tb_ixkind;
+#define TB_IX_TERMS 12
+typedef struct tb_ix { /* sum of t[i].coef * var + c */
+    uint32_t n;
+    struct {
+        uint32_t var;
+        tb_dim coef;
+    } t[TB_IX_TERMS];
+    tb_dim c;
+} tb_ix;
+typedef struct tb_ixvar {
+    tb_ixkind kind;
+    tb_dim extent;
+    tb_ix e;  /* QUOT, REM */
+    tb_dim n;
+    tb_val data; /* DATA */
+    const tb_ix *at;
+    int at_rank;
+} tb_ixvar;
+typedef struct tb_ixspace { /* variables of one group */
+    tb_unit *u;
+    TB_VEC(tb_ixvar) vars;
+} tb_ixspace;
+
+uint32_t tb_ix_loop(tb_ixspace *s, tb_dim extent); /* a new loop variable */
+uint32_t tb_ix_data(tb_ixspace *s, tb_val data, const tb_ix *at, int rank, tb_dim extent);
+tb_ix tb_ix_const(tb_dim c);
+tb_ix tb_ix_var(uint32_t var);
+tb_ix tb_ix_add(tb_ixspace *s, tb_ix a, tb_ix b);
+tb_ix tb_ix_scale(tb_ixspace *s, tb_ix a, tb_dim k);
+tb_ix tb_ix_offset(tb_ixspace *s, tb_ix a, tb_dim c);
+tb_ix tb_ix_quot(tb_ixspace *s, tb_ix a, tb_dim n);
+tb_ix tb_ix_rem(tb_ixspace *s, tb_ix a, tb_dim n);
+bool tb_ix_same(const tb_ix *a, const tb_ix *b);
+bool tb_ix_is_var(const tb_ix *a, uint32_t *var); /* exactly one variable, once */
+bool tb_ix_is_zero(const tb_ix *a);
+/* Upper bound (inclusive) of a; false if it may be negative or is not known. */
+bool tb_ix_bound(tb_ixspace *s, const tb_ix *a, tb_dim *max);
+/* Coefficient of `var` (0 if absent); false if var also hides in a QUOT, REM or DATA. */
+bool tb_ix_linear(tb_ixspace *s, const tb_ix *a, uint32_t var, tb_dim *coef);
+bool tb_ix_uses(tb_ixspace *s, const tb_ix *a, uint32_t var);
+/* The row-major position of idx in a tensor of dims; q * n + r pairs are put together. */
+tb_ix tb_ix_flat(tb_ixspace *s, const tb_ix *idx, int rank, const tb_dim *dims);
+/* Indices into the operand of movement node v, given indices into its result. For pad and
+ * concat, out-of-range positions are the caller's business. operand: which (concat). */
+void tb_ix_through(tb_ixspace *s, const tb_graph *g, tb_val v, const tb_ix *idx,
+                   tb_ix *out);
+/* The other way, for permute and reshape: indices into the result. */
+void tb_ix_back(tb_ixspace *s, const tb_graph *g, tb_val v, const tb_ix *idx, tb_ix *out);
+
+/* ---- groups (pass/group.c) ---- */
+typedef enum tb_group_kind {
+    TB_GROUP_NEST,      /* maps and reductions */
+    TB_GROUP_CONTRACT,  /* dot or conv_nhwc, with what follows it */
+    TB_GROUP_ATTENTION,
+    TB_GROUP_SCAN,
+    TB_GROUP_SORT,
+    TB_GROUP_SCATTER
+} tb_group_kind;
+typedef struct tb_group {
+    tb_group_kind kind;
+    tb_val root;   /* what the group stores */
+    tb_val anchor; /* the contraction, scan, sort ... inside; root itself or before it */
+    tb_loc loc;
+    TB_VEC(tb_val) reductions; /* NEST: computed once per outer index, in order */
+    TB_VEC(tb_val) path; /* with an anchor: permutes and reshapes on the way from it to the
+                            root, in that order */
+} tb_group;
+typedef struct tb_groups {
+    const tb_graph *g;
+    TB_VEC(tb_group) at;   /* in execution order */
+    uint32_t *group_of;    /* [g->n] group + 1 of a root, 0 if not a root */
+    bool *stored;          /* [g->n] has memory: roots, inputs, constants, reads */
+} tb_groups;
+tb_groups *tb_group_graph(const tb_graph *g);
+void tb_groups_print(const tb_groups *gs, tb_buf *out);
+/* The stored node whose memory holds v: v itself, or what v is a reshape of. NO_VAL if v
+ * is not in memory. */
+tb_val tb_storage(const tb_groups *gs, tb_val v);
+
+/* ---- one step of the program: a kernel with its operands ---- */
+typedef struct tb_binding {
+    enum { TB_BIND_NODE, TB_BIND_PACKED, TB_BIND_TEMP } kind;
+    tb_val node;      /* NODE: a stored node */
+    uint32_t packed;  /* PACKED: constant of the unit made by packing */
+    uint32_t temp;    /* TEMP: number in tb_lowered.temps */
+    bool written;
+} tb_binding;
+typedef struct tb_step {
+    uint32_t kernel;   /* position in each level's kernel list */
+    TB_VEC(tb_binding) bindings;
+    TB_VEC(tb_dim) sizes;
+    tb_dim tiles;
+    int64_t scratch_bytes;
+    uint64_t tile_cost_ns;
+    tb_str name;
+    tb_loc loc;
+} tb_step;
+typedef TB_VEC(tb_kernel *) tb_kernel_list;
+typedef struct tb_temp { /* memory that only one group's steps share (packed operands) */
+    tb_dim bytes;
+} tb_temp;
+
+typedef struct tb_env {
+    tb_kv value; /* scalar I64: of lane 0; NO_KV = not bound */
+    int lane;    /* 1: lanes are consecutive values; 0: the same for all lanes */
+} tb_env;
+typedef struct tb_known {
+    tb_val node;
+    tb_kv value;
+    const tb_ix *at; /* NULL: wherever asked */
+} tb_known;
+
+typedef struct tb_memo { /* a value already written, good where its region is open */
+    tb_val node;
+    tb_kv value;
+    uint64_t hash;
+    uint32_t region;
+} tb_memo;
+
+/* A group being lowered for one target. */
+typedef struct tb_lower {
+    tb_unit *u;
+    const tb_graph *g;
+    const tb_groups *gs;
+    const tb_group *group;
+    const tb_target *target;
+    tb_kernel *k;
+    tb_step *step; /* shared between levels: bindings are found or added */
+    tb_ixspace ix;
+    /* where loop variables stand in the code being written */
+    TB_VEC(tb_env) env; /* by variable */
+    int lanes;         /* of values being computed; 1 = scalar code */
+    tb_kv mask;        /* BOOL lanes of the tail, or NO_KV */
+    int64_t lane_align;/* the lane variable's value is a multiple of this */
+    /* values known at certain indices (reductions of this row, a product's tile) */
+    TB_VEC(tb_known) known;
+    tb_kv guard; /* the lane-independent part of mask: BOOL scalar, or NO_KV */
+    TB_VEC(tb_memo) memos;
+    tb_map memo; /* hash of (node, indices, variables, mask) to memos + 1 */
+} tb_lower;
+
+/* pull.c */
+void tb_bind_var(tb_lower *l, uint32_t var, tb_kv value, int lane);
+tb_kv tb_ix_value(tb_lower *l, const tb_ix *a);          /* scalar (no lane variable in it) */
+tb_kv tb_ix_vector(tb_lower *l, const tb_ix *a);         /* I64 in l->lanes lanes */
+/* Value of node v at indices idx: scalar if uniform over lanes, else l->lanes lanes. */
+tb_kv tb_pull(tb_lower *l, tb_val v, const tb_ix *idx);
+/* Loads/stores element `flat` of a stored node. */
+tb_kv tb_pull_load(tb_lower *l, tb_val stored, const tb_ix *flat);
+void tb_put(tb_lower *l, tb_val stored, const tb_ix *flat, tb_kv value);
+tb_kv tb_bind_node(tb_lower *l, tb_val stored, bool written); /* pointer */
+void tb_pull_reset(tb_lower *l); /* a new straight-line block begins: forget memo */
+
+/* Splits [0, count) of flat outer iterations into tiles: opens a loop over the tile range
+ * and gives the flat index. */
+int64_t tb_rows_per_tile(int64_t row_cost_ns);
+
+/* schedules: write the kernel(s) of a group. Each is called once per target. */
+typedef struct tb_lowered { /* of a whole function */
+    TB_VEC(tb_step) steps;
+    TB_VEC(tb_temp) temps;
+    TB_VEC(uint32_t) first_step; /* by group */
+    uint32_t n_targets;
+    const tb_target *targets;
+    tb_kernel_list *kernels; /* [n_targets] lists of the same length */
+} tb_lowered;
+void tb_lower_nest(tb_lower *l);
+void tb_lower_contract(tb_lower *l);
+void tb_lower_attention(tb_lower *l);
+void tb_lower_scan(tb_lower *l);
+void tb_lower_sort(tb_lower *l);
+void tb_lower_scatter(tb_lower *l);
