@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * binding.h -- the Python extension `shark_turbine._runtime`: private declarations.
+ *
+ * The extension is a skin over turbine/runtime.h and nothing else; it uses the stable ABI
+ * of Python 3.11, so one binary serves every later version. Objects:
+ *
+ *   Device   a tb_device.
+ *   Module   a tb_module and, per function, what calls need to know about it.
+ *   Session  one or more tb_session on one device. Without mutable globals all sessions of
+ *            a module are alike, so calls that overlap take a spare one and never wait;
+ *            with globals there is one session and calls take turns.
+ *   Tensor   a tb_tensor: what a call returns, or a copy of something else. Speaks the
+ *            buffer protocol and DLPack.
+ *
+ * The GIL is held everywhere but inside tb_session_call and while loading a module.
+ */
+#pragma once
+#ifndef Py_LIMITED_API
+#define Py_LIMITED_API 0x030b0000
+#endif
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "dlpack/dlpack.h"
+#include "turbine/runtime.h"
+
+/* ---- dtype.c: one row per element type in every spelling that meets here ---- */
+typedef struct dtype_row {
+    tb_dtype dtype;
+    const char *name;   /* as IREE's tools print it, "f32" */
+    const char *format; /* buffer protocol; "" where it has no letter (bf16: uint16's) */
+    uint8_t bytes, dl_code, dl_bits;
+} dtype_row;
+const dtype_row *dtype_info(tb_dtype dtype); /* never NULL; TB_NONE's row if unknown */
+tb_dtype dtype_from_name(const char *name);  /* TB_NONE if unknown */
+tb_dtype dtype_from_dl(DLDataType dl);
+/* A buffer protocol format with its item size; TB_NONE if there is none. */
+tb_dtype dtype_from_format(const char *format, Py_ssize_t itemsize);
+PyObject *dtype_table(void); /* list of (name, code, bytes) */
+
+/* ---- error.c ---- */
+/* Sets the Python exception for a failed status and frees the status. */
+void raise_status(tb_status st);
+/* The same; NOT_FOUND becomes `not_found`. `prefix` (may be NULL) goes first. */
+void raise_status_as(tb_status st, PyObject *not_found, const char *prefix);
+
+/* ---- device.c ---- */
+typedef struct device_obj {
+    PyObject_HEAD
+    tb_device *d;
+} device_obj;
+extern PyTypeObject *device_type;
+
+/* ---- program.c ---- */
+typedef struct fn_info {
+    int n_inputs, n_results;
+    tb_value_info *inputs, *results;
+    size_t *result_bytes; /* SIZE_MAX where a dimension is dynamic */
+} fn_info;
+
+typedef struct module_obj {
+    PyObject_HEAD
+    tb_module *m;
+    int n_fns, n_globals;
+    fn_info *fns;
+} module_obj;
+extern PyTypeObject *module_type;
+/* Index of the function named by an int or str object, or -1 with an exception set. */
+int module_function_index(module_obj *m, PyObject *fn);
+
+/* ---- tensor.c ---- */
+typedef struct tensor_obj {
+    PyObject_HEAD
+    tb_tensor t;
+    PyObject *base; /* who owns t.data, if not `t` itself; may be NULL */
+    Py_ssize_t shape[TB_MAX_RANK], strides[TB_MAX_RANK]; /* for the buffer protocol */
+} tensor_obj;
+extern PyTypeObject *tensor_type;
+/* Takes over *t (also on failure). base may be NULL; a reference is taken. */
+PyObject *tensor_from_tb(tb_tensor *t, PyObject *base);
+/* A dense tensor of ours with undefined content; dims as in `t`. */
+int tensor_allocate(tb_tensor *t);
+/* Elements times item size; false if that overflows. */
+int tensor_bytes(const tb_tensor *t, size_t *bytes);
+
+/* ---- convert.c ---- */
+/* One argument on its way into a call: `t` borrows what the rest keeps alive. */
+typedef struct in_arg {
+    PyObject *keep; /* a contiguous copy or a capsule, or NULL */
+    Py_buffer view;
+    int has_view;
+    union {
+        uint64_t words[2];
+        double d;
+    } scalar; /* memory of a Python number */
+} in_arg;
+/* Points `t` at the data of a Python object. `want` (may be NULL) names the argument in
+ * errors and types Python numbers. 0, or -1 with an exception; in_release either way. */
+int in_convert(PyObject *o, const tb_value_info *want, int index, in_arg *a, tb_tensor *t);
+void in_release(in_arg *a);
+
+/* torch.c -- torch.Tensor through DLPack's C exchange table, without linking to torch. */
+/* Table of the object's type, or NULL (no exception) if the type has none. */
+const DLPackExchangeAPI *exchange_api(PyTypeObject *type);
+/* torch.Tensor's table, or NULL with an exception. */
+const DLPackExchangeAPI *torch_api(void);
+/* Memory for one result that torch will own: a header and, if the size is known before
+ * the call, the data. */
+typedef struct torch_block {
+    DLManagedTensorVersioned managed;
+    tb_tensor t;
+    int64_t dims[]; /* sizes, then strides; then data, aligned, if sizes are static */
+} torch_block;
+torch_block *torch_block_new(const tb_value_info *info, size_t static_bytes);
+void torch_block_free(torch_block *b);
+/* The block becomes a torch.Tensor (new reference) or is freed (NULL, exception). */
+PyObject *torch_block_finish(torch_block *b, const DLPackExchangeAPI *api);
+
+/* ---- session.c ---- */
+extern PyTypeObject *session_type;
+extern PyTypeObject *bound_type;
+
+/* Each file adds its type to the module object; 0 or -1. */
+int device_init(PyObject *module);
+int module_init(PyObject *module);
+int tensor_init(PyObject *module);
+int session_init(PyObject *module);
+int torch_init(void);
+int convert_init(void);
+PyTypeObject *add_type(PyObject *module, PyType_Spec *spec);

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * torch.c -- torch.Tensor through DLPack's C exchange table.
+ *
+ * torch publishes a capsule `torch.Tensor.__dlpack_c_exchange_api__` with plain C
+ * functions: borrow a tensor's fields (about 50 ns), make a tensor of memory of ours
+ * (about 300 ns). So we need neither torch's headers nor its libraries.
+ */
+#include "binding.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The table per type; NULL is remembered too (numpy.ndarray). Types live long, a handful
+ * of them occurs, and each entry keeps its type alive so that an address is not reused. */
+static struct {
+    PyTypeObject *type;
+    const DLPackExchangeAPI *api;
+} cache[8];
+static unsigned next_slot;
+static PyObject *attribute; /* "__dlpack_c_exchange_api__", interned */
+static const DLPackExchangeAPI *torch_table;
+
+static const DLPackExchangeAPI *
+look_up(PyTypeObject *type)
+{
+    PyObject *capsule = PyObject_GetAttr((PyObject *)type, attribute);
+    const DLPackExchangeAPIHeader *h = NULL;
+
+    if (capsule && PyCapsule_IsValid(capsule, "dlpack_exchange_api"))
+        h = PyCapsule_GetPointer(capsule, "dlpack_exchange_api");
+    Py_XDECREF(capsule);
+    PyErr_Clear(); /* no attribute: not such a type */
+    while (h && h->version.major != DLPACK_MAJOR_VERSION)
+        h = h->prev_api;
+    const DLPackExchangeAPI *api = (const DLPackExchangeAPI *)h;
+    return api && api->dltensor_from_py_object_no_sync ? api : NULL;
+}
+
+const DLPackExchangeAPI *
+exchange_api(PyTypeObject *type)
+{
+    for (unsigned i = 0; i < sizeof cache / sizeof cache[0]; i++)
+        if (cache[i].type == type)
+            return cache[i].api;
+    const DLPackExchangeAPI *api = look_up(type);
+    unsigned i = next_slot++ % (sizeof cache / sizeof cache[0]);
+    PyTypeObject *old = cache[i].type;
+    cache[i].type = (PyTypeObject *)Py_NewRef((PyObject *)type);
+    cache[i].api = api;
+    Py_XDECREF((PyObject *)old);
+    return api;
+}
+
+const DLPackExchangeAPI *
+torch_api(void)
+{
+    if (torch_table)
+        return torch_table;
+    PyObject *torch = PyImport_ImportModule("torch");
+    PyObject *type = torch ? PyObject_GetAttrString(torch, "Tensor") : NULL;
+    if (type && PyType_Check(type)) {
+        torch_table = exchange_api((PyTypeObject *)type);
+        if (!torch_table)
+            PyErr_SetString(PyExc_RuntimeError,
+                            "torch.Tensor has no usable __dlpack_c_exchange_api__; "
+                            "PyTorch 2.10 or later is needed");
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(torch);
+    return torch_table;
+}
+
+/* ---- results ---- */
+
+void
+torch_block_free(torch_block *b)
+{
+    if (!b)
+        return;
+    tb_tensor_release(&b->t);
+    free(b);
+}
+
+static void
+delete_block(DLManagedTensorVersioned *m)
+{
+    torch_block_free((torch_block *)m);
+}
+
+/* Static results lie in the same allocation as their header: one malloc, not two. */
+torch_block *
+torch_block_new(const tb_value_info *info, size_t static_bytes)
+{
+    size_t header = sizeof(torch_block) + 2 * sizeof(int64_t) * (size_t)info->rank;
+    size_t total;
+
+    header = (header + TB_DATA_ALIGN - 1) / TB_DATA_ALIGN * TB_DATA_ALIGN;
+    total = header;
+    if (static_bytes != SIZE_MAX &&
+        __builtin_add_overflow(header, (static_bytes + TB_DATA_ALIGN - 1) &
+                                           ~(size_t)(TB_DATA_ALIGN - 1),
+                               &total))
+        return NULL;
+    torch_block *b = aligned_alloc(TB_DATA_ALIGN, total);
+    if (!b)
+        return NULL;
+    b->t.data = NULL;
+    b->t.bytes = 0;
+    b->t.release = NULL;
+    if (static_bytes != SIZE_MAX) {
+        b->t.data = (char *)b + header;
+        b->t.bytes = static_bytes;
+    }
+    return b;
+}
+
+PyObject *
+torch_block_finish(torch_block *b, const DLPackExchangeAPI *api)
+{
+    const dtype_row *row = dtype_info(b->t.dtype);
+    int64_t *sizes = b->dims, *strides = b->dims + b->t.rank, stride = 1;
+    void *object = NULL;
+
+    for (int i = b->t.rank; i-- > 0;) {
+        sizes[i] = b->t.dims[i];
+        strides[i] = stride;
+        stride *= sizes[i] ? sizes[i] : 1;
+    }
+    b->managed = (DLManagedTensorVersioned){
+        .version = {DLPACK_MAJOR_VERSION, DLPACK_MINOR_VERSION},
+        .deleter = delete_block,
+        .dl_tensor = {.data = b->t.data,
+                      .device = {kDLCPU, 0},
+                      .ndim = b->t.rank,
+                      .dtype = {row->dl_code, row->dl_bits, 1},
+                      .shape = sizes,
+                      .strides = strides},
+    };
+    /* The callee owns the block from here on, also when it fails. */
+    if (api->managed_tensor_to_py_object_no_sync(&b->managed, &object) != 0)
+        return NULL;
+    return object;
+}
+
+int
+torch_init(void)
+{
+    attribute = PyUnicode_InternFromString("__dlpack_c_exchange_api__");
+    return attribute ? 0 : -1;
+}
