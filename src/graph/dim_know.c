@@ -264,6 +264,9 @@ tb_dim_le(tb_unit *u, tb_dim a, tb_dim b)
         return false;
     if (tb_dim_is_const(a) && tb_dim_is_const(b))
         return a <= b;
+    /* The largest constant stands for "to the end", which no size is beyond. */
+    if (b == TB_DIM_EXPR - 1 || a == -TB_DIM_EXPR + 1)
+        return true;
     if (range_of(u, a).hi <= range_of(u, b).lo)
         return true;
     return not_negative(u, tb_dim_canon(u, tb_dim_sub(u, b, a)), 3);
