@@ -13,7 +13,7 @@
 #include <string.h>
 
 static PyObject *s_tensor, *s_dlpack, *s_dlpack_device, *s_contiguous, *s_dtype, *s_name;
-static PyObject *s_view, *s_uint16;
+static PyObject *s_view, *s_uint16, *s_resolve_conj, *s_resolve_neg;
 
 void
 in_release(in_arg *a)
@@ -94,33 +94,6 @@ from_dl(const DLTensor *dl, PyObject *o, const tb_value_info *want, int index,
     return 0;
 }
 
-static int
-from_exchange(PyObject *o, const DLPackExchangeAPI *api, const tb_value_info *want,
-              int index, in_arg *a, tb_tensor *t)
-{
-    DLTensor dl;
-
-    if (api->dltensor_from_py_object_no_sync(o, &dl) != 0)
-        return -1;
-    int r = from_dl(&dl, o, want, index, t);
-    if (r <= 0)
-        return r;
-    a->keep = PyObject_CallMethodObjArgs(o, s_contiguous, NULL);
-    if (!a->keep)
-        return -1;
-    if (Py_TYPE(a->keep) != Py_TYPE(o)) { /* a Parameter gives a Tensor */
-        api = exchange_api(Py_TYPE(a->keep));
-        if (!api)
-            return refuse(want, index, PyExc_TypeError, "%U: contiguous() gave %R",
-                          a->keep);
-    }
-    if (api->dltensor_from_py_object_no_sync(a->keep, &dl) != 0)
-        return -1;
-    r = from_dl(&dl, a->keep, want, index, t);
-    return r > 0 ? refuse(want, index, PyExc_ValueError, "%U: %R is not dense", a->keep)
-                 : r;
-}
-
 /* A strided DLPack tensor of an unknown library: copied element by element. */
 static int
 copy_strided(const DLTensor *dl, in_arg *a, tb_tensor *t)
@@ -153,6 +126,86 @@ copy_strided(const DLTensor *dl, in_arg *a, tb_tensor *t)
     Py_DECREF(a->keep);
     a->keep = owner;
     return 0;
+}
+
+/* torch's complaints carry a C++ stack; its first line says it all. */
+static int
+refuse_as_library(const tb_value_info *want, int index)
+{
+    PyObject *type, *value, *trace, *text = NULL, *lines = NULL;
+
+    PyErr_Fetch(&type, &value, &trace);
+    PyErr_NormalizeException(&type, &value, &trace);
+    if (value && (text = PyObject_Str(value)))
+        lines = PyUnicode_Splitlines(text, 0);
+    PyErr_Clear();
+    refuse(want, index, PyExc_ValueError, "%U: %S",
+           lines && PyList_Size(lines) > 0 ? PyList_GetItem(lines, 0) : type);
+    Py_XDECREF(lines);
+    Py_XDECREF(text);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(trace);
+    return -1;
+}
+
+/* The C table does not tell of torch's lazy conjugate and negative bits. They occur on
+ * complex tensors and their strided views, so only those (and single elements, which are
+ * never strided) are asked, in Python. */
+static int
+may_be_lazy(const DLTensor *dl)
+{
+    int64_t n = 1;
+
+    if (dl->dtype.code == kDLComplex)
+        return 1;
+    for (int i = 0; i < dl->ndim; i++)
+        n *= dl->shape[i];
+    return n == 1 && dl->ndim > 0 && dl->dtype.code == kDLFloat;
+}
+
+/* o.resolve_conj().resolve_neg().contiguous(), as far as its type has these. */
+static PyObject *
+materialise(PyObject *o)
+{
+    PyObject *const steps[] = {s_resolve_conj, s_resolve_neg, s_contiguous};
+
+    Py_INCREF(o);
+    for (size_t i = 0; o && i < sizeof steps / sizeof steps[0]; i++) {
+        PyObject *method = PyObject_GetAttr(o, steps[i]);
+        if (!method) {
+            PyErr_Clear();
+            continue;
+        }
+        PyObject *next = PyObject_CallNoArgs(method);
+        Py_DECREF(method);
+        Py_DECREF(o);
+        o = next;
+    }
+    return o;
+}
+
+static int
+from_exchange(PyObject *o, const DLPackExchangeAPI *api, const tb_value_info *want,
+              int index, in_arg *a, tb_tensor *t)
+{
+    DLTensor dl;
+
+    if (api->dltensor_from_py_object_no_sync(o, &dl) != 0)
+        return refuse_as_library(want, index);
+    int r = from_dl(&dl, o, want, index, t);
+    if (r < 0 || (r == 0 && !may_be_lazy(&dl)))
+        return r;
+    a->keep = materialise(o);
+    if (!a->keep)
+        return -1;
+    api = exchange_api(Py_TYPE(a->keep)); /* a Parameter gives a Tensor */
+    if (!api)
+        return refuse(want, index, PyExc_TypeError, "%U: contiguous() gave %R", a->keep);
+    if (api->dltensor_from_py_object_no_sync(a->keep, &dl) != 0)
+        return refuse_as_library(want, index);
+    r = from_dl(&dl, a->keep, want, index, t);
+    return r > 0 ? copy_strided(&dl, a, t) : r;
 }
 
 static int
@@ -465,8 +518,10 @@ convert_init(void)
     s_name = PyUnicode_InternFromString("name");
     s_view = PyUnicode_InternFromString("view");
     s_uint16 = PyUnicode_InternFromString("uint16");
+    s_resolve_conj = PyUnicode_InternFromString("resolve_conj");
+    s_resolve_neg = PyUnicode_InternFromString("resolve_neg");
     return s_tensor && s_dlpack && s_dlpack_device && s_contiguous && s_dtype && s_name &&
-                   s_view && s_uint16
+                   s_view && s_uint16 && s_resolve_conj && s_resolve_neg
                ? 0
                : -1;
 }
