@@ -386,9 +386,20 @@ tb_val tb_copy_node(tb_graph *to, const tb_graph *from, tb_val v, const tb_val *
 /* Which nodes outputs and effects need: bool[g->n] in the arena. */
 bool *tb_live(const tb_graph *g, tb_arena *a);
 
+/* A composite (conv, attention) written in primitives: adds the expansion of `node` of
+ * `from` to g, with its operands replaced by `operands` (composite.c). */
+tb_val tb_composite_expand(tb_graph *g, const tb_graph *from, tb_val node,
+                           const tb_val *operands);
+
 /* ---- text (print.c, parse.c) and checks (verify.c) ---- */
 void tb_graph_print(const tb_graph *g, tb_buf *out);
 void tb_unit_print(const tb_unit *u, tb_buf *out);
+typedef enum tb_print_flags {
+    TB_PRINT_DEFAULT = 0,
+    TB_PRINT_DATA = 1,     /* all bytes of large constants, not their hash */
+    TB_PRINT_LOCATIONS = 2 /* names and source lines, as comments */
+} tb_print_flags;
+void tb_unit_print_with(const tb_unit *u, tb_print_flags flags, tb_buf *out);
 tb_unit *tb_unit_parse(tb_ctx *cx, tb_str text, tb_str file_name); /* raises on errors */
 void tb_graph_verify(const tb_graph *g); /* raises TB_INTERNAL with the first fault */
 
