@@ -63,7 +63,3 @@ const tb_arg *tb_op_normalize(tb_ctx *cx, const tb_op *op, const tb_arg *args, u
  * collected and raised at once with their locations (TB_UNSUPPORTED). Declared result
  * types are checked against what the primitives infer. */
 tb_graph *tb_decompose(tb_graph *in);
-
-/* composite.c: a composite (conv, attention) written in primitives. */
-tb_val tb_composite_expand(tb_graph *g, const tb_graph *from, tb_val node,
-                           const tb_val *operands);

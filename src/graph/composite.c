@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * composite.c -- composites, written in primitives.
+ *
+ * This is what they mean: the evaluator computes exactly this, and schedules that take a
+ * composite whole are tested against it. Half types are widened to f32 once at the start
+ * and rounded once at the end, as the kernels do.
+ */
+#include <math.h>
+
+#include "graph/internal.h"
+
+/* ---- convolution ---- */
+
+typedef struct conv {
+    tb_graph *g;
+    int n; /* spatial axes */
+    int64_t groups;
+    const int64_t *stride, *lo, *hi, *dilation;
+} conv;
+
+/* x [N, C, S...] -> [N, C, P..., K...]: for each output position p the K inputs it sees */
+static tb_val
+windows(const conv *c, tb_val x, const tb_dim *kernel)
+{
+    tb_graph *g = c->g;
+    tb_dim lo[TB_MAX_RANK] = {0}, hi[TB_MAX_RANK] = {0};
+    bool any = false;
+
+    for (int i = 0; i < c->n; i++) {
+        lo[2 + i] = c->lo[i];
+        hi[2 + i] = c->hi[i];
+        any |= c->lo[i] || c->hi[i];
+    }
+    if (any) {
+        tb_dtype t = tb_dtype_of(g, x);
+        tb_val zero = tb_dtype_is_float(t) || tb_dtype_is_complex(t)
+                          ? tb_full_f(g, t, 0, NULL, 0)
+                          : tb_full_i(g, t, 0, NULL, 0);
+
+        x = tb_pad(g, x, lo, hi, zero);
+    }
+    for (int i = 0; i < c->n; i++) {
+        if (!tb_dim_is_const(kernel[i]))
+            TB_RAISE(g, "convolution: the kernel's size must be constant");
+        x = tb_window(g, x, 2 + i, kernel[i], c->stride[i], c->dilation[i]);
+    }
+    return x;
+}
+
+/* x [N, C, S...], w [O, C/G, K...] -> [N, O, P...]:
+ * [G, N*P, C/G*K] . [G, C/G*K, O/G] */
+static tb_val
+conv_nchw(const conv *c, tb_val x, tb_val w)
+{
+    tb_graph *g = c->g;
+    tb_unit *u = g->unit;
+    int n = c->n;
+    tb_dim d[TB_MAX_RANK], wd[TB_MAX_RANK], batch = tb_dims(g, x)[0], positions, inner;
+    int64_t order[TB_MAX_RANK];
+    tb_val y;
+
+    if (3 + 2 * n > TB_MAX_RANK)
+        TB_RAISE(g, "convolution: %d spatial axes are too many", n);
+    memcpy(wd, tb_dims(g, w), sizeof *wd * (size_t)tb_rank(g, w));
+    x = windows(c, x, wd + 2);
+    /* [N, G, C/G, P..., K...] -> [G, N, P..., C/G, K...] */
+    d[0] = batch, d[1] = c->groups, d[2] = wd[1];
+    memcpy(d + 3, tb_dims(g, x) + 2, sizeof *d * (size_t)(2 * n));
+    x = tb_reshape(g, x, 3 + 2 * n, d);
+    positions = batch;
+    inner = wd[1];
+    order[0] = 1, order[1] = 0, order[2 + n] = 2;
+    for (int i = 0; i < n; i++) {
+        order[2 + i] = 3 + i;
+        order[3 + n + i] = 3 + n + i;
+        positions = tb_dim_mul(u, positions, d[3 + i]);
+        inner = tb_dim_mul(u, inner, wd[2 + i]);
+    }
+    x = tb_permute(g, x, order);
+    x = tb_reshape(g, x, 3, (tb_dim[]){c->groups, positions, inner});
+    w = tb_reshape(g, w, 3,
+                   (tb_dim[]){c->groups, tb_dim_floordiv(u, wd[0], c->groups), inner});
+    y = tb_dot(g, x, tb_transpose(g, w, 1, 2)); /* [G, N*P, O/G] */
+    /* -> [G, N, P..., O/G] -> [N, G, O/G, P...] -> [N, O, P...] */
+    memmove(d + 2, d + 3, sizeof *d * (size_t)n);
+    d[0] = c->groups, d[1] = batch, d[2 + n] = tb_dim_floordiv(u, wd[0], c->groups);
+    y = tb_reshape(g, y, 3 + n, d);
+    order[0] = 1, order[1] = 0, order[2] = 2 + n;
+    for (int i = 0; i < n; i++)
+        order[3 + i] = 2 + i;
+    y = tb_permute(g, y, order);
+    memmove(d, d + 1, sizeof *d * (size_t)(n + 1)); /* [N, P...] */
+    memmove(d + 2, d + 1, sizeof *d * (size_t)n);
+    d[1] = wd[0];
+    return tb_reshape(g, y, 2 + n, d);
+}
+
+/* Moves the channel axis from the end to place 1 (or back). */
+static tb_val
+channels_first(tb_graph *g, tb_val x, bool back)
+{
+    int64_t order[TB_MAX_RANK];
+    int rank = tb_rank(g, x);
+
+    for (int i = 0; i < rank; i++) {
+        if (back)
+            order[i] = i == 0 ? 0 : i == rank - 1 ? 1 : i + 1;
+        else
+            order[i] = i == 0 ? 0 : i == 1 ? rank - 1 : i - 1;
+    }
+    return tb_permute(g, x, order);
+}
+
+static tb_val
+expand_conv(tb_graph *g, tb_prim p, const int64_t *attr, tb_val x, tb_val w, tb_val bias)
+{
+    int n = (int)attr[0];
+    conv c = {g, n, attr[1], attr + 2, attr + 2 + n, attr + 2 + 2 * n, attr + 2 + 3 * n};
+    tb_dtype t = tb_dtype_of(g, x), wide = t == TB_F16 || t == TB_BF16 ? TB_F32 : t;
+    bool last = p == TB_P_conv_nhwc;
+    tb_val y;
+
+    x = tb_cast(g, x, wide);
+    w = tb_cast(g, w, wide);
+    y = conv_nchw(&c, last ? channels_first(g, x, false) : x,
+                  last ? channels_first(g, w, false) : w);
+    if (bias.id) {
+        tb_dim d[TB_MAX_RANK];
+
+        for (int i = 0; i < n + 2; i++)
+            d[i] = 1;
+        d[1] = tb_dims(g, bias)[0];
+        bias = tb_reshape(g, tb_cast(g, bias, wide), n + 2, d);
+        y = tb_map2(g, TB_P_add, y, tb_expand_like(g, bias, y));
+    }
+    return tb_cast(g, last ? channels_first(g, y, true) : y, t);
+}
+
+/* ---- attention ---- */
+
+/* scores [b..., q, k] where the query may see the key, -inf elsewhere; or plus the mask */
+static tb_val
+masked(tb_graph *g, tb_val s, tb_val mask, bool causal)
+{
+    tb_val never = tb_full_like(g, s, -INFINITY);
+    int rank = tb_rank(g, s);
+
+    if (causal) {
+        tb_val i = tb_iota(g, rank, tb_dims(g, s), rank - 2);
+        tb_val j = tb_iota(g, rank, tb_dims(g, s), rank - 1);
+
+        s = tb_where(g, tb_map2(g, TB_P_le, j, i), s, never);
+    }
+    if (!mask.id)
+        return s;
+    mask = tb_expand_like(g, mask, s);
+    if (tb_dtype_of(g, mask) == TB_BOOL)
+        return tb_where(g, mask, s, never);
+    return tb_map2(g, TB_P_add, s, tb_cast(g, mask, tb_dtype_of(g, s)));
+}
+
+/*
+ * softmax(q k' scale + mask) v, as PyTorch: a query that may see no key gets zeros, not
+ * NaN (at::_safe_softmax), and the causal mask is aligned at the top left.
+ */
+static tb_val
+expand_attention(tb_graph *g, const int64_t *attr, tb_val q, tb_val k, tb_val v, tb_val mask)
+{
+    tb_dtype t = tb_dtype_of(g, q), wide = t == TB_F16 || t == TB_BF16 ? TB_F32 : t;
+    int rank = tb_rank(g, q);
+    uint32_t keys = 1u << (rank - 1);
+    tb_val s, top, none, e;
+    double scale;
+
+    memcpy(&scale, &attr[1], sizeof scale);
+    q = tb_cast(g, q, wide);
+    k = tb_cast(g, k, wide);
+    v = tb_cast(g, v, wide);
+    s = tb_dot(g, q, tb_transpose(g, k, rank - 2, rank - 1)); /* [b..., q, k] */
+    s = tb_map2(g, TB_P_mul, s, tb_full_like(g, s, scale));
+    s = masked(g, s, mask, attr[0] != 0);
+    top = tb_reduce(g, TB_P_rmax, s, keys); /* [b..., q, 1] */
+    none = tb_map2(g, TB_P_eq, top, tb_full_like(g, top, -INFINITY));
+    top = tb_where(g, none, tb_full_like(g, top, 0), top);
+    e = tb_map1(g, TB_P_exp, tb_map2(g, TB_P_sub, s, tb_expand_like(g, top, s)));
+    e = tb_map2(g, TB_P_div, e,
+                tb_expand_like(g, tb_reduce(g, TB_P_rsum, e, keys), e));
+    e = tb_where(g, tb_expand_like(g, none, e), tb_full_like(g, e, 0), e);
+    return tb_cast(g, tb_dot(g, e, v), t);
+}
+
+tb_val
+tb_composite_expand(tb_graph *g, const tb_graph *from, tb_val node, const tb_val *operands)
+{
+    const tb_node *n = tb_node_of(from, node);
+    int64_t attr[2 + 4 * TB_MAX_RANK];
+
+    /* A copy: g may be `from`, whose words move when it grows. */
+    TB_CHECK(n->n_attr <= TB_COUNT(attr));
+    memcpy(attr, tb_attrs(from, node), sizeof *attr * n->n_attr);
+    if (n->prim == TB_P_conv || n->prim == TB_P_conv_nhwc)
+        return expand_conv(g, (tb_prim)n->prim, attr, operands[0], operands[1],
+                           n->n_in > 2 ? operands[2] : TB_NO_VAL);
+    if (n->prim == TB_P_attention)
+        return expand_attention(g, attr, operands[0], operands[1], operands[2],
+                                n->n_in > 3 ? operands[3] : TB_NO_VAL);
+    TB_RAISE(g, "%s is not a composite", tb_prim_name((tb_prim)n->prim));
+}
