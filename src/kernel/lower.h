@@ -82,12 +82,20 @@ typedef enum tb_group_kind {
     TB_GROUP_SORT,
     TB_GROUP_SCATTER
 } tb_group_kind;
+typedef struct tb_reduction {
+    tb_val node;
+    const tb_ix *at; /* where the group wants the result */
+    const tb_ix *in; /* indices of the operand: row variables on the reduced axes */
+} tb_reduction;
 typedef struct tb_group {
     tb_group_kind kind;
     tb_val root;   /* what the group stores */
     tb_val anchor; /* the contraction, scan, sort ... inside; root itself or before it */
     tb_loc loc;
-    TB_VEC(tb_val) reductions; /* NEST: computed once per outer index, in order */
+    tb_ixspace ix;          /* variables 0..rank-1 are the root's axes */
+    const tb_ix *root_at;   /* [rank]: each axis' variable, 0 where the size is 1 */
+    uint32_t outer;         /* with reductions: root variables (bit mask) that select a row */
+    TB_VEC(tb_reduction) reductions; /* NEST: one value per row each; operands first */
     TB_VEC(tb_val) path; /* with an anchor: permutes and reshapes on the way from it to the
                             root, in that order */
 } tb_group;
@@ -112,7 +120,6 @@ typedef struct tb_binding {
     bool written;
 } tb_binding;
 typedef struct tb_step {
-    uint32_t kernel;   /* position in each level's kernel list */
     TB_VEC(tb_binding) bindings;
     TB_VEC(tb_dim) sizes;
     tb_dim tiles;
@@ -143,8 +150,19 @@ typedef struct tb_memo { /* a value already written, good where its region is op
     uint32_t region;
 } tb_memo;
 
+typedef struct tb_lowered { /* a whole function */
+    TB_VEC(tb_step *) steps;      /* in execution order; [i] runs kernels[target].at[i] */
+    TB_VEC(tb_temp) temps;
+    TB_VEC(uint32_t) first_step;  /* by group */
+    uint32_t n_targets;
+    const tb_target *targets;
+    tb_kernel_list *kernels;      /* by target: one kernel per step */
+} tb_lowered;
+
 /* A group being lowered for one target. */
 typedef struct tb_lower {
+    tb_lowered *out;
+    uint32_t target_no, next_step, first_temp;
     tb_unit *u;
     const tb_graph *g;
     const tb_groups *gs;
@@ -177,19 +195,22 @@ void tb_put(tb_lower *l, tb_val stored, const tb_ix *flat, tb_kv value);
 tb_kv tb_bind_node(tb_lower *l, tb_val stored, bool written); /* pointer */
 void tb_pull_reset(tb_lower *l); /* a new straight-line block begins: forget memo */
 
-/* Splits [0, count) of flat outer iterations into tiles: opens a loop over the tile range
- * and gives the flat index. */
-int64_t tb_rows_per_tile(int64_t row_cost_ns);
+/* lower.c -- groups to kernels for each target. */
+tb_lowered *tb_lower_groups(const tb_groups *gs, const tb_target *targets,
+                            uint32_t n_targets);
+/* Begins the next kernel of the group; `what` names it. Steps and their bindings are shared
+ * between targets: they are made for the first and found again for the others, so what a
+ * schedule binds must not depend on the target. */
+void tb_lower_begin(tb_lower *l, const char *what);
+void tb_lower_end(tb_lower *l);
+/* Bindings of the current step besides nodes. */
+tb_kv tb_bind_packed(tb_lower *l, uint32_t unit_const); /* pointer */
+tb_kv tb_bind_temp(tb_lower *l, uint32_t temp, bool written);
+/* Memory shared by the steps of this group: number `nth` of the group (0, 1, ..). */
+uint32_t tb_lower_temp(tb_lower *l, uint32_t nth, tb_dim bytes);
 
-/* schedules: write the kernel(s) of a group. Each is called once per target. */
-typedef struct tb_lowered { /* of a whole function */
-    TB_VEC(tb_step) steps;
-    TB_VEC(tb_temp) temps;
-    TB_VEC(uint32_t) first_step; /* by group */
-    uint32_t n_targets;
-    const tb_target *targets;
-    tb_kernel_list *kernels; /* [n_targets] lists of the same length */
-} tb_lowered;
+/* schedules: write the kernel(s) of a group. Each is called once per target, between
+ * tb_lower_begin and tb_lower_end for its first kernel. */
 void tb_lower_nest(tb_lower *l);
 void tb_lower_contract(tb_lower *l);
 void tb_lower_attention(tb_lower *l);

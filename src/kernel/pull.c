@@ -244,21 +244,6 @@ tb_ix_vector(tb_lower *l, const tb_ix *a)
 }
 
 /* ---- memory ---- */
-tb_kv
-tb_bind_node(tb_lower *l, tb_val stored, bool written)
-{
-    tb_step *st = l->step;
-    for (uint32_t i = 0; i < st->bindings.n; i++)
-        if (st->bindings.at[i].kind == TB_BIND_NODE &&
-            st->bindings.at[i].node.id == stored.id) {
-            st->bindings.at[i].written |= written;
-            return tb_k_binding(l->k, i);
-        }
-    TB_PUSH(&l->u->cx->keep, &st->bindings,
-            ((tb_binding){.kind = TB_BIND_NODE, .node = stored, .written = written}));
-    return tb_k_binding(l->k, st->bindings.n - 1);
-}
-
 static tb_kv
 vector_mask(tb_lower *l)
 {

@@ -308,7 +308,8 @@ join_reduction(state *s, uint32_t gr, tb_val v)
     }
     sh->has_reductions = true;
     sh->outer = outer;
-    TB_PUSH(&s->cx->keep, &group->reductions, v);
+    TB_PUSH(&s->cx->keep, &group->reductions,
+            ((tb_reduction){v, at, tb_dup(&s->cx->keep, in, sizeof in)}));
     want(s, gr, x, in);
     return true;
 }
@@ -554,10 +555,14 @@ tb_group_graph(const tb_graph *g)
     }
     for (uint32_t i = 0; i < gs->at.n; i++) {
         tb_group *gr = &gs->at.at[i];
+        const shape *sh = s.shapes.at[gs->at.n - 1 - i];
+        gr->ix = sh->ix;
+        gr->root_at = s.m[gr->root.id].at;
+        gr->outer = sh->outer;
         gs->group_of[gr->root.id] = i + 1;
         for (uint32_t a = 0, b = gr->reductions.n; a + 1 < b; a++) { /* operands first */
             b--;
-            tb_val t = gr->reductions.at[a];
+            tb_reduction t = gr->reductions.at[a];
             gr->reductions.at[a] = gr->reductions.at[b];
             gr->reductions.at[b] = t;
         }
@@ -578,8 +583,8 @@ tb_groups_print(const tb_groups *gs, tb_buf *out)
             tb_buf_printf(out, " anchor %%%u %s", gr->anchor.id,
                           tb_prim_name(tb_node_of(gs->g, gr->anchor)->prim));
         for (uint32_t r = 0; r < gr->reductions.n; r++)
-            tb_buf_printf(out, " %%%u %s", gr->reductions.at[r].id,
-                          tb_prim_name(tb_node_of(gs->g, gr->reductions.at[r])->prim));
+            tb_buf_printf(out, " %%%u %s", gr->reductions.at[r].node.id,
+                          tb_prim_name(tb_node_of(gs->g, gr->reductions.at[r].node)->prim));
         tb_buf_puts(out, "\n");
     }
 }
