@@ -26,10 +26,23 @@ tb_dim_intern(tb_unit *u, tb_dim_op op, tb_dim a, tb_dim b)
     return TB_DIM_EXPR + (u->exprs.n - 1);
 }
 
+static bool
+name_taken(const tb_unit *u, tb_str name)
+{
+    for (uint32_t i = 0; i < u->syms.n; i++)
+        if (tb_str_eq(u->syms.at[i].name, name))
+            return true;
+    return false;
+}
+
+/* Text refers to symbols by name, so a second "s0" becomes "s0_2". */
 tb_dim
 tb_sym_new(tb_unit *u, tb_str name, tb_sym_kind kind, int64_t min, int64_t max)
 {
     tb_sym s = {.name = tb_strdup(&u->cx->keep, name), .kind = kind, .min = min, .max = max};
+
+    for (int n = 2; name_taken(u, s.name); n++)
+        s.name = tb_sprintf(&u->cx->keep, "%.*s_%d", TB_FMT(name), n);
 
     if (min > max)
         tb_raise(u->cx, (tb_loc){0}, TB_INVALID_ARGUMENT,
@@ -45,16 +58,28 @@ tb_sym_dim(tb_unit *u, uint32_t sym)
     return tb_dim_intern(u, TB_DIM_SYM, sym, 0);
 }
 
+/* A plain number this large is no handle: it comes from the program, so it is raised. */
+static void
+check_handle(tb_unit *u, tb_dim d)
+{
+    if (d >= TB_DIM_EXPR && d - TB_DIM_EXPR >= u->exprs.n)
+        tb_raise(u->cx, (tb_loc){0}, TB_OUT_OF_RANGE, "size %lld is too large",
+                 (long long)d);
+}
+
 /* torch spells "to the end" as INT64_MAX, which is above what a handle can hold: such
  * numbers count as the largest (smallest) constant. */
 static tb_dim
-clamp(const tb_unit *u, tb_dim d)
+clamp(tb_unit *u, tb_dim d)
 {
+    if (d == TB_DIM_UNKNOWN)
+        tb_raise(u->cx, (tb_loc){0}, TB_INVALID_ARGUMENT,
+                 "arithmetic with a size that is not known");
     if (d >= TB_DIM_EXPR + (INT64_C(1) << 32))
         return TB_DIM_EXPR - 1;
     if (d <= -TB_DIM_EXPR)
         return -TB_DIM_EXPR + 1;
-    TB_CHECK(d < TB_DIM_EXPR || d - TB_DIM_EXPR < u->exprs.n);
+    check_handle(u, d);
     return d;
 }
 
@@ -486,7 +511,7 @@ tb_dim_canon(tb_unit *u, tb_dim d)
 
     if (tb_dim_is_const(d) || u->equalities.n == 0)
         return d;
-    TB_CHECK(d - TB_DIM_EXPR < u->exprs.n);
+    check_handle(u, d);
     e = *tb_dim_get(u, d);
     if (e.op == TB_DIM_SYM) {
         if (u->syms.at[e.a].same_as == 0)

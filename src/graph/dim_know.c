@@ -172,8 +172,8 @@ shifted_not_negative(const tb_poly *p)
                 else
                     c = sat_mul(c, range_of(u, atoms[k]).lo);
             }
-            if (c >= TB_DIM_EXPR / 4 || c <= -TB_DIM_EXPR / 4)
-                return false; /* no bound, or numbers too large to be worth it */
+            if (c >= INT64_C(1) << 50 || c <= -(INT64_C(1) << 50))
+                return false; /* no bound, or sums of these might overflow */
             tb_poly_insert(&q, c, tb_mono_make(u, sub, m));
         }
     }
@@ -185,18 +185,35 @@ shifted_not_negative(const tb_poly *p)
 
 static bool not_negative(tb_unit *u, tb_dim d, int depth);
 
-/* d with its term i taken out, times k, plus c * x. */
+/* q += c * p, unless a number gets so large that q could overflow: a question never
+ * raises. */
+static bool
+add_small(tb_poly *q, const tb_poly *p, int64_t c)
+{
+    for (uint32_t j = 0; j < p->n; j++) {
+        int64_t k = sat_mul(p->at[j].coef, c);
+
+        if (k >= TB_DIM_EXPR / 2 || k <= -TB_DIM_EXPR / 2)
+            return false;
+        tb_poly_insert(q, k, p->at[j].mono);
+    }
+    return true;
+}
+
+/* p with its term i taken out, times k, plus c * x; TB_DIM_UNKNOWN if that is too large. */
 static tb_dim
 with_term(const tb_poly *p, uint32_t i, int64_t k, int64_t c, tb_dim x)
 {
-    tb_poly q, t;
+    tb_poly rest, q, t;
 
+    tb_poly_init(&rest, p->u);
     tb_poly_init(&q, p->u);
     for (uint32_t j = 0; j < p->n; j++)
         if (j != i)
-            tb_poly_insert(&q, p->at[j].coef * k, p->at[j].mono);
+            tb_poly_insert(&rest, p->at[j].coef, p->at[j].mono);
     tb_poly_load(&t, p->u, x);
-    tb_poly_add(&q, &t, c, 1);
+    if (!add_small(&q, &rest, k) || !add_small(&q, &t, c))
+        return TB_DIM_UNKNOWN;
     return tb_poly_store(&q);
 }
 
@@ -221,11 +238,8 @@ not_negative_by_term(const tb_poly *p, uint32_t i, int depth)
     case TB_DIM_FLOORDIV:
         /* x - (k - 1) <= k*(x//k) <= x */
         k = e.b;
-        if (!tb_dim_is_const(k) || k < 1 || k > 1 << 20)
+        if (!tb_dim_is_const(k) || k < 1)
             return false;
-        for (uint32_t j = 0; j < p->n; j++)
-            if (p->at[j].coef > INT64_C(1) << 40 || p->at[j].coef < -(INT64_C(1) << 40))
-                return false;
         return not_negative(
             u, with_term(p, i, k, c, c > 0 ? tb_dim_sub(u, e.a, k - 1) : e.a), depth);
     case TB_DIM_SYM:
@@ -243,7 +257,7 @@ not_negative(tb_unit *u, tb_dim d, int depth)
     tb_poly p;
 
     if (tb_dim_is_const(d))
-        return d >= 0;
+        return d >= 0; /* TB_DIM_UNKNOWN is not */
     if (range_of(u, d).lo >= 0)
         return true;
     tb_poly_load(&p, u, d);
@@ -258,6 +272,8 @@ not_negative(tb_unit *u, tb_dim d, int depth)
 bool
 tb_dim_le(tb_unit *u, tb_dim a, tb_dim b)
 {
+    tb_poly d, p, q;
+
     if (a == b)
         return a != TB_DIM_UNKNOWN;
     if (a == TB_DIM_UNKNOWN || b == TB_DIM_UNKNOWN)
@@ -269,7 +285,11 @@ tb_dim_le(tb_unit *u, tb_dim a, tb_dim b)
         return true;
     if (range_of(u, a).hi <= range_of(u, b).lo)
         return true;
-    return not_negative(u, tb_dim_canon(u, tb_dim_sub(u, b, a)), 3);
+    tb_poly_init(&d, u);
+    tb_poly_load(&p, u, tb_dim_canon(u, a));
+    tb_poly_load(&q, u, tb_dim_canon(u, b));
+    return add_small(&d, &q, 1) && add_small(&d, &p, -1) &&
+           not_negative(u, tb_poly_store(&d), 3);
 }
 
 bool
@@ -321,12 +341,13 @@ tb_dim_eval(const tb_unit *u, tb_dim d, const int64_t *sym_values)
 int64_t
 tb_dim_hint(tb_unit *u, tb_dim d)
 {
-    int64_t *values;
+    int64_t few[32], *values = few;
 
     if (tb_dim_is_const(d))
         return d;
     d = tb_dim_canon(u, d);
-    values = TB_NEWN(&u->cx->scratch, int64_t, u->syms.n);
+    if (u->syms.n > TB_COUNT(few))
+        values = TB_NEWN(&u->cx->scratch, int64_t, u->syms.n);
     for (uint32_t i = 0; i < u->syms.n; i++) {
         const tb_sym *s = &u->syms.at[i];
 
@@ -441,7 +462,7 @@ solve(tb_unit *u, tb_dim d)
         if (s.count != 1 || s.later_item)
             continue;
         rest = with_term(&p, i, -t.coef, 0, 0);
-        if (rest != 0)
+        if (rest != 0 && rest != TB_DIM_UNKNOWN)
             u->syms.at[s.sym].same_as = rest;
         return;
     }
@@ -458,6 +479,10 @@ tb_dim_assume_eq(tb_unit *u, tb_dim a, tb_dim b, tb_loc loc)
     if (!tb_dim_may_eq(u, a, b))
         tb_raise(u->cx, loc, TB_INVALID_ARGUMENT, "sizes differ: expected %.*s, found %.*s",
                  TB_FMT(tb_dim_text(u, t, a)), TB_FMT(tb_dim_text(u, t, b)));
+    /* What could not be solved for a symbol comes again at every use. */
+    for (uint32_t i = 0; i < u->equalities.n; i++)
+        if (u->equalities.at[i].a == a && u->equalities.at[i].b == b)
+            return;
     x = tb_dim_canon(u, a);
     y = tb_dim_canon(u, b);
     TB_PUSH(t, &u->equalities, ((tb_equality){a, b, loc}));

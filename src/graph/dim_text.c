@@ -5,10 +5,34 @@
  */
 #include "graph/internal.h"
 
+/* Grows in the scratch arena, as anything here may raise. */
 typedef struct text {
     tb_unit *u;
-    tb_buf b;
+    TB_VEC(char) b;
 } text;
+
+static void
+put_bytes(text *t, const char *s, size_t n)
+{
+    tb_vec_grow(&t->u->cx->scratch, (void **)&t->b.at, &t->b.cap, t->b.n + (uint32_t)n, 1);
+    memcpy(t->b.at + t->b.n, s, n);
+    t->b.n += (uint32_t)n;
+}
+
+static void
+put(text *t, const char *s)
+{
+    put_bytes(t, s, strlen(s));
+}
+
+static void
+put_int(text *t, int64_t v)
+{
+    char digits[24];
+
+    snprintf(digits, sizeof digits, "%lld", (long long)v);
+    put(t, digits);
+}
 
 static void put_sum(text *t, tb_dim d);
 
@@ -34,9 +58,9 @@ put_operand(text *t, tb_dim d)
         put_sum(t, d);
         return;
     }
-    tb_buf_puts(&t->b, "(");
+    put(t, "(");
     put_sum(t, d);
-    tb_buf_puts(&t->b, ")");
+    put(t, ")");
 }
 
 /* The arguments of a nest of the same function, innermost first. */
@@ -50,7 +74,7 @@ put_args(text *t, tb_dim_op op, tb_dim d)
         return;
     }
     put_args(t, op, e->a);
-    tb_buf_puts(&t->b, ", ");
+    put(t, ", ");
     put_sum(t, e->b);
 }
 
@@ -61,20 +85,20 @@ put_atom(text *t, const tb_dim_expr *e, tb_dim d)
     case TB_DIM_SYM: {
         tb_str name = t->u->syms.at[e->a].name;
 
-        tb_buf_put(&t->b, name.ptr, name.len);
+        put_bytes(t, name.ptr, name.len);
         return;
     }
     case TB_DIM_FLOORDIV:
     case TB_DIM_MOD:
         put_operand(t, e->a);
-        tb_buf_puts(&t->b, e->op == TB_DIM_MOD ? " % " : "//");
+        put(t, e->op == TB_DIM_MOD ? " % " : "//");
         put_operand(t, e->b);
         return;
     case TB_DIM_MIN:
     case TB_DIM_MAX:
-        tb_buf_puts(&t->b, e->op == TB_DIM_MIN ? "min(" : "max(");
+        put(t, e->op == TB_DIM_MIN ? "min(" : "max(");
         put_args(t, e->op, d);
-        tb_buf_puts(&t->b, ")");
+        put(t, ")");
         return;
     case TB_DIM_ADD:
     case TB_DIM_MUL:
@@ -91,12 +115,12 @@ put_term(text *t, tb_term term, bool first)
     int64_t c = term.coef;
 
     if (!first)
-        tb_buf_puts(&t->b, c < 0 ? " - " : " + ");
+        put(t, c < 0 ? " - " : " + ");
     else if (c < 0)
-        tb_buf_puts(&t->b, "-");
+        put(t, "-");
     c = c < 0 ? -c : c;
     if (n == 0 || c != 1)
-        tb_buf_printf(&t->b, "%lld", (long long)c);
+        put_int(t, c);
     /* "-s0 % 4" would be (-s0) % 4 to Python: an atom that is not alone has brackets. */
     if (n == 1 && c == 1 && !(first && term.coef < 0)) {
         put_atom(t, get(t, atoms[0]), atoms[0]);
@@ -104,7 +128,7 @@ put_term(text *t, tb_term term, bool first)
     }
     for (uint32_t i = 0; i < n; i++) {
         if (i > 0 || c != 1)
-            tb_buf_puts(&t->b, "*");
+            put(t, "*");
         put_operand(t, atoms[i]);
     }
 }
@@ -117,9 +141,9 @@ put_sum(text *t, tb_dim d)
 
     if (!e) {
         if (d == TB_DIM_UNKNOWN)
-            tb_buf_puts(&t->b, "?");
+            put(t, "?");
         else
-            tb_buf_printf(&t->b, "%lld", (long long)d);
+            put_int(t, d);
         return;
     }
     if (e->op != TB_DIM_ADD && e->op != TB_DIM_MUL) {
@@ -135,14 +159,9 @@ tb_str
 tb_dim_text(tb_unit *u, tb_arena *a, tb_dim d)
 {
     text t = {.u = u};
-    tb_str s;
 
+    if (tb_dim_is_const(d) && d != TB_DIM_UNKNOWN)
+        return tb_sprintf(a, "%lld", (long long)d);
     put_sum(&t, d);
-    if (t.b.failed) {
-        tb_buf_free(&t.b);
-        tb_raise(u->cx, (tb_loc){0}, TB_OUT_OF_MEMORY, "out of memory while compiling");
-    }
-    s = tb_strdup(a, (tb_str){(const char *)t.b.at, t.b.n});
-    tb_buf_free(&t.b);
-    return s;
+    return tb_strdup(a, (tb_str){t.b.at, t.b.n});
 }

@@ -330,10 +330,12 @@ double_bits(double v)
 
 /* To an integer as PyTorch does where C leaves it undefined: the nearest that fits. */
 static int64_t
-to_int(double v)
+to_int(tb_dtype t, double v)
 {
     if (v != v)
         return 0;
+    if (t == TB_U64 && v >= 9223372036854775808.0)
+        return v < 18446744073709551616.0 ? (int64_t)(uint64_t)v : -1;
     if (v >= 9223372036854775808.0)
         return INT64_MAX;
     if (v <= -9223372036854775808.0)
@@ -352,7 +354,7 @@ tb_full_f(tb_graph *g, tb_dtype dtype, int rank, const tb_dim *dims, double valu
     if (dtype == TB_BOOL)
         attr = value != 0;
     else if (tb_dtype_is_int(dtype))
-        attr = wrap_int(dtype, to_int(value));
+        attr = wrap_int(dtype, to_int(dtype, value));
     return tb_add(g, TB_P_full, dtype, rank, dims, NULL, 0, &attr, 1);
 }
 

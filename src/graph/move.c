@@ -192,9 +192,13 @@ tb_expand(tb_graph *g, tb_val x, int rank, const tb_dim *dims)
                      tb_dims_text(g, tb_rank(g, x), tb_dims(g, x)),
                      tb_dims_text(g, rank, dims), i);
     }
-    for (int i = 0; i < rank; i++)
-        to[i] = from[i] == 1 ? dims[i]
-                             : tb_same_size(g, "expand", "size", dims[i], from[i]);
+    /* Only sizes of 1 grow. Where a size was assumed to be what is asked for, the node
+     * keeps its own: an expand never has an axis that is neither 1 nor the result's. */
+    for (int i = 0; i < rank; i++) {
+        to[i] = from[i] == 1 ? dims[i] : from[i];
+        if (from[i] != 1)
+            tb_same_size(g, "expand", "size", dims[i], from[i]);
+    }
     if (same_shape(g, x, rank, to))
         return x;
     if (is(g, x, TB_P_expand) && lead == 0)

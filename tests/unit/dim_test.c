@@ -34,6 +34,7 @@ text_body(void)
     TEXT(-3, "-3");
     TEXT(s0, "s0");
     TEXT(TB_DIM_UNKNOWN, "?");
+    TEXT(tb_sym_new(u, TB_STR("s0"), TB_SYM_SHAPE, 0, 1), "s0_2");
     TEXT(ADD(1, MUL(s0, 2)), "2*s0 + 1");
     TEXT(SUB(s0, 1), "s0 - 1");
     TEXT(SUB(1, s0), "-s0 + 1");
@@ -133,6 +134,8 @@ order_body(void)
     EQ_INT(MAX(MIN(s2, 4), 0), MIN(s2, 4));
     EQ_INT(MIN(INT64_MAX, s1), s1); /* torch's "to the end" */
     EQ_INT(MIN(s1, ADD(s1, 1)), s1);
+    /* A question is never too hard. */
+    CHECK(!tb_dim_le(u, MUL(s1, -(INT64_C(1) << 60)), SUB(MUL(s0, INT64_C(1) << 60), s1)));
     tb_dim_range(u, ADD(MUL(s0, s2), 1), &lo, &hi);
     EQ_INT(lo, 1);
     EQ_INT(hi, 577);
@@ -219,6 +222,17 @@ overflow_const(void)
     MUL(INT64_C(1) << 40, INT64_C(1) << 30);
 }
 static void
+unknown(void)
+{
+    symbols();
+    ADD(s0, TB_DIM_UNKNOWN);
+}
+static void
+no_handle(void)
+{
+    ADD(TB_DIM_EXPR + 5, 1);
+}
+static void
 empty_range(void)
 {
     tb_sym_new(u, TB_STR("s9"), TB_SYM_SHAPE, 3, 2);
@@ -234,6 +248,8 @@ errors(void)
     RAISES(by_zero, "size arithmetic divides by zero");
     RAISES(overflow, "size arithmetic overflows");
     RAISES(overflow_const, "size arithmetic overflows");
+    RAISES(unknown, "arithmetic with a size that is not known");
+    RAISES(no_handle, "size 2305843009213693957 is too large");
     RAISES(empty_range, "size s9 has an empty range: 3 to 2");
 }
 

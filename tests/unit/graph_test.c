@@ -186,6 +186,18 @@ broadcasting_body(void)
     TYPE(a, "f32[s]"); /* an input keeps its declared dims */
     TYPE(tb_map2(g, TB_P_add, a, b), "f32[12]");
     EQ_INT(tb_node_of(g, a)->prim, TB_P_input);
+    /* An equality that no symbol can be solved for: the operands stay as they are. */
+    a = IN(4, F32, tb_dim_mul(u, 2, sym("w")), 3);
+    b = IN(5, F32, tb_dim_mul(u, 5, sym("v")), 1);
+    EQ_INT(u->equalities.n, 2);
+    for (int i = 0; i < 3; i++) {
+        tb_val x = a, y = b;
+
+        tb_broadcast(g, &x, &y);
+        TYPE(y, "f32[5*v, 3]");
+        TYPE(tb_map2(g, TB_P_add, x, y), "f32[2*w, 3]");
+    }
+    EQ_INT(u->equalities.n, 3); /* recorded once */
 }
 BODY(broadcasting)
 
