@@ -320,6 +320,37 @@ out:
     return result;
 }
 
+/* view(dtype, shape, offset=0): other glasses on the same memory */
+static PyObject *
+tensor_view(PyObject *o, PyObject *args)
+{
+    tensor_obj *self = (tensor_obj *)o;
+    const char *dtype;
+    PyObject *shape;
+    Py_ssize_t offset = 0;
+    tb_tensor t = {0};
+    size_t have = 0;
+
+    if (!PyArg_ParseTuple(args, "sO|n:view", &dtype, &shape, &offset))
+        return NULL;
+    t.dtype = dtype_from_name(dtype);
+    if (t.dtype == TB_NONE) {
+        PyErr_Format(PyExc_ValueError, "dtype: '%s' is unknown", dtype);
+        return NULL;
+    }
+    if (parse_dims(shape, &t) < 0)
+        return NULL;
+    (void)tensor_bytes(&self->t, &have);
+    if (offset < 0 || (size_t)offset > have || !tensor_bytes(&t, &t.bytes) ||
+        t.bytes > have - (size_t)offset) {
+        PyErr_Format(PyExc_ValueError, "view: %s of shape %R does not fit in %zu bytes",
+                     dtype, shape, have);
+        return NULL;
+    }
+    t.data = self->t.data ? (char *)self->t.data + offset : NULL;
+    return tensor_from_tb(&t, o);
+}
+
 static PyObject *
 get_shape(PyObject *o, void *unused)
 {
@@ -359,6 +390,7 @@ static PyMethodDef tensor_methods[] = {
     {"__dlpack_device__", tensor_dlpack_device, METH_NOARGS, "(kDLCPU, 0)"},
     {"copy_of", copy_of, METH_VARARGS | METH_STATIC,
      "copy_of(object, dtype=None): a dense copy of an array, tensor or number"},
+    {"view", tensor_view, METH_VARARGS, "view(dtype, shape, offset=0): the same memory"},
     {0},
 };
 

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Load and call compiled modules: IREE's Python runtime API on Turbine's runtime.
+
+Imports neither torch nor the compiler; numpy is the only requirement.
+"""
+
+from . import flags
+from .array_interop import DeviceArray, asdevicearray
+from .dtypes import (
+    BufferCompatibility,
+    BufferUsage,
+    HalElementType,
+    MemoryAccess,
+    MemoryType,
+)
+from .function import FunctionInvoker
+from .hal import (
+    HalAllocator,
+    HalBuffer,
+    HalBufferView,
+    HalDevice,
+    HalDriver,
+    MappedMemory,
+    Shape,
+)
+from .system_api import (
+    TARGET_BACKEND_TO_DRIVER,
+    BoundModule,
+    BoundModules,
+    Config,
+    SystemContext,
+    load_vm_flatbuffer,
+    load_vm_flatbuffer_file,
+    load_vm_module,
+    load_vm_modules,
+    normalize_value,
+)
+from .system_setup import (
+    get_device,
+    get_driver,
+    get_first_device,
+    query_available_drivers,
+)
+from .vm import (
+    Linkage,
+    VmContext,
+    VmFunction,
+    VmInstance,
+    VmModule,
+    VmRef,
+    VmVariantList,
+    create_hal_module,
+)
+
+__all__ = [
+    "BoundModule",
+    "BoundModules",
+    "BufferCompatibility",
+    "BufferUsage",
+    "Config",
+    "DeviceArray",
+    "FunctionInvoker",
+    "HalAllocator",
+    "HalBuffer",
+    "HalBufferView",
+    "HalDevice",
+    "HalDriver",
+    "HalElementType",
+    "Linkage",
+    "MappedMemory",
+    "MemoryAccess",
+    "MemoryType",
+    "Shape",
+    "SystemContext",
+    "TARGET_BACKEND_TO_DRIVER",
+    "VmContext",
+    "VmFunction",
+    "VmInstance",
+    "VmModule",
+    "VmRef",
+    "VmVariantList",
+    "asdevicearray",
+    "create_hal_module",
+    "flags",
+    "get_device",
+    "get_driver",
+    "get_first_device",
+    "load_vm_flatbuffer",
+    "load_vm_flatbuffer_file",
+    "load_vm_module",
+    "load_vm_modules",
+    "normalize_value",
+    "query_available_drivers",
+]
