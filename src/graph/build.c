@@ -94,7 +94,8 @@ tb_gather(tb_graph *g, tb_val x, uint32_t mask, const tb_val *idx, uint32_t n_id
     int rank = gathered_dims(g, "gather", x, mask, idx, n_idx, dims);
 
     memcpy(in + 1, idx, n_idx * sizeof *idx);
-    return tb_add(g, TB_P_gather, tb_dtype_of(g, x), rank, dims, in, 1 + n_idx, &attr, 1);
+    return tb_add(g, TB_P_gather, tb_dtype_of(g, x), rank, dims, in, 1 + n_idx, &attr,
+                  1);
 }
 
 tb_val
@@ -126,7 +127,8 @@ tb_argsort(tb_graph *g, tb_val x, int axis, bool descending)
     tb_check_axis(g, "argsort", axis, tb_rank(g, x));
     if (tb_dtype_is_complex(tb_dtype_of(g, x)) || tb_dtype_of(g, x) == TB_NONE)
         TB_RAISE(g, "argsort: not defined for %s", tb_dtype_name(tb_dtype_of(g, x)));
-    return tb_add(g, TB_P_argsort, TB_I64, tb_rank(g, x), tb_dims(g, x), &x, 1, attr, 2);
+    return tb_add(g, TB_P_argsort, TB_I64, tb_rank(g, x), tb_dims(g, x), &x, 1, attr,
+                  2);
 }
 
 tb_val
@@ -154,8 +156,9 @@ conv_size(tb_graph *g, const char *what, int axis, tb_dim size, tb_dim kernel,
     tb_dim padded, span, n;
 
     if (stride < 1 || dilation < 1 || lo < 0 || hi < 0)
-        TB_RAISE(g, "%s: stride %lld and dilation %lld must be positive, padding "
-                    "(%lld, %lld) not negative",
+        TB_RAISE(g,
+                 "%s: stride %lld and dilation %lld must be positive, padding "
+                 "(%lld, %lld) not negative",
                  what, (long long)stride, (long long)dilation, (long long)lo,
                  (long long)hi);
     padded = tb_dim_add(u, size, tb_dim_add(u, lo, hi));
@@ -164,16 +167,17 @@ conv_size(tb_graph *g, const char *what, int axis, tb_dim size, tb_dim kernel,
     n = tb_dim_add(u, n, 1);
     tb_dim_range(u, n, &least, &most);
     if (most < 1)
-        TB_RAISE(g, "%s: a kernel of %s does not fit the padded size %s of spatial axis %d",
-                 what, tb_dim_text(u, &u->cx->keep, span).ptr,
-                 tb_dim_text(u, &u->cx->keep, padded).ptr, axis);
+        TB_RAISE(
+            g, "%s: a kernel of %s does not fit the padded size %s of spatial axis %d",
+            what, tb_dim_text(u, &u->cx->keep, span).ptr,
+            tb_dim_text(u, &u->cx->keep, padded).ptr, axis);
     return n;
 }
 
 tb_val
 tb_conv(tb_graph *g, tb_prim p, tb_val x, tb_val w, tb_val bias, int n_spatial,
-        int64_t groups, const int64_t *stride, const int64_t *pad_lo, const int64_t *pad_hi,
-        const int64_t *dilation)
+        int64_t groups, const int64_t *stride, const int64_t *pad_lo,
+        const int64_t *pad_hi, const int64_t *dilation)
 {
     const char *what = tb_prim_name(p);
     const bool last = p == TB_P_conv_nhwc;
@@ -207,9 +211,9 @@ tb_conv(tb_graph *g, tb_prim p, tb_val x, tb_val w, tb_val bias, int n_spatial,
     dims[0] = tb_dims(g, x)[0];
     dims[channel] = out;
     for (int i = 0; i < n; i++)
-        dims[first + i] = conv_size(g, what, i, tb_dims(g, x)[first + i],
-                                    tb_dims(g, w)[first + i], stride[i], pad_lo[i],
-                                    pad_hi[i], dilation[i]);
+        dims[first + i] =
+            conv_size(g, what, i, tb_dims(g, x)[first + i], tb_dims(g, w)[first + i],
+                      stride[i], pad_lo[i], pad_hi[i], dilation[i]);
     for (int k = 0; k < 4; k++)
         memcpy(attr + 2 + k * n, lists[k], sizeof *attr * (size_t)n);
     return tb_add(g, p, tb_dtype_of(g, x), n + 2, dims, in, bias.id ? 3 : 2, attr,
@@ -231,7 +235,8 @@ attention_mask(tb_graph *g, tb_val mask, int rank, const tb_dim *scores)
     for (int i = 0; i < rank; i++) {
         dims[i] = i < lead ? 1 : tb_dims(g, mask)[i - lead];
         if (dims[i] != 1)
-            dims[i] = tb_same_size(g, "attention", "size of the mask", scores[i], dims[i]);
+            dims[i] =
+                tb_same_size(g, "attention", "size of the mask", scores[i], dims[i]);
     }
     return tb_reshape(g, mask, rank, dims);
 }
@@ -256,7 +261,8 @@ tb_attention(tb_graph *g, tb_val q, tb_val k, tb_val v, tb_val mask, bool causal
     for (int i = 0; i < rank - 2; i++) {
         dims[i] = tb_same_size(g, what, "batch sizes differ", tb_dims(g, q)[i],
                                tb_dims(g, k)[i]);
-        dims[i] = tb_same_size(g, what, "batch sizes differ", dims[i], tb_dims(g, v)[i]);
+        dims[i] =
+            tb_same_size(g, what, "batch sizes differ", dims[i], tb_dims(g, v)[i]);
         scores[i] = dims[i];
     }
     tb_same_size(g, what, "sizes of queries and keys differ", tb_dims(g, q)[rank - 1],
@@ -347,13 +353,13 @@ tb_result(tb_graph *g, tb_val node, uint32_t number, const tb_type *type)
 
     if (p != TB_P_aten && p != TB_P_cond && p != TB_P_while && p != TB_P_call)
         TB_RAISE(g, "result: %s has no numbered results", tb_prim_name(p));
-    return tb_add(g, TB_P_result, (tb_dtype)type->dtype, type->rank, type->dims, &node, 1,
-                  &attr, 1);
+    return tb_add(g, TB_P_result, (tb_dtype)type->dtype, type->rank, type->dims, &node,
+                  1, &attr, 1);
 }
 
 static void
-collect_tensors(tb_arena *a, const tb_arg *args, uint32_t n, tb_val **at, uint32_t *count,
-                uint32_t *cap)
+collect_tensors(tb_arena *a, const tb_arg *args, uint32_t n, tb_val **at,
+                uint32_t *count, uint32_t *cap)
 {
     for (uint32_t i = 0; i < n; i++) {
         if (args[i].kind == TB_ARG_LIST) {

@@ -2,8 +2,8 @@
 /*
  * copy.c -- the generic step of every pass: a node of one graph, made again in another.
  *
- * It goes through the typed constructors, so that types follow from the new operands and
- * what those constructors simplify is simplified. Only shapes that are choices (of
+ * It goes through the typed constructors, so that types follow from the new operands
+ * and what those constructors simplify is simplified. Only shapes that are choices (of
  * reshape, expand, full ...) are taken over, with the equalities learned since.
  */
 #include "graph/internal.h"
@@ -53,13 +53,13 @@ copy_result(const step *s)
     return tb_result(s->to, s->in[0], (uint32_t)s->attr[0], &t);
 }
 
-/* Exactly the same with other operands: what has effects, refers to other graphs, or has
- * nothing to infer. */
+/* Exactly the same with other operands: what has effects, refers to other graphs, or
+ * has nothing to infer. */
 static tb_val
 copy_raw(const step *s)
 {
-    return tb_add(s->to, (tb_prim)s->n->prim, (tb_dtype)s->n->dtype, s->n->rank, s->dims,
-                  s->in, s->n->n_in, s->attr, s->n->n_attr);
+    return tb_add(s->to, (tb_prim)s->n->prim, (tb_dtype)s->n->dtype, s->n->rank,
+                  s->dims, s->in, s->n->n_in, s->attr, s->n->n_attr);
 }
 
 static tb_val

@@ -64,7 +64,8 @@ place(tb_arena *a, const tb_location *l, tb_str message)
         return tb_sprintf(a, "%.*s: %.*s", TB_FMT(l->file), TB_FMT(s));
     if (!l->col)
         return tb_sprintf(a, "%.*s:%u: %.*s", TB_FMT(l->file), l->line, TB_FMT(s));
-    return tb_sprintf(a, "%.*s:%u:%u: %.*s", TB_FMT(l->file), l->line, l->col, TB_FMT(s));
+    return tb_sprintf(a, "%.*s:%u:%u: %.*s", TB_FMT(l->file), l->line, l->col,
+                      TB_FMT(s));
 }
 
 static tb_str
@@ -76,7 +77,8 @@ note(tb_arena *a, const tb_location *l, tb_str s)
     if (l->path.len)
         return tb_sprintf(a, "%.*s\nnote: in module %.*s", TB_FMT(s), TB_FMT(l->path));
     if (l->func.len)
-        return tb_sprintf(a, "%.*s\nnote: in function %.*s", TB_FMT(s), TB_FMT(l->func));
+        return tb_sprintf(a, "%.*s\nnote: in function %.*s", TB_FMT(s),
+                          TB_FMT(l->func));
     return s;
 }
 

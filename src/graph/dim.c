@@ -39,7 +39,8 @@ name_taken(const tb_unit *u, tb_str name)
 tb_dim
 tb_sym_new(tb_unit *u, tb_str name, tb_sym_kind kind, int64_t min, int64_t max)
 {
-    tb_sym s = {.name = tb_strdup(&u->cx->keep, name), .kind = kind, .min = min, .max = max};
+    tb_sym s = {
+        .name = tb_strdup(&u->cx->keep, name), .kind = kind, .min = min, .max = max};
 
     for (int n = 2; name_taken(u, s.name); n++)
         s.name = tb_sprintf(&u->cx->keep, "%.*s_%d", TB_FMT(name), n);
@@ -58,7 +59,8 @@ tb_sym_dim(tb_unit *u, uint32_t sym)
     return tb_dim_intern(u, TB_DIM_SYM, sym, 0);
 }
 
-/* A plain number this large is no handle: it comes from the program, so it is raised. */
+/* A plain number this large is no handle: it comes from the program, so it is raised.
+ */
 static void
 check_handle(tb_unit *u, tb_dim d)
 {
@@ -204,8 +206,8 @@ sum_and_div(tb_poly *q, tb_dim x, tb_dim m)
     return tb_poly_store(q);
 }
 
-/* a / m, m > 1: takes out what is divisible, divides the rest by common factors, and joins
- * with a division inside. */
+/* a / m, m > 1: takes out what is divisible, divides the rest by common factors, and
+ * joins with a division inside. */
 static tb_dim
 div_const(tb_poly *a, int64_t m)
 {
@@ -308,7 +310,8 @@ tb_dim_floordiv(tb_unit *u, tb_dim a, tb_dim b)
     a = clamp(u, a);
     b = clamp(u, b);
     if (b == 0)
-        tb_raise(u->cx, (tb_loc){0}, TB_INVALID_ARGUMENT, "size arithmetic divides by zero");
+        tb_raise(u->cx, (tb_loc){0}, TB_INVALID_ARGUMENT,
+                 "size arithmetic divides by zero");
     if (tb_dim_is_const(a) && tb_dim_is_const(b))
         return tb_floordiv(a, b);
     if (a == 0 || b == 1)
@@ -401,7 +404,8 @@ tb_dim_mod(tb_unit *u, tb_dim a, tb_dim b)
     a = clamp(u, a);
     b = clamp(u, b);
     if (b == 0)
-        tb_raise(u->cx, (tb_loc){0}, TB_INVALID_ARGUMENT, "size arithmetic divides by zero");
+        tb_raise(u->cx, (tb_loc){0}, TB_INVALID_ARGUMENT,
+                 "size arithmetic divides by zero");
     if (tb_dim_is_const(a) && tb_dim_is_const(b))
         return tb_mod(a, b);
     if (a == 0 || b == 1 || b == -1 || a == b)
@@ -428,8 +432,8 @@ tb_dim_mod(tb_unit *u, tb_dim a, tb_dim b)
 
 enum { MAX_ARGS = 24 };
 
-/* Puts the arguments of a nest of `op` into args, each once, in order. False if they are
- * too many. */
+/* Puts the arguments of a nest of `op` into args, each once, in order. False if they
+ * are too many. */
 static bool
 collect(const tb_unit *u, tb_dim_op op, tb_dim d, tb_dim *args, uint32_t *n)
 {
@@ -467,7 +471,8 @@ extreme(tb_unit *u, tb_dim_op op, tb_dim a, tb_dim b)
     for (uint32_t i = 0; i < n; i++) {
         bool drop = false;
 
-        /* An argument that another one always beats. Of two equal ones the first stays. */
+        /* An argument that another one always beats. Of two equal ones the first stays.
+         */
         for (uint32_t j = 0; j < n && !drop; j++)
             if (j != i && args[j] != TB_DIM_UNKNOWN)
                 drop = op == TB_DIM_MIN ? tb_dim_le(u, args[j], args[i])

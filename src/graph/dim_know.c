@@ -2,8 +2,8 @@
 /*
  * dim_know.c -- what is known of the values of sizes: ranges, order, equalities.
  *
- * "Not known" is always a safe answer here: a comparison that is not decided stays a min,
- * a max or a check at run time.
+ * "Not known" is always a safe answer here: a comparison that is not decided stays a
+ * min, a max or a check at run time.
  */
 #include "graph/internal.h"
 
@@ -146,8 +146,9 @@ tb_dim_range(tb_unit *u, tb_dim d, int64_t *min, int64_t *max)
 /* ---- order ---- */
 
 /*
- * p >= 0, with every atom x replaced by (x - min x) + min x: if all coefficients are then
- * not negative, so is p. Decides s0*s1 - s0 >= 0 for s0, s1 >= 1, which ranges do not.
+ * p >= 0, with every atom x replaced by (x - min x) + min x: if all coefficients are
+ * then not negative, so is p. Decides s0*s1 - s0 >= 0 for s0, s1 >= 1, which ranges do
+ * not.
  */
 static bool
 shifted_not_negative(const tb_poly *p)
@@ -200,7 +201,8 @@ add_small(tb_poly *q, const tb_poly *p, int64_t c)
     return true;
 }
 
-/* p with its term i taken out, times k, plus c * x; TB_DIM_UNKNOWN if that is too large. */
+/* p with its term i taken out, times k, plus c * x; TB_DIM_UNKNOWN if that is too
+ * large. */
 static tb_dim
 with_term(const tb_poly *p, uint32_t i, int64_t k, int64_t c, tb_dim x)
 {
@@ -416,7 +418,7 @@ tb_dim_may_eq(tb_unit *u, tb_dim a, tb_dim b)
 typedef struct search {
     const tb_unit *u;
     uint32_t sym;
-    uint32_t count; /* of sym */
+    uint32_t count;  /* of sym */
     bool later_item; /* an item symbol that is not there yet when sym gets its value */
 } search;
 
@@ -434,9 +436,10 @@ look(void *user, uint32_t sym)
 }
 
 /*
- * d = 0: solves for one symbol that is a term of its own with coefficient 1 or -1 and is
- * nowhere else. Later symbols are given up for earlier ones, values read from tensors for
- * shapes; never the other way, as those are not known at the start of a call.
+ * d = 0: solves for one symbol that is a term of its own with coefficient 1 or -1 and
+ * is nowhere else. Later symbols are given up for earlier ones, values read from
+ * tensors for shapes; never the other way, as those are not known at the start of a
+ * call.
  */
 static void
 solve(tb_unit *u, tb_dim d)
@@ -477,7 +480,8 @@ tb_dim_assume_eq(tb_unit *u, tb_dim a, tb_dim b, tb_loc loc)
     if (a == TB_DIM_UNKNOWN || b == TB_DIM_UNKNOWN || tb_dim_eq(u, a, b))
         return;
     if (!tb_dim_may_eq(u, a, b))
-        tb_raise(u->cx, loc, TB_INVALID_ARGUMENT, "sizes differ: expected %.*s, found %.*s",
+        tb_raise(u->cx, loc, TB_INVALID_ARGUMENT,
+                 "sizes differ: expected %.*s, found %.*s",
                  TB_FMT(tb_dim_text(u, t, a)), TB_FMT(tb_dim_text(u, t, b)));
     /* What could not be solved for a symbol comes again at every use. */
     for (uint32_t i = 0; i < u->equalities.n; i++)

@@ -14,7 +14,8 @@ typedef struct text {
 static void
 put_bytes(text *t, const char *s, size_t n)
 {
-    tb_vec_grow(&t->u->cx->scratch, (void **)&t->b.at, &t->b.cap, t->b.n + (uint32_t)n, 1);
+    tb_vec_grow(&t->u->cx->scratch, (void **)&t->b.at, &t->b.cap, t->b.n + (uint32_t)n,
+                1);
     memcpy(t->b.at + t->b.n, s, n);
     t->b.n += (uint32_t)n;
 }
@@ -48,7 +49,8 @@ is_call(const tb_dim_expr *e)
     return e && (e->op == TB_DIM_MIN || e->op == TB_DIM_MAX);
 }
 
-/* An operand of `*`, `//` or `%`: a name, a number, a call, or something in brackets. */
+/* An operand of `*`, `//` or `%`: a name, a number, a call, or something in brackets.
+ */
 static void
 put_operand(text *t, tb_dim d)
 {
@@ -121,7 +123,8 @@ put_term(text *t, tb_term term, bool first)
     c = c < 0 ? -c : c;
     if (n == 0 || c != 1)
         put_int(t, c);
-    /* "-s0 % 4" would be (-s0) % 4 to Python: an atom that is not alone has brackets. */
+    /* "-s0 % 4" would be (-s0) % 4 to Python: an atom that is not alone has brackets.
+     */
     if (n == 1 && c == 1 && !(first && term.coef < 0)) {
         put_atom(t, get(t, atoms[0]), atoms[0]);
         return;

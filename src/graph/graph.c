@@ -3,8 +3,8 @@
  * graph.c -- storage of nodes: append, find the same, walk what is needed.
  *
  * Nodes are found by a hash of everything that defines them (primitive, type, operands,
- * attributes), so common subexpressions never exist twice. Nodes whose meaning depends on
- * when they run are always new, and those that must run even if nobody uses them are
+ * attributes), so common subexpressions never exist twice. Nodes whose meaning depends
+ * on when they run are always new, and those that must run even if nobody uses them are
  * listed in `effects` here, in one place, for builders, parsers and passes alike.
  */
 #include "graph/internal.h"
@@ -128,10 +128,8 @@ same_node(const tb_graph *g, uint32_t id, const tb_node *n, const tb_dim *dims,
 
     return m->prim == n->prim && m->dtype == n->dtype && m->rank == n->rank &&
            m->n_in == n->n_in && m->n_attr == n->n_attr &&
-           (!n->rank ||
-            !memcmp(g->words.at + m->dims, dims, n->rank * sizeof *dims)) &&
-           (!n->n_in ||
-            !memcmp(g->operands.at + m->in, in, n->n_in * sizeof *in)) &&
+           (!n->rank || !memcmp(g->words.at + m->dims, dims, n->rank * sizeof *dims)) &&
+           (!n->n_in || !memcmp(g->operands.at + m->in, in, n->n_in * sizeof *in)) &&
            (!n->n_attr ||
             !memcmp(g->words.at + m->attr, attr, n->n_attr * sizeof *attr));
 }
@@ -139,8 +137,8 @@ same_node(const tb_graph *g, uint32_t id, const tb_node *n, const tb_dim *dims,
 static uint64_t
 hash_node(const tb_node *n, const tb_dim *dims, const tb_val *in, const int64_t *attr)
 {
-    uint64_t h = tb_hash_u64(n->prim | (uint64_t)n->dtype << 16 | (uint64_t)n->rank << 24 |
-                                 (uint64_t)n->n_in << 32,
+    uint64_t h = tb_hash_u64(n->prim | (uint64_t)n->dtype << 16 |
+                                 (uint64_t)n->rank << 24 | (uint64_t)n->n_in << 32,
                              n->n_attr);
 
     for (uint32_t i = 0; i < n->rank; i++)
@@ -218,8 +216,8 @@ tb_add(tb_graph *g, tb_prim p, tb_dtype dtype, int rank, const tb_dim *dims,
     tb_check_rank(g, tb_prim_name(p), rank);
     for (uint32_t i = 0; i < n_in; i++)
         TB_CHECK(in[i].id != 0 && in[i].id < g->n);
-    /* An input keeps its dims as declared: symbols get their values from there, also those
-     * that turned out to equal others. */
+    /* An input keeps its dims as declared: symbols get their values from there, also
+     * those that turned out to equal others. */
     for (int i = 0; i < rank; i++)
         canon[i] = p == TB_P_input ? dims[i] : tb_dim_canon(u, dims[i]);
     if (tb_prim_is_pure(p)) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * infer.c -- typed constructors of maps, reductions, scans and data from nowhere, with the
- * checks that all constructors share. Shapes and dtypes are inferred once per family.
+ * infer.c -- typed constructors of maps, reductions, scans and data from nowhere, with
+ * the checks that all constructors share. Shapes and dtypes are inferred once per
+ * family.
  */
 #include "graph/internal.h"
 
@@ -44,8 +45,8 @@ tb_same_size(tb_graph *g, const char *what, const char *which, tb_dim a, tb_dim 
     if (a == TB_DIM_UNKNOWN || b == TB_DIM_UNKNOWN)
         return a == TB_DIM_UNKNOWN ? b : a;
     if (!tb_dim_may_eq(u, a, b))
-        TB_RAISE(g, "%s: %s: expected %s, found %s", what, which, tb_dim_text(u, t, a).ptr,
-                 tb_dim_text(u, t, b).ptr);
+        TB_RAISE(g, "%s: %s: expected %s, found %s", what, which,
+                 tb_dim_text(u, t, a).ptr, tb_dim_text(u, t, b).ptr);
     tb_dim_assume_eq(u, a, b, g->loc);
     return tb_dim_canon(u, a);
 }
@@ -70,7 +71,8 @@ same_dims(tb_graph *g, const char *what, tb_val a, tb_val b)
             i++;
         if (i == rank) {
             for (i = 0; i < rank; i++)
-                tb_same_size(g, what, "sizes differ", tb_dims(g, a)[i], tb_dims(g, b)[i]);
+                tb_same_size(g, what, "sizes differ", tb_dims(g, a)[i],
+                             tb_dims(g, b)[i]);
             return;
         }
     }
@@ -80,8 +82,6 @@ same_dims(tb_graph *g, const char *what, tb_val a, tb_val b)
 }
 
 /* ---- maps ---- */
-
-enum { FOR_FLOAT = 1, FOR_INT = 2, FOR_BOOL = 4, FOR_COMPLEX = 8, BOOL_RESULT = 16 };
 
 /* The definition columns of prims.def are the truth: "0" means "not for this kind". */
 static const struct {
@@ -149,7 +149,8 @@ tb_val
 tb_map1(tb_graph *g, tb_prim p, tb_val a)
 {
     check_map(g, p, 1, a);
-    return tb_add(g, p, tb_dtype_of(g, a), tb_rank(g, a), tb_dims(g, a), &a, 1, NULL, 0);
+    return tb_add(g, p, tb_dtype_of(g, a), tb_rank(g, a), tb_dims(g, a), &a, 1, NULL,
+                  0);
 }
 
 tb_val
@@ -202,8 +203,8 @@ tb_val
 tb_bitcast(tb_graph *g, tb_val a, tb_dtype to)
 {
     if (tb_dtype_bytes(tb_dtype_of(g, a)) != tb_dtype_bytes(to))
-        TB_RAISE(g, "bitcast: %s and %s differ in size", tb_dtype_name(tb_dtype_of(g, a)),
-                 tb_dtype_name(to));
+        TB_RAISE(g, "bitcast: %s and %s differ in size",
+                 tb_dtype_name(tb_dtype_of(g, a)), tb_dtype_name(to));
     return add_cast(g, TB_P_bitcast, a, to);
 }
 
@@ -249,7 +250,8 @@ tb_reduce(tb_graph *g, tb_prim fold, tb_val x, uint32_t axes)
         if (arg && (axes >> i & 1) && tb_dims(g, x)[i] == 0)
             TB_RAISE(g, "%s: axis %d is empty", tb_prim_name(fold), i);
     }
-    return tb_add(g, fold, arg ? TB_I64 : tb_dtype_of(g, x), rank, dims, &x, 1, &attr, 1);
+    return tb_add(g, fold, arg ? TB_I64 : tb_dtype_of(g, x), rank, dims, &x, 1, &attr,
+                  1);
 }
 
 tb_val
@@ -264,8 +266,8 @@ tb_scan(tb_graph *g, tb_prim scan, tb_val x, int axis)
     tb_check_axis(g, tb_prim_name(scan), axis, tb_rank(g, x));
     if (tb_dims(g, x)[axis] == 1)
         return x;
-    return tb_add(g, scan, tb_dtype_of(g, x), tb_rank(g, x), tb_dims(g, x), &x, 1, &attr,
-                  1);
+    return tb_add(g, scan, tb_dtype_of(g, x), tb_rank(g, x), tb_dims(g, x), &x, 1,
+                  &attr, 1);
 }
 
 /* ---- data from nowhere ---- */
@@ -278,8 +280,8 @@ check_type(tb_graph *g, const char *what, tb_dtype dtype, int rank, const tb_dim
     tb_check_rank(g, what, rank);
     for (int i = 0; i < rank; i++)
         if (tb_dim_is_const(dims[i]) && dims[i] < 0 && dims[i] != TB_DIM_UNKNOWN)
-            TB_RAISE(g, "%s: size %lld of axis %d is negative", what, (long long)dims[i],
-                     i);
+            TB_RAISE(g, "%s: size %lld of axis %d is negative", what,
+                     (long long)dims[i], i);
 }
 
 tb_val
@@ -343,8 +345,8 @@ to_int(tb_dtype t, double v)
     return (int64_t)v;
 }
 
-/* For float dtypes the bits of `value`, not rounded to the dtype: its reader does that. A
- * complex one has `value` as its real part. */
+/* For float dtypes the bits of `value`, not rounded to the dtype: its reader does that.
+ * A complex one has `value` as its real part. */
 tb_val
 tb_full_f(tb_graph *g, tb_dtype dtype, int rank, const tb_dim *dims, double value)
 {

@@ -5,9 +5,11 @@
 #pragma once
 #include "graph/graph.h"
 
-#define TB_RAISE(g, ...) tb_raise((g)->unit->cx, (g)->loc, TB_INVALID_ARGUMENT, __VA_ARGS__)
+#define TB_RAISE(g, ...) \
+    tb_raise((g)->unit->cx, (g)->loc, TB_INVALID_ARGUMENT, __VA_ARGS__)
 
-/* dim.c: the interned expression (op, a, b), exactly as given; a new one if there is none. */
+/* dim.c: the interned expression (op, a, b), exactly as given; a new one if there is
+ * none. */
 tb_dim tb_dim_intern(tb_unit *u, tb_dim_op op, tb_dim a, tb_dim b);
 static inline const tb_dim_expr *
 tb_dim_get(const tb_unit *u, tb_dim d)
@@ -41,15 +43,16 @@ int64_t tb_poly_const(const tb_poly *p); /* the constant term */
 uint32_t tb_mono_atoms(const tb_unit *u, tb_dim mono, tb_dim *atoms);
 tb_dim tb_mono_make(tb_unit *u, const tb_dim *sorted_atoms, uint32_t n);
 bool tb_mono_div(tb_unit *u, tb_dim a, tb_dim b, tb_dim *out);
-int tb_dim_order(const tb_unit *u, tb_dim a, tb_dim b); /* total, by structure */
+int tb_dim_order(const tb_unit *u, tb_dim a, tb_dim b);     /* total, by structure */
 int64_t tb_dim_checked(tb_unit *u, bool ok, int64_t value); /* raises on overflow */
 
 /* infer.c: shared checks of the constructors. `what` names the primitive. */
 void tb_check_axis(tb_graph *g, const char *what, int axis, int rank);
 void tb_check_rank(tb_graph *g, const char *what, int rank);
-/* a and b must be equal: raises "<what>: <which>: expected a, found b" if they cannot be,
- * assumes it otherwise. Returns the better known of the two. */
-tb_dim tb_same_size(tb_graph *g, const char *what, const char *which, tb_dim a, tb_dim b);
+/* a and b must be equal: raises "<what>: <which>: expected a, found b" if they cannot
+ * be, assumes it otherwise. Returns the better known of the two. */
+tb_dim tb_same_size(tb_graph *g, const char *what, const char *which, tb_dim a,
+                    tb_dim b);
 void tb_same_dtype(tb_graph *g, const char *what, tb_val a, tb_val b);
 /* "[2, s0, 3]" for messages. */
 const char *tb_dims_text(tb_graph *g, int rank, const tb_dim *dims);

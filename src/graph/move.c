@@ -31,8 +31,8 @@ add(tb_graph *g, tb_prim p, tb_val x, int rank, const tb_dim *dims, const int64_
     if (tb_dtype_of(g, x) == TB_NONE)
         TB_RAISE(g, "%s: the operand is not a tensor", tb_prim_name(p));
     if (is(g, x, TB_P_full))
-        return tb_add(g, TB_P_full, tb_dtype_of(g, x), rank, dims, NULL, 0, tb_attrs(g, x),
-                      1);
+        return tb_add(g, TB_P_full, tb_dtype_of(g, x), rank, dims, NULL, 0,
+                      tb_attrs(g, x), 1);
     return tb_add(g, p, tb_dtype_of(g, x), rank, dims, &x, 1, attr, (uint32_t)n_attr);
 }
 
@@ -80,8 +80,8 @@ tb_transpose(tb_graph *g, tb_val x, int axis0, int axis1)
 
 /* ---- reshape ---- */
 
-/* Both must have the same number of elements. Sizes on both sides are left out first: it
- * keeps products small, and learns s0 = s1 from [s0, 4] and [s1, 4]. */
+/* Both must have the same number of elements. Sizes on both sides are left out first:
+ * it keeps products small, and learns s0 = s1 from [s0, 4] and [s1, 4]. */
 static void
 check_count(tb_graph *g, tb_val x, int rank, const tb_dim *dims)
 {
@@ -129,7 +129,8 @@ tb_reshape(tb_graph *g, tb_val x, int rank, const tb_dim *dims)
     tb_check_rank(g, "reshape", rank);
     for (int i = 0; i < rank; i++)
         if (dims[i] < 0)
-            TB_RAISE(g, "reshape: size %lld of axis %d is negative", (long long)dims[i], i);
+            TB_RAISE(g, "reshape: size %lld of axis %d is negative", (long long)dims[i],
+                     i);
     if (same_shape(g, x, rank, dims))
         return x;
     check_count(g, x, rank, dims);
@@ -185,7 +186,8 @@ tb_expand(tb_graph *g, tb_val x, int rank, const tb_dim *dims)
                  tb_dims_text(g, rank, dims));
     for (int i = 0; i < rank; i++) {
         if (dims[i] < 0)
-            TB_RAISE(g, "expand: size %lld of axis %d is negative", (long long)dims[i], i);
+            TB_RAISE(g, "expand: size %lld of axis %d is negative", (long long)dims[i],
+                     i);
         from[i] = i < lead ? 1 : tb_dims(g, x)[i - lead];
         if (from[i] != 1 && !tb_dim_may_eq(g->unit, from[i], dims[i]))
             TB_RAISE(g, "expand: %s cannot become %s: axis %d differs",
@@ -227,8 +229,8 @@ tb_broadcast(tb_graph *g, tb_val *a, tb_val *b)
 
         if (x != 1 && y != 1 && !tb_dim_may_eq(g->unit, x, y))
             TB_RAISE(g, "shapes %s and %s do not broadcast: axis %d differs",
-                     tb_dims_text(g, n, tb_dims(g, *a)), tb_dims_text(g, m, tb_dims(g, *b)),
-                     i);
+                     tb_dims_text(g, n, tb_dims(g, *a)),
+                     tb_dims_text(g, m, tb_dims(g, *b)), i);
         to[i] = x == 1 ? y : y == 1 ? x : tb_same_size(g, "broadcast", "size", x, y);
     }
     *a = tb_expand(g, *a, rank, to);
@@ -247,15 +249,16 @@ check_slice(tb_graph *g, int axis, tb_dim have, tb_dim start, tb_dim size, int64
     tb_dim end;
 
     if (step < 1)
-        TB_RAISE(g, "slice: step %lld of axis %d is not positive", (long long)step, axis);
+        TB_RAISE(g, "slice: step %lld of axis %d is not positive", (long long)step,
+                 axis);
     tb_dim_range(u, start, &lo, &hi);
     if (hi < 0)
-        TB_RAISE(g, "slice: start %s of axis %d is negative", tb_dim_text(u, t, start).ptr,
-                 axis);
+        TB_RAISE(g, "slice: start %s of axis %d is negative",
+                 tb_dim_text(u, t, start).ptr, axis);
     tb_dim_range(u, size, &lo, &hi);
     if (hi < 0)
-        TB_RAISE(g, "slice: size %s of axis %d is negative", tb_dim_text(u, t, size).ptr,
-                 axis);
+        TB_RAISE(g, "slice: size %s of axis %d is negative",
+                 tb_dim_text(u, t, size).ptr, axis);
     if (lo <= 0 || have == TB_DIM_UNKNOWN)
         return;
     end = tb_dim_add(u, start, tb_dim_mul(u, tb_dim_sub(u, size, 1), step));
@@ -288,7 +291,8 @@ tb_slice(tb_graph *g, tb_val x, const tb_dim *start, const tb_dim *size,
         for (int i = 0; i < rank; i++) {
             int64_t inner = tb_attrs(g, x)[rank + i];
 
-            in_start[i] = tb_dim_add(u, tb_attrs(g, x)[i], tb_dim_mul(u, attr[i], inner));
+            in_start[i] =
+                tb_dim_add(u, tb_attrs(g, x)[i], tb_dim_mul(u, attr[i], inner));
             in_step[i] = tb_dim_mul(u, inner, attr[rank + i]);
         }
         return tb_slice(g, tb_in(g, x, 0), in_start, size, in_step);
@@ -323,7 +327,8 @@ tb_pad(tb_graph *g, tb_val x, const tb_dim *lo, const tb_dim *hi, tb_val value)
     bool nothing = true;
 
     if (tb_rank(g, value) != 0)
-        TB_RAISE(g, "pad: expected a value of rank 0, found rank %d", tb_rank(g, value));
+        TB_RAISE(g, "pad: expected a value of rank 0, found rank %d",
+                 tb_rank(g, value));
     tb_same_dtype(g, "pad", x, value);
     for (int i = 0; i < rank; i++) {
         if (lo[i] < 0 || hi[i] < 0)
@@ -359,7 +364,8 @@ tb_flip(tb_graph *g, tb_val x, uint32_t axes)
 }
 
 tb_val
-tb_window(tb_graph *g, tb_val x, int axis, int64_t size, int64_t stride, int64_t dilation)
+tb_window(tb_graph *g, tb_val x, int axis, int64_t size, int64_t stride,
+          int64_t dilation)
 {
     tb_unit *u = g->unit;
     tb_dim dims[TB_MAX_RANK + 1], n;

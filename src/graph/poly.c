@@ -2,8 +2,8 @@
 /*
  * poly.c -- dimensions as polynomials.
  *
- * A dimension is a sum of terms; a term is an integer times a product of atoms; an atom is
- * a symbol, a floordiv, a mod, a min or a max. As an interned expression
+ * A dimension is a sum of terms; a term is an integer times a product of atoms; an atom
+ * is a symbol, a floordiv, a mod, a min or a max. As an interned expression
  *
  *     sum  = ADD(sum, term)      terms in order, the leading one innermost
  *     term = MUL(coefficient, product) | product | coefficient
@@ -122,7 +122,8 @@ mono_mul(tb_unit *u, tb_dim a, tb_dim b)
         tb_raise(u->cx, (tb_loc){0}, TB_UNSUPPORTED,
                  "a symbolic size is a product of more than %d factors", TB_MAX_DEGREE);
     while (i < n || j < m)
-        z[k++] = j == m || (i < n && tb_dim_order(u, x[i], y[j]) <= 0) ? x[i++] : y[j++];
+        z[k++] =
+            j == m || (i < n && tb_dim_order(u, x[i], y[j]) <= 0) ? x[i++] : y[j++];
     return tb_mono_make(u, z, k);
 }
 
@@ -287,7 +288,8 @@ tb_poly_div(tb_poly *a, const tb_poly *b, tb_poly *q)
         tb_term t = a->at[0];
         tb_dim m;
 
-        if (t.coef % b->at[0].coef != 0 || !tb_mono_div(a->u, t.mono, b->at[0].mono, &m))
+        if (t.coef % b->at[0].coef != 0 ||
+            !tb_mono_div(a->u, t.mono, b->at[0].mono, &m))
             return false;
         t.coef /= b->at[0].coef;
         tb_poly_insert(q, t.coef, m);

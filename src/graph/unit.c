@@ -17,8 +17,8 @@ tb_unit_new(tb_ctx *cx, tb_str name)
     return u;
 }
 
-/* The returned pointer is good until the next tb_unit_func: the array moves when it grows.
- * Who keeps a function across that keeps its index. */
+/* The returned pointer is good until the next tb_unit_func: the array moves when it
+ * grows. Who keeps a function across that keeps its index. */
 tb_func *
 tb_unit_func(tb_unit *u, tb_str name)
 {

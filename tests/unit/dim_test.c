@@ -135,7 +135,8 @@ order_body(void)
     EQ_INT(MIN(INT64_MAX, s1), s1); /* torch's "to the end" */
     EQ_INT(MIN(s1, ADD(s1, 1)), s1);
     /* A question is never too hard. */
-    CHECK(!tb_dim_le(u, MUL(s1, -(INT64_C(1) << 60)), SUB(MUL(s0, INT64_C(1) << 60), s1)));
+    CHECK(!tb_dim_le(u, MUL(s1, -(INT64_C(1) << 60)),
+                     SUB(MUL(s0, INT64_C(1) << 60), s1)));
     tb_dim_range(u, ADD(MUL(s0, s2), 1), &lo, &hi);
     EQ_INT(lo, 1);
     EQ_INT(hi, 577);

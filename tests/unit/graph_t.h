@@ -22,7 +22,8 @@ t_enter(void *user)
     ((t_body *)user)->fn();
 }
 
-/* Runs fn in a fresh context. It must raise exactly `message`; NULL: it must not raise. */
+/* Runs fn in a fresh context. It must raise exactly `message`; NULL: it must not raise.
+ */
 #define RAISES(fn, message) t_raises(fn, message, __FILE__, __LINE__)
 static inline void
 t_raises(void (*fn)(void), const char *message, const char *file, int line)
@@ -32,14 +33,15 @@ t_raises(void (*fn)(void), const char *message, const char *file, int line)
 
     cx = tb_ctx_new();
     st = tb_guard(cx, t_enter, &b);
-    t_eq_str(st ? tb_status_message(st) : NULL, message, "raised", "expected", file, line);
+    t_eq_str(st ? tb_status_message(st) : NULL, message, "raised", "expected", file,
+             line);
     tb_status_free(st);
     tb_ctx_free(cx);
 }
 
 /* A test whose body may raise: `static void adds_body(void) {...}  BODY(adds)`. */
-#define BODY(name)                                                                       \
-    static void name(void)                                                               \
-    {                                                                                    \
-        RAISES(name##_body, NULL);                                                       \
+#define BODY(name)                 \
+    static void name(void)         \
+    {                              \
+        RAISES(name##_body, NULL); \
     }

@@ -127,8 +127,8 @@ large_body(void)
     tb_val x = IN(0, F32, sym("s0"), 384), y = x;
 
     for (int i = 0; i < 200000; i++) {
-        g->loc = tb_unit_loc(u, (tb_location){.file = TB_STR("m.py"),
-                                              .line = (uint32_t)i});
+        g->loc =
+            tb_unit_loc(u, (tb_location){.file = TB_STR("m.py"), .line = (uint32_t)i});
         y = tb_map2(g, i % 2 ? TB_P_add : TB_P_mul, y, x);
     }
     CHECK(g->n > 200000);
@@ -248,13 +248,15 @@ contractions_body(void)
 {
     tb_dim s = sym("s");
     tb_val x = IN(0, F32, 5, s, 8), w = IN(1, F32, 5, 8, 3), i = IN(2, I64, s, 2), k[2];
-    tb_val img = IN(3, F32, s, 6, 32, 33), f = IN(4, F32, 9, 3, 3, 5), b = IN(5, F32, 9);
+    tb_val img = IN(3, F32, s, 6, 32, 33), f = IN(4, F32, 9, 3, 3, 5),
+           b = IN(5, F32, 9);
     int64_t two[2] = {2, 2}, one[2] = {1, 1}, none[2] = {0, 0};
     tb_val nhwc = tb_permute(g, img, (int64_t[]){0, 2, 3, 1});
     tb_val q = IN(6, F32, s, 4, 10, 16), kv = IN(7, F32, s, 4, 12, 16);
 
-    f = tb_slice_axis(g, tb_pad(g, f, DIMS(0, 0, 0, 0), DIMS(3, 0, 0, 0),
-                                tb_full_f(g, TB_F32, 0, NULL, 0)),
+    f = tb_slice_axis(g,
+                      tb_pad(g, f, DIMS(0, 0, 0, 0), DIMS(3, 0, 0, 0),
+                             tb_full_f(g, TB_F32, 0, NULL, 0)),
                       0, 0, 8, 1);
     b = tb_slice_axis(g, b, 0, 0, 8, 1);
     TYPE(tb_dot(g, x, w), "f32[5, s, 3]");
@@ -264,7 +266,8 @@ contractions_body(void)
     TYPE(tb_scatter(g, x, tb_gather(g, x, 5, k, 2), 5, 1, k, 2), "f32[5, s, 8]");
     TYPE(tb_argsort(g, x, 2, true), "i64[5, s, 8]");
     TYPE(tb_rand(g, tb_dim_value(g, 1), tb_dim_value(g, s), 1, DIMS(s)), "i64[s]");
-    TYPE(tb_conv(g, TB_P_conv, img, f, b, 2, 2, two, one, none, one), "f32[s, 8, 16, 15]");
+    TYPE(tb_conv(g, TB_P_conv, img, f, b, 2, 2, two, one, none, one),
+         "f32[s, 8, 16, 15]");
     TYPE(tb_conv(g, TB_P_conv_nhwc, nhwc, tb_permute(g, f, (int64_t[]){0, 2, 3, 1}),
                  TB_NO_VAL, 2, 2, two, one, none, one),
          "f32[s, 16, 15, 8]");
@@ -282,13 +285,15 @@ copy_body(void)
 {
     tb_dim s = sym("s"), t = sym("t");
     tb_val x = IN(0, F32, s, 4), y = IN(1, F32, t, 4), z, *map, out;
-    tb_arg args[3] = {{.kind = TB_ARG_TENSOR}, {.kind = TB_ARG_LIST}, {.kind = TB_ARG_INT}};
+    tb_arg args[3] = {
+        {.kind = TB_ARG_TENSOR}, {.kind = TB_ARG_LIST}, {.kind = TB_ARG_INT}};
     tb_arg items[2] = {{.kind = TB_ARG_TENSOR}, {.kind = TB_ARG_NONE}};
     tb_type type = {.dtype = TB_F32, .rank = 2};
     tb_call c = {.name = TB_STR("aten.foo"), .args = args, .n_args = 3, .n_results = 1};
     tb_graph *from = g, *to = tb_graph_new(u);
 
-    z = tb_map2(g, TB_P_add, x, tb_expand(g, tb_reduce(g, TB_P_rsum, x, 2), 2, DIMS(s, 4)));
+    z = tb_map2(g, TB_P_add, x,
+                tb_expand(g, tb_reduce(g, TB_P_rsum, x, 2), 2, DIMS(s, 4)));
     z = tb_permute(g, z, (int64_t[]){1, 0});
     args[0].v = z;
     args[1].list.at = items;
@@ -329,13 +334,13 @@ BODY(copy)
 
 /* ---- errors ---- */
 
-#define BAD(name, expr)                                                                  \
-    static void name(void)                                                               \
-    {                                                                                    \
-        tb_val x = IN(0, F32, 2, 384), y = IN(1, F32, 512, 3), i = IN(2, I64, 2);        \
-                                                                                         \
-        (void)x, (void)y, (void)i;                                                       \
-        expr;                                                                            \
+#define BAD(name, expr)                                                           \
+    static void name(void)                                                        \
+    {                                                                             \
+        tb_val x = IN(0, F32, 2, 384), y = IN(1, F32, 512, 3), i = IN(2, I64, 2); \
+                                                                                  \
+        (void)x, (void)y, (void)i;                                                \
+        expr;                                                                     \
     }
 
 static const int64_t ones[4] = {1, 1, 1, 1}, zeros[4];
@@ -372,13 +377,12 @@ BAD(bad_squeeze, tb_squeeze_axes(g, x, 1))
 BAD(bad_item, tb_item(g, x, TB_STR("u0"), 0, 1))
 BAD(bad_global, tb_read(g, 3))
 BAD(bad_result, tb_result(g, x, 0, NULL))
-BAD(bad_conv, tb_conv(g, TB_P_conv, IN(3, F32, 1, 4, 2), IN(4, F32, 8, 4, 5), TB_NO_VAL, 1,
-                      1, ones, zeros, ones, ones))
-BAD(bad_groups, tb_conv(g, TB_P_conv, IN(3, F32, 1, 4, 9), IN(4, F32, 8, 4, 5), TB_NO_VAL,
-                        1, 2, ones, zeros, ones, ones))
-BAD(bad_big_rank, tb_full_f(g, TB_F32, 17, DIMS(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-                                                1, 1),
-                            0))
+BAD(bad_conv, tb_conv(g, TB_P_conv, IN(3, F32, 1, 4, 2), IN(4, F32, 8, 4, 5), TB_NO_VAL,
+                      1, 1, ones, zeros, ones, ones))
+BAD(bad_groups, tb_conv(g, TB_P_conv, IN(3, F32, 1, 4, 9), IN(4, F32, 8, 4, 5),
+                        TB_NO_VAL, 1, 2, ones, zeros, ones, ones))
+BAD(bad_big_rank, tb_full_f(g, TB_F32, 17,
+                            DIMS(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1), 0))
 
 static void
 bad_place(void)
@@ -395,7 +399,8 @@ bad_place(void)
 static void
 bad_column(void)
 {
-    g->loc = tb_unit_loc(u, (tb_location){.file = TB_STR("m.mlir"), .line = 3, .col = 9});
+    g->loc =
+        tb_unit_loc(u, (tb_location){.file = TB_STR("m.mlir"), .line = 3, .col = 9});
     tb_iota(g, 0, NULL, 0);
 }
 
@@ -420,7 +425,8 @@ errors(void)
     RAISES(bad_reshape, "reshape: [2, 384] and [5, 6] differ in number of elements");
     RAISES(bad_reshape_dim, "reshape: size -1 of axis 0 is negative");
     RAISES(bad_expand, "expand: [2, 384] cannot become [3, 384]: axis 0 differs");
-    RAISES(bad_broadcast, "shapes [2, 384] and [512, 3] do not broadcast: axis 0 differs");
+    RAISES(bad_broadcast,
+           "shapes [2, 384] and [512, 3] do not broadcast: axis 0 differs");
     RAISES(bad_slice, "slice: axis 0 of size 2 has no element 2");
     RAISES(bad_step, "slice: step 0 of axis 0 is not positive");
     RAISES(bad_pad, "pad: padding (-1, 0) of axis 0 is negative");
@@ -433,11 +439,13 @@ errors(void)
     RAISES(bad_item, "item: expected an integer, found f32");
     RAISES(bad_global, "read: there is no global 3");
     RAISES(bad_result, "result: input has no numbered results");
-    RAISES(bad_conv, "conv: a kernel of 5 does not fit the padded size 3 of spatial axis 0");
+    RAISES(bad_conv,
+           "conv: a kernel of 5 does not fit the padded size 3 of spatial axis 0");
     RAISES(bad_groups, "conv: channels of the weight differ: expected 2, found 4");
     RAISES(bad_big_rank, "full: rank 17 is above the limit of 16");
-    RAISES(bad_place, "model.py:12: aten.mm.default: dot: inner sizes differ: expected 384, "
-                      "found 512\nnote: in module layer.0.attn, function forward");
+    RAISES(bad_place,
+           "model.py:12: aten.mm.default: dot: inner sizes differ: expected 384, "
+           "found 512\nnote: in module layer.0.attn, function forward");
     RAISES(bad_column, "m.mlir:3:9: iota: axis 0 is out of range for rank 0");
 }
 

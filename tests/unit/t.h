@@ -34,7 +34,8 @@ static inline bool
 t_eq_int(int64_t a, int64_t b, const char *x, const char *y, const char *file, int line)
 {
     if (a != b) {
-        printf("# %s:%d: %s is %" PRId64 ", %s is %" PRId64 "\n", file, line, x, a, y, b);
+        printf("# %s:%d: %s is %" PRId64 ", %s is %" PRId64 "\n", file, line, x, a, y,
+               b);
         t_faults++;
     }
     return a == b;
@@ -47,8 +48,8 @@ t_eq_str(const char *a, const char *b, const char *x, const char *y, const char 
     bool same = a && b ? strcmp(a, b) == 0 : a == b;
 
     if (!same) {
-        printf("# %s:%d: %s is\n#   %s\n# %s is\n#   %s\n", file, line, x, a ? a : "NULL",
-               y, b ? b : "NULL");
+        printf("# %s:%d: %s is\n#   %s\n# %s is\n#   %s\n", file, line, x,
+               a ? a : "NULL", y, b ? b : "NULL");
         t_faults++;
     }
     return same;
