@@ -47,6 +47,8 @@ typedef enum tb_kop {
     /*                        operands            meaning */
     TB_K_NONE,
     TB_K_PARAM,    /*         imm = number        argument of an internal function */
+    TB_K_ARG,      /*         imm = number        of a FOR region: induction variable, then
+                                                  carried values; in no list */
     TB_K_BINDING,  /*         imm = number        pointer to a buffer (entry only) */
     TB_K_SIZE,     /*         imm = number        i64 from `sizes` (entry only) */
     TB_K_TILE_BEGIN,
@@ -95,6 +97,8 @@ typedef struct tb_kregion {
     TB_VEC(tb_kv) args;       /* FOR: induction variable, then carried values */
     TB_VEC(tb_kv) next;       /* FOR: carried values for the next round */
     bool is_if;               /* nothing that can trap is hoisted out of it */
+    bool once;                /* a loop of one round: written into the region around it */
+    uint32_t owner;           /* FOR or IF, 0 for the function's body */
 } tb_kregion;
 
 typedef struct tb_kfn {
@@ -115,6 +119,7 @@ typedef struct tb_kernel {
     TB_VEC(tb_kfn *) fns; /* 0 is the entry */
     tb_kfn *f;            /* function being written */
     uint32_t region;      /* region being written */
+    uint32_t outer;       /* region of the entry to go back to after tb_k_fn_end */
     uint32_t n_bindings;
     TB_VEC(tb_dim) sizes; /* what the caller passes in `sizes` */
     int64_t scratch_bytes;/* per worker, constant */
