@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+# Forwards to scripts/. Everything lands in build/ and .venv/.
+.PHONY: all setup test quick check bless asan tsan fuzz bench demo wheel clean
+
+all:      ; @scripts/build.sh
+setup:    ; @scripts/setup.sh
+test:     ; @scripts/test.sh
+quick:    ; @scripts/test.sh quick
+check:    ; @scripts/check.sh
+bless:    ; @scripts/test.sh bless
+asan:     ; @scripts/sanitize.sh address,undefined
+tsan:     ; @scripts/sanitize.sh thread
+fuzz:     ; @scripts/fuzz.sh
+bench:    ; @scripts/bench.sh
+demo:     ; @scripts/demo.sh
+wheel:    ; @scripts/wheel.sh
+clean:    ; rm -rf build build-* dist

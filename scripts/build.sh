@@ -1,0 +1,9 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+# Builds everything into build/ and makes `import shark_turbine` work in .venv.
+. "$(dirname "$0")/common.sh"
+[ -x "$venv/bin/meson" ] || scripts/setup.sh
+
+configure build
+ninja -C build -j"$jobs" --quiet
+python3 scripts/develop.py build

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+# Sourced by the other scripts.
+set -eu
+cd "$(dirname "$0")/.."
+top=$PWD
+say() { printf '== %s\n' "$*"; }
+die() { printf '%s\n' "$*" >&2; exit 1; }
+jobs=$(nproc 2>/dev/null || echo 2)
+venv=$top/.venv
+PATH=$venv/bin:$PATH
+export PATH
+
+# configure DIR [meson options]: sets the build directory up, again when the list of
+# sources changed (meson itself sees only changes to its own files).
+configure() {
+    dir=$1
+    shift
+    python3 scripts/sources.py src python tools tests >"$dir.sources.new"
+    if [ ! -f "$dir/build.ninja" ]; then
+        say "configuring $dir"
+        rm -rf "$dir"
+        meson setup "$dir" "$@" >"$dir.log" 2>&1 || { cat "$dir.log" >&2; exit 1; }
+    elif ! cmp -s "$dir.sources.new" "$dir/sources.txt"; then
+        say "configuring $dir again: files came or went"
+        meson setup --reconfigure "$dir" "$@" >"$dir.log" 2>&1 ||
+            { cat "$dir.log" >&2; exit 1; }
+    fi
+    mv "$dir.sources.new" "$dir/sources.txt"
+    [ ! -f "$dir.log" ] || mv "$dir.log" "$dir/configure.log"
+}

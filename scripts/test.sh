@@ -1,0 +1,29 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+# Runs the tests. `quick`: C tests and what needs no torch, seconds. `bless`: writes the
+# expected texts of the golden tests anew. Without a word: everything.
+. "$(dirname "$0")/common.sh"
+case "${1:-all}" in
+quick)
+    scripts/build.sh
+    meson test -C build --no-rebuild --quiet -j"$jobs" --print-errorlogs
+    folders=""
+    for d in golden errors artifact lint; do
+        [ ! -d "tests/$d" ] || folders="$folders tests/$d"
+    done
+    # shellcheck disable=SC2086
+    [ -z "$folders" ] || python3 -m pytest -m "not slow" $folders || [ $? -eq 5 ]
+    ;;
+bless)
+    scripts/build.sh
+    TURBINE_BLESS=1 python3 -m pytest tests/golden
+    ;;
+all)
+    scripts/setup.sh
+    scripts/build.sh
+    meson test -C build --no-rebuild --quiet -j"$jobs" --print-errorlogs
+    shift || true
+    python3 -m pytest "$@"
+    ;;
+*) die "test.sh: quick, bless or nothing; not '$1'" ;;
+esac
