@@ -140,12 +140,14 @@ lower_group(tb_lower *l)
 }
 
 tb_lowered *
-tb_lower_groups(const tb_groups *gs, const tb_target *targets, uint32_t n_targets)
+tb_lower_groups(const tb_groups *gs, const tb_target *targets, uint32_t n_targets,
+                tb_packs *packs)
 {
     tb_unit *u = gs->g->unit;
     tb_arena *a = &u->cx->keep;
     tb_lowered *out = TB_NEW(a, tb_lowered);
 
+    out->packs = packs;
     out->targets = targets;
     out->n_targets = n_targets;
     out->kernels = TB_NEWN(a, tb_kernel_list, n_targets);

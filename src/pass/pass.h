@@ -1,21 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * pass.h -- graph to graph. Each pass reads one graph and returns the next; the driver in
- * pass.c verifies, dumps and times. passes.def is the order with its reasons.
+ * pass.h -- graph to graph. Each pass reads one graph and returns the next; pass.c runs
+ * them in the order of passes.def and verifies after each in debug builds.
  */
 #pragma once
 #include "graph/graph.h"
 
-/* simplify.c -- algebra and constant folding on primitives. */
-tb_graph *tb_pass_simplify(const tb_graph *in);
-/* layout.c -- channels-last convolutions; permutes move until they cancel. */
-tb_graph *tb_pass_layout(const tb_graph *in);
-/* fold.c -- what depends on constants only becomes a constant. */
-tb_graph *tb_pass_fold(const tb_graph *in);
-/* composites.c -- composites that no schedule takes are spelled in primitives. */
-tb_graph *tb_pass_composites(const tb_graph *in);
+/* A pass that looks at one node at a time. */
+typedef struct tb_rewrite {
+    const tb_graph *from;
+    tb_graph *to;
+    tb_val *map;       /* by node of `from`: its image */
+    uint32_t *uses;    /* by node of `from`: number of live uses (operands and outputs) */
+    void *user;
+} tb_rewrite;
+/* Copies live nodes in order; `rule` gives the image of v, or NO_VAL for a plain copy.
+ * Operands' images are in rw->map. */
+tb_graph *tb_rewrite_graph(const tb_graph *from, tb_val (*rule)(tb_rewrite *rw, tb_val v),
+                           void *user);
+/* The image of operand i of v. */
+tb_val tb_image(const tb_rewrite *rw, tb_val v, uint32_t i);
 
-/* Runs the graph passes of passes.def. `stop` (may be NULL) names the last one to run. */
+tb_graph *tb_pass_simplify(const tb_graph *in);
+tb_graph *tb_pass_fold(const tb_graph *in);
+tb_graph *tb_pass_layout(const tb_graph *in);
+tb_graph *tb_pass_spell(const tb_graph *in);
+
+/* Runs the passes. `stop` (may be NULL) names the last one to run; its first occurrence
+ * counts. Raises TB_NOT_FOUND for an unknown name. */
 tb_graph *tb_run_passes(tb_graph *g, const char *stop);
-const char *tb_pass_name(uint32_t i);    /* NULL at the end */
+const char *tb_pass_name(uint32_t i); /* NULL at the end */
 const char *tb_pass_summary(uint32_t i);

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * spell.c -- what no schedule takes whole is spelled in simpler primitives: composites in
+ * their definition, products of integers as reductions.
+ *
+ * Requires: primitives and composites.   Gives: contractions that contract.c and
+ * attention.c accept; everything else is maps, reductions and movement.
+ */
+#include "op/op.h"
+#include "pass/pass.h"
+
+/* Queries shorter than this are not worth a block of columns. */
+enum { MIN_QUERIES = 4 };
+
+static tb_val
+dot_as_reduction(tb_graph *g, tb_val x, tb_val y)
+{
+    int r = tb_rank(g, x);
+    tb_dim dims[TB_MAX_RANK], full[TB_MAX_RANK];
+    if (r + 1 > TB_MAX_RANK)
+        tb_raise(g->unit->cx, g->loc, TB_UNSUPPORTED, "dot: rank %d is too large", r);
+    memcpy(full, tb_dims(g, x), sizeof(tb_dim) * (size_t)(r - 1));
+    full[r - 1] = tb_dims(g, y)[r - 1];
+    full[r] = tb_dims(g, x)[r - 1];
+    memcpy(dims, full, sizeof dims);
+    dims[r - 1] = 1;
+    tb_val a = tb_expand(g, tb_reshape(g, x, r + 1, dims), r + 1, full);
+    tb_val t = tb_transpose(g, y, r - 2, r - 1);
+    memcpy(dims, full, sizeof dims);
+    dims[r - 2] = 1;
+    tb_val b = tb_expand(g, tb_reshape(g, t, r + 1, dims), r + 1, full);
+    tb_val p = tb_reduce(g, TB_P_rsum, tb_map2(g, TB_P_mul, a, b), 1u << r);
+    return tb_reshape(g, p, r, full);
+}
+
+static tb_val
+spell(tb_rewrite *rw, tb_val v)
+{
+    tb_graph *g = rw->to;
+    const tb_node *n = tb_node_of(rw->from, v);
+    tb_val in[4] = {{0}};
+
+    for (uint32_t i = 0; i < n->n_in && i < 4; i++)
+        in[i] = tb_image(rw, v, i);
+    switch ((tb_prim)n->prim) {
+    case TB_P_dot:
+        if (!tb_dtype_is_float(n->dtype))
+            return dot_as_reduction(g, in[0], in[1]);
+        return TB_NO_VAL;
+    case TB_P_attention: {
+        tb_dim q = tb_dims(rw->from, v)[n->rank - 2];
+        if (tb_dtype_is_float(n->dtype) && n->dtype != TB_F64 &&
+            (!tb_dim_is_const(q) || q >= MIN_QUERIES))
+            return TB_NO_VAL;
+        return tb_composite_expand(g, rw->from, v, in);
+    }
+    case TB_P_conv:
+        return tb_composite_expand(g, rw->from, v, in);
+    case TB_P_conv_nhwc:
+        if (tb_dtype_is_float(n->dtype))
+            return TB_NO_VAL;
+        return tb_composite_expand(g, rw->from, v, in);
+    default:
+        return TB_NO_VAL;
+    }
+}
+
+tb_graph *
+tb_pass_spell(const tb_graph *in)
+{
+    tb_graph *g = tb_rewrite_graph(in, spell, NULL);
+    return tb_rewrite_graph(g, spell, NULL); /* dots that composites brought in */
+}
