@@ -103,9 +103,13 @@ def test_c_program_needs_libc_only():
     assert all(re.fullmatch(allowed, n) for n in needed), needed
 
 
-def test_readme_shows_the_samples():
-    """Code in the README is what the samples hold."""
+def test_readme_shows_what_runs(tmp_path):
+    """The README's Python runs, top to bottom; its C is the sample's."""
+    pytest.importorskip("torch")
     readme = (ROOT / "README.md").read_text()
     c = (ROOT / "samples" / "c" / "minilm.c").read_text().split("\n", 2)[2]
     assert c in readme
-    assert len(readme.splitlines()) <= 130
+    assert len(readme.splitlines()) <= 120
+    script = tmp_path / "readme.py"
+    script.write_text("".join(re.findall(r"```python\n(.*?)```", readme, re.S)))
+    assert run(sys.executable, script).startswith("[")
