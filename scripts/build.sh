@@ -5,5 +5,7 @@
 [ -x "$venv/bin/meson" ] || scripts/setup.sh
 
 configure build
-ninja -C build -j"$jobs" --quiet
+status=0
+ninja -C build -j"$jobs" --quiet -k 0 || status=$?
 python3 scripts/develop.py build
+exit $status
