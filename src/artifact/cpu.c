@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * cpu.c -- CPU levels, and what this machine can run.
+ *
+ * Levels up to x86_64-v4 are those of the x86-64 psABI; the finer ones add what matrix
+ * products use. Levels of one architecture are ordered, best first.
+ */
+#include "artifact/cpu.h"
+
+#include <stdatomic.h>
+
+#include "artifact/artifact.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
+/* 512-bit vectors are what kernels ask for: the default tuning would split them. */
+#define WIDE "-prefer-256-bit"
+#define X86 "x86_64-unknown-linux-gnu"
+#define ARM "aarch64-unknown-linux-gnu"
+
+static const tb_cpu_level levels[] = {
+    {"x86_64-v4-amx", X86, "x86-64-v4",
+     WIDE ",+avx512vnni,+avx512bf16,+amx-tile,+amx-bf16,+amx-int8", TB_EM_X86_64,
+     TB_CPU_V4_AMX},
+    {"x86_64-v4-bf16", X86, "x86-64-v4", WIDE ",+avx512vnni,+avx512bf16", TB_EM_X86_64,
+     TB_CPU_V4_BF16},
+    {"x86_64-v4", X86, "x86-64-v4", WIDE, TB_EM_X86_64, TB_CPU_V4},
+    {"x86_64-v3", X86, "x86-64-v3", "", TB_EM_X86_64, TB_CPU_V3},
+    {"x86_64-v2", X86, "x86-64-v2", "", TB_EM_X86_64, TB_CPU_V2},
+    {"x86_64", X86, "x86-64", "", TB_EM_X86_64, 0},
+    {"aarch64", ARM, "generic", "+neon", TB_EM_AARCH64, TB_CPU(NEON)},
+};
+
+const tb_cpu_level *
+tb_cpu_levels(size_t *n)
+{
+    *n = TB_COUNT(levels);
+    return levels;
+}
+
+const tb_cpu_level *
+tb_cpu_find(const char *name)
+{
+    for (size_t i = 0; i < TB_COUNT(levels); i++)
+        if (strcmp(levels[i].name, name) == 0)
+            return &levels[i];
+    return NULL;
+}
+
+const tb_cpu_level *
+tb_cpu_host(void)
+{
+    for (size_t i = 0; i < TB_COUNT(levels); i++)
+        if (levels[i].machine == tb_cpu_machine() &&
+            (levels[i].features & ~tb_cpu_features()) == 0)
+            return &levels[i];
+    return NULL;
+}
+
+uint16_t
+tb_cpu_machine(void)
+{
+#if defined(__x86_64__)
+    return TB_EM_X86_64;
+#elif defined(__aarch64__)
+    return TB_EM_AARCH64;
+#else
+    return 0;
+#endif
+}
+
+#if defined(__x86_64__)
+/* The register sets the operating system saves on a context switch (XCR0). */
+static uint64_t
+saved_state(void)
+{
+    uint32_t lo, hi;
+    __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+    return (uint64_t)hi << 32 | lo;
+}
+
+/* Linux gives the 8 KiB of tile registers to a process that asked once. */
+static bool
+tiles_allowed(void)
+{
+#if defined(__linux__)
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
+    return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+#else
+    return false;
+#endif
+}
+
+static uint64_t
+detect(void)
+{
+    enum { XMM_YMM = 0x6, ZMM = 0xe6, TILES = 0x60000 }; /* in XCR0 */
+    uint32_t a, b, c, d;
+    uint64_t f = 0, state = 0;
+#define HAS(reg, bit, name) f |= (uint64_t)((reg) >> (bit)&1) << TB_CPU_##name##_BIT
+
+    if (!__get_cpuid(1, &a, &b, &c, &d))
+        return 0;
+    HAS(c, 0, SSE3);
+    HAS(c, 9, SSSE3);
+    HAS(c, 13, CX16);
+    HAS(c, 19, SSE41);
+    HAS(c, 20, SSE42);
+    HAS(c, 22, MOVBE);
+    HAS(c, 23, POPCNT);
+    if (c >> 27 & 1) /* OSXSAVE: xgetbv exists */
+        state = saved_state();
+    bool ymm = (state & XMM_YMM) == XMM_YMM, zmm = (state & ZMM) == ZMM;
+    bool tiles = (state & TILES) == TILES;
+    if (ymm) {
+        HAS(c, 12, FMA);
+        HAS(c, 28, AVX);
+        HAS(c, 29, F16C);
+    }
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
+        uint32_t subleaves = a;
+        HAS(b, 3, BMI1);
+        HAS(b, 8, BMI2);
+        if (ymm)
+            HAS(b, 5, AVX2);
+        if (zmm) {
+            HAS(b, 16, AVX512F);
+            HAS(b, 17, AVX512DQ);
+            HAS(b, 28, AVX512CD);
+            HAS(b, 30, AVX512BW);
+            HAS(b, 31, AVX512VL);
+            HAS(c, 11, AVX512_VNNI);
+        }
+        if (tiles && d >> 24 & 1 && tiles_allowed()) {
+            HAS(d, 22, AMX_BF16);
+            HAS(d, 24, AMX_TILE);
+            HAS(d, 25, AMX_INT8);
+        }
+        if (zmm && subleaves >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d))
+            HAS(a, 5, AVX512_BF16);
+    }
+    if (__get_cpuid(0x80000001, &a, &b, &c, &d)) {
+        HAS(c, 0, LAHF);
+        HAS(c, 5, LZCNT);
+    }
+#undef HAS
+    return f;
+}
+#elif defined(__aarch64__) && defined(__linux__)
+static uint64_t
+detect(void)
+{
+    unsigned long a = getauxval(AT_HWCAP), b = getauxval(AT_HWCAP2);
+    uint64_t f = 0;
+#define HAS(word, bit, name) f |= (uint64_t)((word) >> (bit)&1) << TB_CPU_##name##_BIT
+    HAS(a, 1, NEON);
+    HAS(a, 10, FP16);
+    HAS(a, 20, DOTPROD);
+    HAS(a, 22, SVE);
+    HAS(b, 13, I8MM);
+    HAS(b, 14, ARM_BF16);
+#undef HAS
+    return f;
+}
+#elif defined(__aarch64__)
+static uint64_t
+detect(void)
+{
+    return TB_CPU(NEON); /* part of the architecture */
+}
+#else
+static uint64_t
+detect(void)
+{
+    return 0;
+}
+#endif
+
+/* CPUID traps in virtual machines, so the answer is kept. All threads find the same. */
+uint64_t
+tb_cpu_features(void)
+{
+    static _Atomic uint64_t known;
+    const uint64_t valid = UINT64_C(1) << 63;
+    uint64_t f = atomic_load_explicit(&known, memory_order_relaxed);
+
+    if (!f) {
+        f = detect() | valid;
+        atomic_store_explicit(&known, f, memory_order_relaxed);
+    }
+    return f & ~valid;
+}
