@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * attention.c -- scaled_dot_product_attention and the names it has inside PyTorch. All are
+ * the composite `attention` (graph/composite.c says what it computes).
+ */
+#include "op/body.h"
+
+typedef struct attn {
+    tb_val q, k, v; /* [b..., q, d], [b..., k, d], [b..., k, e], the same b */
+    tb_val mask;
+    bool causal;
+    double scale;
+} attn;
+
+/* [..., h, s, d] -> [..., h * times, s, d]: each head is shared by `times` query heads */
+static tb_val
+repeat_heads(tb_graph *g, tb_val x, tb_dim times)
+{
+    tb_dim d[TB_MAX_RANK];
+    int rank = RANK(x), h = rank - 3;
+
+    if (times == 1)
+        return x;
+    x = tb_unsqueeze(g, x, h + 1);
+    memcpy(d, tb_dims(g, x), sizeof *d * (size_t)(rank + 1));
+    d[h + 1] = times;
+    x = tb_expand(g, x, rank + 1, d);
+    d[h] = tb_dim_mul(g->unit, d[h], times);
+    memmove(d + h + 1, d + h + 2, sizeof *d * 2);
+    return tb_reshape(g, x, rank, d);
+}
+
+/* Gives q, k and v the same batch axes. */
+static void
+same_batch(tb_graph *g, attn *a)
+{
+    tb_val *x[3] = {&a->q, &a->k, &a->v};
+    tb_dim d[TB_MAX_RANK];
+    int rank = 0;
+
+    for (int i = 0; i < 3; i++)
+        rank = RANK(*x[i]) > rank ? RANK(*x[i]) : rank;
+    for (int ax = 0; ax < rank - 2; ax++) {
+        d[ax] = 1;
+        for (int i = 0; i < 3; i++) {
+            int k = ax - (rank - RANK(*x[i]));
+
+            if (k >= 0 && SIZE(*x[i], k) != 1 && d[ax] == 1)
+                d[ax] = SIZE(*x[i], k);
+        }
+    }
+    for (int i = 0; i < 3; i++) {
+        d[rank - 2] = SIZE(*x[i], RANK(*x[i]) - 2);
+        d[rank - 1] = SIZE(*x[i], RANK(*x[i]) - 1);
+        *x[i] = tb_expand(g, *x[i], rank, d);
+    }
+}
+
+static double
+default_scale(tb_opctx *c, tb_val q)
+{
+    tb_graph *g = c->g;
+    tb_dim d = SIZE(q, RANK(q) - 1);
+
+    if (!tb_dim_is_const(d))
+        tb_body_lacks(c, "a head size that is not constant");
+    return d ? 1 / sqrt((double)d) : 1;
+}
+
+/* Arguments are at other places in each schema; -1: it has none. */
+static attn
+read(tb_opctx *c, int mask, int dropout, int causal, int scale, int gqa)
+{
+    tb_graph *g = c->g;
+    attn a = {.q = V(0), .k = V(1), .v = V(2)};
+
+    if (RANK(a.q) < 2 || RANK(a.k) < 2 || RANK(a.v) < 2)
+        tb_body_raise(c, "expected query, key and value of rank 2 or more");
+    if (dropout >= 0 && FLOAT((uint32_t)dropout) != 0)
+        tb_body_lacks(c, "dropout (use it only in training, which is not compiled yet)");
+    a.mask = mask >= 0 ? V((uint32_t)mask) : TB_NO_VAL;
+    a.causal = BOOL((uint32_t)causal);
+    if (a.causal && a.mask.id)
+        tb_body_raise(c, "is_causal does not go with attn_mask");
+    a.scale = scale >= 0 && given(c, (uint32_t)scale) ? FLOAT((uint32_t)scale)
+                                                      : default_scale(c, a.q);
+    if (gqa >= 0 && BOOL((uint32_t)gqa)) {
+        tb_dim heads = SIZE(a.q, RANK(a.q) - 3);
+
+        a.k = repeat_heads(g, a.k, tb_dim_floordiv(g->unit, heads, SIZE(a.k, RANK(a.k) - 3)));
+        a.v = repeat_heads(g, a.v, tb_dim_floordiv(g->unit, heads, SIZE(a.v, RANK(a.v) - 3)));
+    }
+    same_batch(g, &a);
+    return a;
+}
+
+static tb_val
+attend(tb_graph *g, const attn *a)
+{
+    return tb_attention(g, a->q, a->k, a->v, a->mask, a->causal, a->scale);
+}
+
+static tb_val
+sdpa(tb_opctx *c)
+{
+    attn a = read(c, 3, 4, 5, 6, 7);
+
+    return attend(c->g, &a);
+}
+
+/* Scores with masks applied, f32: [b..., q, k]. For results that PyTorch hands out besides
+ * the attention itself; they cost nothing while nobody uses them. */
+static tb_val
+scores(tb_graph *g, const attn *a)
+{
+    int rank = RANK(a->q);
+    tb_val s = tb_dot(g, tb_body_wide(g, a->q),
+                      tb_transpose(g, tb_body_wide(g, a->k), rank - 2, rank - 1));
+
+    s = MUL(s, K(s, a->scale));
+    if (a->causal) {
+        tb_val i = tb_body_count_up(g, SIZE(s, rank - 2), rank, rank - 2);
+        tb_val j = tb_body_count_up(g, SIZE(s, rank - 1), rank, rank - 1);
+
+        s = WHERE(LE(j, i), s, K(s, -INFINITY));
+    }
+    if (!a->mask.id)
+        return s;
+    if (tb_dtype_of(g, a->mask) == TB_BOOL)
+        return WHERE(a->mask, s, K(s, -INFINITY));
+    return ADD(s, CAST(a->mask, tb_dtype_of(g, s)));
+}
+
+/* (attention, log of the sum of exponentials of each query's scores [b..., q]) */
+static tb_val
+flash_for_cpu(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    attn a = read(c, 5, 3, 4, 6, -1);
+    tb_val s = scores(g, &a), top, e;
+    uint32_t keys = 1u << (RANK(s) - 1);
+
+    top = RMAX(s, keys);
+    top = WHERE(EQ(top, K(top, -INFINITY)), K(top, 0), top);
+    e = RSUM(EXP(SUB(s, top)), keys);
+    e = tb_squeeze_axes(g, ADD(LOG(e), top), keys);
+    return tb_body_out2(c, attend(g, &a), e);
+}
+
+/* (attention, the weights it used) */
+static tb_val
+math(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    attn a = read(c, 3, 4, 5, 7, 8);
+    tb_val s = scores(g, &a), top, e;
+    uint32_t keys = 1u << (RANK(s) - 1);
+
+    top = RMAX(s, keys);
+    e = EXP(SUB(s, WHERE(EQ(top, K(top, -INFINITY)), K(top, 0), top)));
+    e = WHERE(EQ(top, K(top, -INFINITY)), K(e, 0), DIV(e, RSUM(e, keys)));
+    return tb_body_out2(c, attend(g, &a), CAST(e, tb_dtype_of(g, a.q)));
+}
+
+const tb_op tb_ops_attention[] = {
+    /* schema, verbatim from PyTorch; promotion; meaning */
+    {"scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, "
+     "Tensor? attn_mask=None, float dropout_p=0., bool is_causal=False, *, "
+     "float? scale=None, bool enable_gqa=False) -> Tensor",
+     TB_KEEP, sdpa},
+    {"_scaled_dot_product_flash_attention_for_cpu(Tensor query, Tensor key, "
+     "Tensor value, float dropout_p=0., bool is_causal=False, *, "
+     "Tensor? attn_mask=None, float? scale=None) -> (Tensor output, Tensor logsumexp)",
+     TB_KEEP, flash_for_cpu},
+    {"_scaled_dot_product_attention_math(Tensor query, Tensor key, Tensor value, "
+     "Tensor? attn_mask=None, float dropout_p=0., bool is_causal=False, "
+     "Tensor? dropout_mask=None, *, float? scale=None, bool enable_gqa=False) "
+     "-> (Tensor, Tensor)",
+     TB_KEEP, math},
+    {0},
+};

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * body.h -- short words for operator bodies: reading arguments, and arithmetic that
+ * broadcasts. Every body has `tb_opctx *c` and, for the capitals, `tb_graph *g = c->g`.
+ */
+#pragma once
+#include <math.h>
+
+#include "op/op.h"
+
+/* ---- arithmetic ---- */
+
+#define M1(op, a) tb_map1(g, TB_P_##op, a)
+#define ADD(a, b) tb_body_map2(g, TB_P_add, a, b)
+#define SUB(a, b) tb_body_map2(g, TB_P_sub, a, b)
+#define MUL(a, b) tb_body_map2(g, TB_P_mul, a, b)
+#define DIV(a, b) tb_body_map2(g, TB_P_div, a, b)
+#define REM(a, b) tb_body_map2(g, TB_P_rem, a, b)
+#define MAX(a, b) tb_body_map2(g, TB_P_max, a, b)
+#define MIN(a, b) tb_body_map2(g, TB_P_min, a, b)
+#define POW(a, b) tb_body_map2(g, TB_P_pow, a, b)
+#define AND(a, b) tb_body_map2(g, TB_P_and, a, b)
+#define OR(a, b) tb_body_map2(g, TB_P_or, a, b)
+#define EQ(a, b) tb_body_map2(g, TB_P_eq, a, b)
+#define NE(a, b) tb_body_map2(g, TB_P_ne, a, b)
+#define LT(a, b) tb_body_map2(g, TB_P_lt, a, b)
+#define LE(a, b) tb_body_map2(g, TB_P_le, a, b)
+#define WHERE(p, a, b) tb_body_where(g, p, a, b)
+#define NOT(a) M1(not, a)
+#define EXP(a) M1(exp, a)
+#define LOG(a) M1(log, a)
+#define SQRT(a) M1(sqrt, a)
+#define FLOOR(a) M1(floor, a)
+#define CAST(a, t) tb_cast(g, a, t)
+/* A number of x's dtype, and of any dtype; they broadcast. */
+#define K(x, v) tb_body_number(g, tb_dtype_of(g, x), v)
+#define I64(v) tb_full_i(g, TB_I64, 0, NULL, v)
+#define RSUM(x, axes) tb_reduce(g, TB_P_rsum, x, axes)
+#define RMAX(x, axes) tb_reduce(g, TB_P_rmax, x, axes)
+/* Reciprocal square root, as PyTorch computes it. */
+#define RSQRT(a) tb_body_rsqrt(g, a)
+
+tb_val tb_body_map2(tb_graph *g, tb_prim p, tb_val a, tb_val b);
+tb_val tb_body_where(tb_graph *g, tb_val p, tb_val a, tb_val b);
+tb_val tb_body_number(tb_graph *g, tb_dtype t, double v);
+tb_val tb_body_rsqrt(tb_graph *g, tb_val a);
+/* Half types as f32, everything else as it is: bodies of several steps compute in f32 and
+ * round once. */
+tb_val tb_body_wide(tb_graph *g, tb_val x);
+/* Sum over the axes divided by their number of elements. */
+tb_val tb_body_mean(tb_graph *g, tb_val x, uint32_t axes);
+/* Product of the sizes of the axes. */
+tb_dim tb_body_count(tb_graph *g, tb_val x, uint32_t axes);
+/* An integer known when a call starts, as a rank 0 tensor of dtype t. */
+tb_val tb_body_dim(tb_graph *g, tb_dim d, tb_dtype t);
+
+/* ---- shape ---- */
+
+#define SIZE(x, axis) (tb_dims(g, x)[axis])
+#define RANK(x) tb_rank(g, x)
+/* Moves one axis. */
+tb_val tb_body_move(tb_graph *g, tb_val x, int from, int to);
+/* x [n] as [1, n, 1, 1] of the given rank. */
+tb_val tb_body_on_axis(tb_graph *g, tb_val x, int rank, int axis);
+/* 0, 1, 2 ... as I64 [n] along one axis of a rank `rank` tensor, sizes 1 elsewhere. */
+tb_val tb_body_count_up(tb_graph *g, tb_dim n, int rank, int axis);
+/* Puts `step` - 1 zeros between neighbours along the axis. */
+tb_val tb_body_dilate(tb_graph *g, tb_val x, int axis, int64_t step);
+/* Pads one axis; negative amounts (constants) cut off. */
+tb_val tb_body_pad_axis(tb_graph *g, tb_val x, int axis, tb_dim lo, tb_dim hi, double value);
+/* Indices that may count from the end, made I64 and not negative. */
+tb_val tb_body_wrap(tb_graph *g, tb_val index, tb_dim size);
+/* x's elements along the axis at index, whose other axes broadcast with x's
+ * (torch.take_along_dim); indices must not be negative. */
+tb_val tb_body_take_along(tb_graph *g, tb_val x, int axis, tb_val index);
+/* x at index [n] along the axis; indices must not be negative. */
+tb_val tb_body_select(tb_graph *g, tb_val x, int axis, tb_val index);
+
+/* ---- arguments ---- */
+
+TB_NORETURN void tb_body_raise(tb_opctx *c, const char *fmt, ...) TB_PRINTF(2, 3);
+/* What we lack: the same with TB_UNSUPPORTED. */
+TB_NORETURN void tb_body_lacks(tb_opctx *c, const char *fmt, ...) TB_PRINTF(2, 3);
+
+static inline bool
+given(const tb_opctx *c, uint32_t i)
+{
+    return i < c->n_args && c->arg[i].kind != TB_ARG_NONE;
+}
+/* The tensor, or TB_NO_VAL for None. */
+tb_val tb_body_val(tb_opctx *c, uint32_t i);
+int64_t tb_body_int(tb_opctx *c, uint32_t i); /* a constant */
+tb_dim tb_body_dim_arg(tb_opctx *c, uint32_t i);
+double tb_body_float(tb_opctx *c, uint32_t i);
+bool tb_body_bool(tb_opctx *c, uint32_t i);
+tb_dtype tb_body_dtype(tb_opctx *c, uint32_t i, tb_dtype if_none);
+bool tb_body_is(tb_opctx *c, uint32_t i, const char *text);
+/* An argument `int dim` for a tensor of that rank: 0 .. rank-1 (rank 0 counts as 1). */
+int tb_body_axis(tb_opctx *c, uint32_t i, int rank);
+int tb_body_wrap_axis(tb_opctx *c, int64_t axis, int rank);
+/* Scalars as rank 0 tensors of dtype t. */
+tb_val tb_body_scalar(tb_opctx *c, uint32_t i, tb_dtype t);
+/* The dtype that torch.result_type gives for the arguments whose bit is set (promote.c),
+ * and an argument, tensor or number, as a tensor of a dtype: what rows with TB_KEEP use. */
+tb_dtype tb_body_common(tb_opctx *c, uint64_t mask);
+tb_val tb_body_promoted(tb_opctx *c, uint32_t i, tb_dtype t);
+/* Elements of a list; a number counts as a list of one. */
+uint32_t tb_body_n(tb_opctx *c, uint32_t i);
+const tb_arg *tb_body_at(tb_opctx *c, uint32_t i, uint32_t k);
+/* Exactly n: a list of n, or one number for all. Constants, and sizes. */
+void tb_body_ints(tb_opctx *c, uint32_t i, int n, int64_t *out);
+void tb_body_dims(tb_opctx *c, uint32_t i, int n, tb_dim *out);
+/* Hands back several results. */
+tb_val tb_body_out2(tb_opctx *c, tb_val a, tb_val b);
+tb_val tb_body_out3(tb_opctx *c, tb_val a, tb_val b, tb_val d);
+
+#define V(i) tb_body_val(c, i)
+#define INT(i) tb_body_int(c, i)
+#define DIM(i) tb_body_dim_arg(c, i)
+#define FLOAT(i) tb_body_float(c, i)
+#define BOOL(i) tb_body_bool(c, i)

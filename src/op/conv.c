@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * conv.c -- convolutions: the composite `conv`, its transpose, and their backward.
+ *
+ * A transposed convolution is a convolution of the input with zeros between its elements,
+ * with the kernel turned round and its channel axes exchanged.
+ */
+#include "op/body.h"
+
+typedef struct conv {
+    int n; /* spatial axes */
+    int64_t groups;
+    int64_t stride[TB_MAX_RANK], pad[TB_MAX_RANK], dilation[TB_MAX_RANK];
+    int64_t out_pad[TB_MAX_RANK];
+} conv;
+
+/* [groups * a, b, K...] -> [groups * b, a, K...] */
+static tb_val
+exchange(tb_graph *g, tb_val w, int64_t groups)
+{
+    tb_dim d[TB_MAX_RANK], a = tb_dim_floordiv(g->unit, SIZE(w, 0), groups), b = SIZE(w, 1);
+    int rank = RANK(w);
+
+    d[0] = groups, d[1] = a;
+    memcpy(d + 2, tb_dims(g, w) + 1, sizeof *d * (size_t)(rank - 1));
+    w = tb_transpose(g, tb_reshape(g, w, rank + 1, d), 1, 2);
+    d[0] = tb_dim_mul(g->unit, b, groups), d[1] = a;
+    memmove(d + 2, d + 3, sizeof *d * (size_t)(rank - 2));
+    return tb_reshape(g, w, rank, d);
+}
+
+static int64_t
+kernel_size(tb_opctx *c, tb_val w, int axis)
+{
+    tb_dim k = tb_dims(c->g, w)[axis];
+
+    if (!tb_dim_is_const(k))
+        tb_body_lacks(c, "a kernel whose size is not constant");
+    return k;
+}
+
+static tb_val
+direct(tb_opctx *c, const conv *p, tb_val x, tb_val w, tb_val bias)
+{
+    return tb_conv(c->g, TB_P_conv, x, w, bias, p->n, p->groups, p->stride, p->pad, p->pad,
+                   p->dilation);
+}
+
+static tb_val
+transposed(tb_opctx *c, const conv *p, tb_val x, tb_val w, tb_val bias)
+{
+    tb_graph *g = c->g;
+    int64_t one[TB_MAX_RANK], lo[TB_MAX_RANK], hi[TB_MAX_RANK];
+
+    for (int i = 0; i < p->n; i++) {
+        int64_t reach = p->dilation[i] * (kernel_size(c, w, 2 + i) - 1);
+
+        one[i] = 1;
+        lo[i] = reach - p->pad[i];
+        hi[i] = reach - p->pad[i] + p->out_pad[i];
+        x = tb_body_dilate(g, x, 2 + i, p->stride[i]);
+        if (lo[i] < 0 || hi[i] < 0) { /* the composite's padding cannot cut */
+            x = tb_body_pad_axis(g, x, 2 + i, lo[i], hi[i], 0);
+            lo[i] = hi[i] = 0;
+        }
+    }
+    w = tb_flip(g, exchange(g, w, p->groups), ((1u << p->n) - 1) << 2);
+    return tb_conv(g, TB_P_conv, x, w, bias, p->n, p->groups, one, lo, hi, p->dilation);
+}
+
+/* Runs fn with a batch axis, which the caller's tensor may lack. */
+static tb_val
+batched(tb_opctx *c, const conv *p,
+        tb_val (*fn)(tb_opctx *, const conv *, tb_val, tb_val, tb_val), tb_val x, tb_val w,
+        tb_val bias)
+{
+    tb_graph *g = c->g;
+
+    if (RANK(x) == p->n + 2)
+        return fn(c, p, x, w, bias);
+    return tb_squeeze_axes(g, fn(c, p, tb_unsqueeze(g, x, 0), w, bias), 1);
+}
+
+/* (input, weight, bias, stride, padding, dilation, transposed, output_padding, groups) */
+static tb_val
+convolution(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    conv p = {.n = RANK(V(1)) - 2, .groups = INT(8)};
+
+    if (p.n < 1)
+        tb_body_raise(c, "expected a weight of rank 3 or more, found rank %d", RANK(V(1)));
+    tb_body_ints(c, 3, p.n, p.stride);
+    tb_body_ints(c, 4, p.n, p.pad);
+    tb_body_ints(c, 5, p.n, p.dilation);
+    tb_body_ints(c, 7, p.n, p.out_pad);
+    return batched(c, &p, BOOL(6) ? transposed : direct, V(0), V(1), V(2));
+}
+
+/* (input, weight, bias, stride, padding, dilation, groups) */
+static tb_val
+conv_nd(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    conv p = {.n = RANK(V(1)) - 2, .groups = INT(6)};
+
+    tb_body_ints(c, 3, p.n, p.stride);
+    tb_body_ints(c, 4, p.n, p.pad);
+    tb_body_ints(c, 5, p.n, p.dilation);
+    return batched(c, &p, direct, V(0), V(1), V(2));
+}
+
+static tb_val
+padded_same(tb_opctx *c, const conv *p, tb_val x, tb_val w, tb_val bias)
+{
+    int64_t lo[TB_MAX_RANK], hi[TB_MAX_RANK];
+
+    for (int i = 0; i < p->n; i++) {
+        int64_t total = p->dilation[i] * (kernel_size(c, w, 2 + i) - 1);
+
+        if (p->stride[i] != 1)
+            tb_body_raise(c, "padding='same' does not go with a stride");
+        lo[i] = total / 2;
+        hi[i] = total - lo[i];
+    }
+    return tb_conv(c->g, TB_P_conv, x, w, bias, p->n, p->groups, p->stride, lo, hi,
+                   p->dilation);
+}
+
+/* The same with padding "same" or "valid". */
+static tb_val
+conv_named(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    conv p = {.n = RANK(V(1)) - 2, .groups = INT(6)};
+    bool same = tb_body_is(c, 4, "same");
+
+    if (!same && !tb_body_is(c, 4, "valid"))
+        tb_body_raise(c, "expected padding 'same' or 'valid'");
+    tb_body_ints(c, 3, p.n, p.stride);
+    tb_body_ints(c, 5, p.n, p.dilation);
+    return batched(c, &p, same ? padded_same : direct, V(0), V(1), V(2));
+}
+
+/* (input, weight, bias, stride, padding, output_padding, groups, dilation) */
+static tb_val
+conv_transpose(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    conv p = {.n = RANK(V(1)) - 2, .groups = INT(6)};
+
+    tb_body_ints(c, 3, p.n, p.stride);
+    tb_body_ints(c, 4, p.n, p.pad);
+    tb_body_ints(c, 5, p.n, p.out_pad);
+    tb_body_ints(c, 7, p.n, p.dilation);
+    return batched(c, &p, transposed, V(0), V(1), V(2));
+}
+
+/* x [time, batch, in], w [k, in, out], bias [out] */
+static tb_val
+conv_tbc(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    conv p = {.n = 1, .groups = 1, .stride = {1}, .pad = {INT(3)}, .dilation = {1}};
+    tb_val x = tb_permute(g, V(0), (int64_t[]){1, 2, 0});
+    tb_val w = tb_permute(g, V(1), (int64_t[]){2, 1, 0});
+
+    return tb_permute(g, direct(c, &p, x, w, V(2)), (int64_t[]){2, 0, 1});
+}
+
+/* ---- backward ---- */
+
+/* d loss / d x of y = conv(x, w): the transposed convolution of dy, as large as x. */
+static tb_val
+grad_of_input(tb_opctx *c, const conv *p, tb_val dy, tb_val x, tb_val w)
+{
+    tb_graph *g = c->g;
+    tb_unit *u = g->unit;
+    conv q = *p;
+
+    for (int i = 0; i < p->n; i++) {
+        int64_t reach = p->dilation[i] * (kernel_size(c, w, 2 + i) - 1);
+        /* what the stride left over at the end of x */
+        tb_dim left = tb_dim_sub(u, tb_dim_add(u, SIZE(x, 2 + i), 2 * p->pad[i] - reach - 1),
+                                 tb_dim_mul(u, tb_dim_sub(u, SIZE(dy, 2 + i), 1),
+                                            p->stride[i]));
+
+        if (!tb_dim_is_const(left))
+            tb_body_lacks(c, "a stride over an axis whose size is not constant");
+        q.out_pad[i] = left;
+    }
+    return transposed(c, &q, dy, w, TB_NO_VAL);
+}
+
+/*
+ * d loss / d w, [O, C/G, K...]: x convolved with dy as a kernel, batch and channels
+ * exchanged. What was the stride is now the dilation, and the other way round.
+ */
+static tb_val
+grad_of_weight(tb_opctx *c, const conv *p, tb_val dy, tb_val x, tb_val w)
+{
+    tb_graph *g = c->g;
+    tb_unit *u = g->unit;
+    int n = p->n, rank = n + 2;
+    int64_t none[TB_MAX_RANK] = {0};
+    tb_dim d[TB_MAX_RANK], batch = SIZE(x, 0), ch = tb_dim_floordiv(u, SIZE(x, 1), p->groups);
+    tb_val r;
+
+    for (int i = 0; i < n; i++) {
+        int64_t reach = p->dilation[i] * (kernel_size(c, w, 2 + i) - 1) + 1;
+        tb_dim used = tb_dim_add(u, tb_dim_mul(u, tb_dim_sub(u, SIZE(dy, 2 + i), 1),
+                                               p->stride[i]), reach);
+
+        x = tb_body_pad_axis(g, x, 2 + i, p->pad[i], p->pad[i], 0);
+        x = tb_slice_axis(g, x, 2 + i, 0, used, 1); /* leave out what no window reached */
+    }
+    /* x [N, G*C, S] -> [C, G*N, S] */
+    d[0] = batch, d[1] = p->groups, d[2] = ch;
+    memcpy(d + 3, tb_dims(g, x) + 2, sizeof *d * (size_t)n);
+    x = tb_reshape(g, x, rank + 1, d);
+    x = tb_transpose(g, x, 0, 2); /* [C, G, N, S] */
+    d[0] = ch, d[1] = tb_dim_mul(u, p->groups, batch);
+    memcpy(d + 2, d + 3, sizeof *d * (size_t)n);
+    x = tb_reshape(g, x, rank, d);
+    /* dy [N, O, P] -> [O, N, P]: O is already ordered by group */
+    dy = tb_transpose(g, dy, 0, 1);
+    r = tb_conv(g, TB_P_conv, x, dy, TB_NO_VAL, n, p->groups, p->dilation, none, none,
+                p->stride); /* [C, O, K] */
+    return tb_transpose(g, r, 0, 1);
+}
+
+/* (grad_output, input, weight, bias_sizes, stride, padding, dilation, transposed,
+ * output_padding, groups, output_mask) -> (grad of input, weight, bias) */
+static tb_val
+convolution_backward(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    tb_val dy = V(0), x = V(1), w = V(2);
+    conv p = {.n = RANK(w) - 2, .groups = INT(9)};
+    int64_t mask[3];
+    uint32_t others = ~(1u << 1) & ((1u << RANK(dy)) - 1);
+    bool trans = BOOL(7);
+
+    tb_body_ints(c, 4, p.n, p.stride);
+    tb_body_ints(c, 5, p.n, p.pad);
+    tb_body_ints(c, 6, p.n, p.dilation);
+    tb_body_ints(c, 10, 3, mask);
+    c->n_out = 3;
+    c->out[0] = c->out[1] = c->out[2] = TB_NO_VAL;
+    /* y = transposed(x, w) is linear in both; its adjoints are convolutions, in which x
+     * and dy have exchanged their places. */
+    if (mask[0])
+        c->out[0] = trans ? direct(c, &p, dy, w, TB_NO_VAL) : grad_of_input(c, &p, dy, x, w);
+    if (mask[1])
+        c->out[1] = trans ? grad_of_weight(c, &p, x, dy, w)
+                          : grad_of_weight(c, &p, dy, x, w);
+    if (mask[2])
+        c->out[2] = tb_squeeze_axes(g, RSUM(dy, others), others);
+    return TB_NO_VAL;
+}
+
+/* ---- columns ---- */
+
+typedef struct columns {
+    int64_t k[2], dilation[2], pad[2], stride[2];
+} columns;
+
+/* x [N, C, H, W] -> [N, C * kh * kw, positions] */
+static tb_val
+im2col(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    tb_unit *u = g->unit;
+    tb_val x = V(0);
+    bool single = RANK(x) == 3;
+    columns p;
+    tb_dim d[3];
+
+    tb_body_ints(c, 1, 2, p.k);
+    tb_body_ints(c, 2, 2, p.dilation);
+    tb_body_ints(c, 3, 2, p.pad);
+    tb_body_ints(c, 4, 2, p.stride);
+    if (single)
+        x = tb_unsqueeze(g, x, 0);
+    for (int i = 0; i < 2; i++) {
+        x = tb_body_pad_axis(g, x, 2 + i, p.pad[i], p.pad[i], 0);
+        x = tb_window(g, x, 2 + i, p.k[i], p.stride[i], p.dilation[i]);
+    }
+    /* [N, C, P, Q, kh, kw] */
+    d[0] = SIZE(x, 0);
+    d[1] = tb_dim_mul(u, SIZE(x, 1), p.k[0] * p.k[1]);
+    d[2] = tb_dim_mul(u, SIZE(x, 2), SIZE(x, 3));
+    x = tb_permute(g, x, (int64_t[]){0, 1, 4, 5, 2, 3});
+    x = tb_reshape(g, x, 3, d);
+    return single ? tb_squeeze_axes(g, x, 1) : x;
+}
+
+/* The adjoint of im2col: adds each column's elements where they came from. */
+static tb_val
+col2im(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    tb_unit *u = g->unit;
+    tb_val x = V(0), r = TB_NO_VAL;
+    bool single = RANK(x) == 2;
+    columns p;
+    tb_dim out[2], d[6];
+
+    tb_body_dims(c, 1, 2, out);
+    tb_body_ints(c, 2, 2, p.k);
+    tb_body_ints(c, 3, 2, p.dilation);
+    tb_body_ints(c, 4, 2, p.pad);
+    tb_body_ints(c, 5, 2, p.stride);
+    if (single)
+        x = tb_unsqueeze(g, x, 0);
+    d[0] = SIZE(x, 0);
+    d[1] = tb_dim_floordiv(u, SIZE(x, 1), p.k[0] * p.k[1]);
+    d[2] = p.k[0], d[3] = p.k[1];
+    for (int i = 0; i < 2; i++) /* positions along each axis */
+        d[4 + i] = tb_dim_add(u, tb_dim_floordiv(u, tb_dim_add(u, out[i],
+                                                               2 * p.pad[i] - 1 -
+                                                                   p.dilation[i] *
+                                                                       (p.k[i] - 1)),
+                                                 p.stride[i]), 1);
+    x = tb_reshape(g, x, 6, d);
+    /* one kernel element at a time: its P x Q values, spread out by the stride, land as a
+     * shifted copy on the padded image */
+    for (int64_t i = 0; i < p.k[0] * p.k[1]; i++) {
+        int64_t at[2] = {i / p.k[1], i % p.k[1]};
+        tb_val y = tb_slice_axis(g, tb_slice_axis(g, x, 2, at[0], 1, 1), 3, at[1], 1, 1);
+
+        y = tb_squeeze_axes(g, y, 3u << 2); /* [N, C, P, Q] */
+        for (int ax = 0; ax < 2; ax++) {
+            tb_dim lo = at[ax] * p.dilation[ax], hi;
+
+            y = tb_body_dilate(g, y, 2 + ax, p.stride[ax]);
+            hi = tb_dim_sub(u, tb_dim_add(u, out[ax], 2 * p.pad[ax] - lo), SIZE(y, 2 + ax));
+            y = tb_body_pad_axis(g, y, 2 + ax, lo, hi, 0);
+            y = tb_slice_axis(g, y, 2 + ax, p.pad[ax], out[ax], 1);
+        }
+        r = r.id ? ADD(r, y) : y;
+    }
+    return single ? tb_squeeze_axes(g, r, 1) : r;
+}
+
+const tb_op tb_ops_conv[] = {
+    /* schema, verbatim from PyTorch; promotion; meaning */
+    {"convolution(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, "
+     "SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, "
+     "SymInt groups) -> Tensor",
+     TB_KEEP, convolution},
+    {"_convolution(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, "
+     "SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, "
+     "SymInt groups, bool benchmark, bool deterministic, bool cudnn_enabled, "
+     "bool allow_tf32) -> Tensor",
+     TB_KEEP, convolution},
+    {"conv1d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[1] stride=[1], "
+     "SymInt[1] padding=[0], SymInt[1] dilation=[1], SymInt groups=1) -> Tensor",
+     TB_KEEP, conv_nd},
+    {"conv2d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=[1, 1], "
+     "SymInt[2] padding=[0, 0], SymInt[2] dilation=[1, 1], SymInt groups=1) -> Tensor",
+     TB_KEEP, conv_nd},
+    {"conv3d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[3] stride=[1, 1, "
+     "1], SymInt[3] padding=[0, 0, 0], SymInt[3] dilation=[1, 1, 1], SymInt groups=1) "
+     "-> Tensor",
+     TB_KEEP, conv_nd},
+    {"conv1d.padding(Tensor input, Tensor weight, Tensor? bias=None, "
+     "SymInt[1] stride=[1], str padding=\"valid\", SymInt[1] dilation=[1], "
+     "SymInt groups=1) -> Tensor",
+     TB_KEEP, conv_named},
+    {"conv2d.padding(Tensor input, Tensor weight, Tensor? bias=None, "
+     "SymInt[2] stride=[1, 1], str padding=\"valid\", SymInt[2] dilation=[1, 1], "
+     "SymInt groups=1) -> Tensor",
+     TB_KEEP, conv_named},
+    {"conv3d.padding(Tensor input, Tensor weight, Tensor? bias=None, "
+     "SymInt[3] stride=[1, 1, 1], str padding=\"valid\", SymInt[3] dilation=[1, 1, 1], "
+     "SymInt groups=1) -> Tensor",
+     TB_KEEP, conv_named},
+    {"conv_transpose1d(Tensor input, Tensor weight, Tensor? bias=None, "
+     "SymInt[1] stride=[1], SymInt[1] padding=[0], SymInt[1] output_padding=[0], "
+     "SymInt groups=1, SymInt[1] dilation=[1]) -> Tensor",
+     TB_KEEP, conv_transpose},
+    {"conv_transpose2d.input(Tensor input, Tensor weight, Tensor? bias=None, "
+     "SymInt[2] stride=[1, 1], SymInt[2] padding=[0, 0], SymInt[2] output_padding=[0, "
+     "0], SymInt groups=1, SymInt[2] dilation=[1, 1]) -> Tensor",
+     TB_KEEP, conv_transpose},
+    {"conv_transpose3d.input(Tensor input, Tensor weight, Tensor? bias=None, "
+     "SymInt[3] stride=[1, 1, 1], SymInt[3] padding=[0, 0, 0], "
+     "SymInt[3] output_padding=[0, 0, 0], SymInt groups=1, SymInt[3] dilation=[1, 1, "
+     "1]) -> Tensor",
+     TB_KEEP, conv_transpose},
+    {"conv_tbc(Tensor self, Tensor weight, Tensor bias, int pad=0) -> Tensor",
+     TB_KEEP, conv_tbc},
+    {"convolution_backward(Tensor grad_output, Tensor input, Tensor weight, "
+     "SymInt[]? bias_sizes, SymInt[] stride, SymInt[] padding, SymInt[] dilation, "
+     "bool transposed, SymInt[] output_padding, SymInt groups, bool[3] output_mask) "
+     "-> (Tensor, Tensor, Tensor)",
+     TB_KEEP, convolution_backward},
+    {"im2col(Tensor self, int[2] kernel_size, int[2] dilation, int[2] padding, "
+     "int[2] stride) -> Tensor",
+     TB_KEEP, im2col},
+    {"col2im(Tensor self, SymInt[2] output_size, int[2] kernel_size, int[2] dilation, "
+     "int[2] padding, int[2] stride) -> Tensor",
+     TB_KEEP, col2im},
+    {0},
+};
