@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * ops.c -- which ATen operators have a row. The importer keeps those whole and lets PyTorch
+ * decompose the others.
+ */
+#include "binding.h"
+
+PyObject *
+module_ops(PyObject *module, PyObject *unused)
+{
+    PyObject *list = PyList_New(0);
+    const tb_op *op;
+
+    (void)module;
+    (void)unused;
+    for (uint32_t i = 0; list && (op = tb_op_at(i)) != NULL; i++) {
+        PyObject *schema = PyUnicode_FromString(op->schema);
+        if (!schema || PyList_Append(list, schema) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(schema);
+    }
+    return list;
+}
+
+PyObject *
+module_lookup(PyObject *module, PyObject *name)
+{
+    Py_ssize_t n;
+    const char *s = PyUnicode_AsUTF8AndSize(name, &n);
+
+    (void)module;
+    if (!s)
+        return NULL;
+    const tb_op *op = tb_op_find((tb_str){s, (size_t)n});
+    if (!op)
+        Py_RETURN_NONE;
+    return PyUnicode_FromString(op->schema);
+}
