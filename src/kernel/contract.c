@@ -21,6 +21,7 @@
 #include "kernel/contract.h"
 
 enum { PANEL = TB_PANEL, KC = 512, MAX_MC = 192, MAX_NB = 4 };
+enum { SPARE = 8 }; /* rows of a block past its tile: the last register tile's idle ones */
 
 typedef struct contract {
     tb_lower *l;
@@ -47,15 +48,14 @@ typedef struct contract {
     uint32_t packed, temp;
     bool b_batched;                 /* B differs between batches */
     /* tile */
-    int mr, nv, lanes;
+    tb_micro micro;
     int64_t mc, nb;
     bool one_chunk;                 /* all of r in one chunk: epilogue right after */
 } contract;
 
 /* ---- what is multiplied ---- */
-/* Address of a node at indices, as an expression over its storage. */
-static tb_ix
-address(tb_lower *l, tb_val v, const tb_ix *idx, tb_val *stored)
+tb_ix
+tb_operand_address(tb_lower *l, tb_val v, const tb_ix *idx, tb_val *stored)
 {
     tb_ix at[TB_MAX_RANK + 1] = {{0}}, next[TB_MAX_RANK + 1] = {{0}};
     memcpy(at, idx, sizeof(tb_ix) * (size_t)tb_rank(l->g, v));
@@ -68,8 +68,8 @@ address(tb_lower *l, tb_val v, const tb_ix *idx, tb_val *stored)
     return tb_ix_flat(&l->ix, at, tb_rank(l->g, v), tb_dims(l->g, v));
 }
 
-static tb_dim
-linear(tb_lower *l, const tb_ix *a, uint32_t var)
+tb_dim
+tb_operand_step(tb_lower *l, const tb_ix *a, uint32_t var)
 {
     tb_dim coef;
     if (!tb_ix_linear(&l->ix, a, var, &coef))
@@ -77,8 +77,8 @@ linear(tb_lower *l, const tb_ix *a, uint32_t var)
     return coef;
 }
 
-static tb_ix
-without(const tb_ix *a, uint32_t var)
+tb_ix
+tb_ix_without(const tb_ix *a, uint32_t var)
 {
     tb_ix r = {.c = a->c};
     for (uint32_t i = 0; i < a->n; i++)
@@ -109,13 +109,13 @@ dot_geometry(contract *c)
     c->r = tb_ix_loop(&l->ix, c->R);
     idx[rank - 2] = tb_ix_var(c->m);
     idx[rank - 1] = tb_ix_var(c->r);
-    c->a_row = address(l, c->a, idx, &c->a_store);
-    c->a_step = linear(l, &c->a_row, c->r);
-    c->a_row = without(&c->a_row, c->r);
+    c->a_row = tb_operand_address(l, c->a, idx, &c->a_store);
+    c->a_step = tb_operand_step(l, &c->a_row, c->r);
+    c->a_row = tb_ix_without(&c->a_row, c->r);
     c->n_runs = 1;
     idx[rank - 2] = tb_ix_var(c->r);
     idx[rank - 1] = tb_ix_var(c->n);
-    c->b_flat = address(l, c->b, idx, &c->b_store);
+    c->b_flat = tb_operand_address(l, c->b, idx, &c->b_store);
 }
 
 /* x [N, spatial, C] stored dense; w [O, spatial, C/groups]. */
@@ -187,20 +187,14 @@ conv_geometry(contract *c)
 }
 
 /* ---- B ---- */
-static int64_t
-round_panels(int64_t n)
-{
-    return (n + PANEL - 1) / PANEL;
-}
-
 static void
 choose_b(contract *c)
 {
     tb_lower *l = c->l;
     bool fixed = tb_node_of(c->g, c->b_store)->prim == TB_P_const &&
                  tb_dim_is_const(c->N) && tb_dim_is_const(c->R);
-    c->b_step_r = linear(l, &c->b_flat, c->r);
-    c->b_step_n = linear(l, &c->b_flat, c->n);
+    c->b_step_r = tb_operand_step(l, &c->b_flat, c->r);
+    c->b_step_n = tb_operand_step(l, &c->b_flat, c->n);
     for (uint32_t i = 0; i < c->n_batch; i++)
         c->b_batched = c->b_batched || tb_ix_uses(&l->ix, &c->b_flat, c->batch[i]);
     fixed = fixed && tb_dim_is_const(c->b_step_r) && tb_dim_is_const(c->b_step_n) &&
@@ -208,7 +202,7 @@ choose_b(contract *c)
     if (fixed) {
         tb_dim per_group = 0;
         if (c->b_batched)
-            per_group = linear(l, &c->b_flat, c->batch[0]);
+            per_group = tb_operand_step(l, &c->b_flat, c->batch[0]);
         c->b_kind = B_PACKED;
         c->packed = tb_pack_const(l, (uint32_t)tb_attrs(c->g, c->b_store)[0], c->b_flat.c,
                                   c->R, c->N, c->b_step_r, c->b_step_n,
@@ -291,65 +285,6 @@ pack_kernel(contract *c)
     tb_k_end_for(k, NULL, NULL);
 }
 
-/* ---- the micro-kernel ---- */
-/*
- * fn(a0 .. a[mr-1], b, pitch, c, len): c[i][0 .. nv*lanes) += sum over r < len of
- * a_i[r * a_step] * b[r * pitch ..]. c has rows of PANEL elements. Accumulators are carried
- * by the loop, so they stay in registers.
- */
-static uint32_t
-micro_kernel(contract *c)
-{
-    tb_kernel *k = c->k;
-    int mr = c->mr, nv = c->nv, w = c->lanes;
-    uint16_t params[16];
-    tb_kv acc[64], a[16], vb[8];
-    int64_t b_bytes = (int64_t)tb_dtype_bytes(c->b_mem);
-    uint32_t n = 0;
-
-    for (int i = 0; i < mr + 1; i++)
-        params[n++] = TB_K_PTR | 1 << 8;
-    params[n++] = TB_I64 | 1 << 8; /* pitch of b in elements */
-    params[n++] = TB_K_PTR | 1 << 8;
-    params[n++] = TB_I64 | 1 << 8; /* len */
-    params[n++] = TB_I64 | 1 << 8; /* a_step */
-    uint32_t fn = tb_k_fn_begin(k, TB_STR("micro"), params, n);
-    tb_kv b = tb_k_param(k, (uint32_t)mr), pitch = tb_k_param(k, (uint32_t)mr + 1);
-    tb_kv out = tb_k_param(k, (uint32_t)mr + 2), len = tb_k_param(k, (uint32_t)mr + 3);
-    tb_kv step = c->a_step == 1 ? TB_NO_KV : tb_k_param(k, (uint32_t)mr + 4);
-
-    if (c->b_kind != B_DIRECT)
-        pitch = tb_k_int(k, PANEL);
-    for (int i = 0; i < mr; i++)
-        a[i] = tb_k_param(k, (uint32_t)i);
-    for (int i = 0; i < mr; i++)
-        for (int j = 0; j < nv; j++)
-            acc[i * nv + j] = tb_k_load(k, c->acc, w, out, TB_NO_KV,
-                                        (int64_t)i * PANEL + (int64_t)j * w, TB_NO_KV);
-    uint32_t n_acc = (uint32_t)(mr * nv);
-    acc[n_acc] = b;
-    tb_kv r = tb_k_for(k, tb_k_int(k, 0), len, 1, acc, n_acc + 1);
-    for (uint32_t i = 0; i <= n_acc; i++)
-        acc[i] = tb_k_carried(k, i);
-    for (int j = 0; j < nv; j++)
-        vb[j] = tb_k_load(k, c->b_mem, w, acc[n_acc], TB_NO_KV, (int64_t)j * w, TB_NO_KV);
-    tb_kv ra = step.id ? tb_k_mul(k, r, step) : r;
-    for (int i = 0; i < mr; i++) {
-        tb_kv s = tb_k_load(k, c->a_mem, 1, a[i], ra, 0, TB_NO_KV);
-        s = tb_k_splat(k, s, w);
-        for (int j = 0; j < nv; j++)
-            acc[i * nv + j] = tb_k_fma(k, s, vb[j], acc[i * nv + j]);
-    }
-    acc[n_acc] = tb_k_ptr_add(k, acc[n_acc], pitch, b_bytes);
-    tb_k_end_for(k, acc, acc);
-    for (int i = 0; i < mr; i++)
-        for (int j = 0; j < nv; j++)
-            tb_k_store(k, c->acc, out, TB_NO_KV, (int64_t)i * PANEL + (int64_t)j * w,
-                       acc[i * nv + j], TB_NO_KV);
-    tb_k_fn_end(k);
-    return fn;
-}
-
 /* ---- tiles ---- */
 static void
 choose_tiles(contract *c)
@@ -378,28 +313,7 @@ choose_tiles(contract *c)
         else
             break;
     }
-    /* register tile: mr * nv accumulators, nv of B, one of A */
-    c->lanes = t->lanes;
-    if (c->acc == TB_F64 && c->lanes > 1)
-        c->lanes /= 2;
-    if (t->lanes == 1) {
-        c->nv = 4;
-        c->mr = 2;
-    } else {
-        c->nv = t->vregs >= 32 ? 4 : 2;
-        c->mr = 6;
-    }
-    if (tb_dim_is_const(c->M)) { /* no more idle rows than needed */
-        double best = 1e30;
-        int top = c->mr;
-        for (int mr = top; mr >= 1; mr--) {
-            double cost = __builtin_ceil((double)c->M / mr) * (mr + 0.8);
-            if (cost < best - 1e-9) {
-                best = cost;
-                c->mr = mr;
-            }
-        }
-    }
+    tb_micro_shape(&c->micro, t, c->M);
 }
 
 /* Root indices in terms of the contraction's variables. */
@@ -472,7 +386,7 @@ epilogue(contract *c, const tb_ix *root_at, tb_kv block, tb_kv c_base, tb_kv m0,
 {
     tb_lower *l = c->l;
     tb_kernel *k = c->k;
-    int w = c->lanes;
+    int w = c->micro.lanes;
     bool ragged = !tb_dim_is_const(c->N) || c->N % PANEL != 0;
     tb_kv i = tb_k_for(k, tb_k_int(k, 0), rows, 1, NULL, 0);
     tb_kv row = tb_k_add(k, c_base, tb_k_mul(k, i, tb_k_int(k, PANEL)));
@@ -527,30 +441,23 @@ typedef struct tile {
     const tb_ix *root_at;
 } tile;
 
-/* One chunk of r against MR rows of one panel (in sub-panels of nv vectors). */
+/* One chunk of r against MR rows of one panel. */
 static void
 multiply(contract *c, const tile *t, tb_kv i, tb_kv a_off, tb_kv b_off, tb_kv pitch,
          tb_kv len, tb_kv c_off)
 {
     tb_kernel *k = c->k;
     int64_t a_bytes = (int64_t)tb_dtype_bytes(c->a_mem);
-    int64_t b_bytes = (int64_t)tb_dtype_bytes(c->b_mem);
-    int64_t acc_bytes = (int64_t)tb_dtype_bytes(c->acc);
-    tb_kv args[16];
+    tb_kv rows[TB_MICRO_ARGS];
 
-    for (int r = 0; r < c->mr; r++) {
+    for (int r = 0; r < c->micro.mr; r++) {
         tb_kv off = tb_k_load(k, TB_I64, 1, t->offsets, i, r, TB_NO_KV);
-        args[r] = tb_k_ptr_add(k, t->a, tb_k_add(k, off, a_off), a_bytes);
+        rows[r] = tb_k_ptr_add(k, t->a, tb_k_add(k, off, a_off), a_bytes);
     }
-    for (int j = 0; j < PANEL; j += c->nv * c->lanes) {
-        tb_kv jj = tb_k_int(k, j);
-        args[c->mr] = tb_k_ptr_add(k, t->b, tb_k_add(k, b_off, jj), b_bytes);
-        args[c->mr + 1] = pitch;
-        args[c->mr + 2] = tb_k_ptr_add(k, t->block, tb_k_add(k, c_off, jj), acc_bytes);
-        args[c->mr + 3] = len;
-        args[c->mr + 4] = dimv(c, c->a_step);
-        tb_k_call(k, t->micro, args, (uint32_t)c->mr + 5);
-    }
+    tb_micro_call(k, &c->micro, t->micro, rows,
+                  tb_k_ptr_add(k, t->b, b_off, (int64_t)tb_dtype_bytes(c->b_mem)), pitch,
+                  tb_k_ptr_add(k, t->block, c_off, (int64_t)tb_dtype_bytes(c->acc)), len,
+                  dimv(c, c->a_step));
 }
 
 static void
@@ -559,8 +466,8 @@ write_tile(contract *c, tile *t)
     tb_lower *l = c->l;
     tb_kernel *k = c->k;
     tb_unit *u = l->u;
-    int64_t step = c->mr;
-    tb_kv zero = tb_k_int(k, 0), one_panel = tb_k_int(k, c->mc * PANEL);
+    int64_t step = c->micro.mr;
+    tb_kv zero = tb_k_int(k, 0), one_panel = tb_k_int(k, (c->mc + SPARE) * PANEL);
 
     /* row offsets; rows past the end repeat the last one and are never stored */
     tb_kv padded = tb_k_mul(
@@ -574,12 +481,12 @@ write_tile(contract *c, tile *t)
     tb_k_store(k, TB_I64, t->offsets, i, 0, tb_ix_value(l, &c->a_row), TB_NO_KV);
     tb_k_end_for(k, NULL, NULL);
 
-    /* the C block starts at zero */
-    tb_kv cells = tb_k_mul(k, t->panels, one_panel);
-    i = tb_k_for(k, zero, cells, c->lanes, NULL, 0);
-    tb_k_store(k, c->acc, t->block, i, 0, tb_k_splat(k, tb_k_const(k, c->acc, 0), c->lanes),
-               TB_NO_KV);
-    tb_k_end_for(k, NULL, NULL);
+    if (!c->one_chunk) { /* the C block starts at zero */
+        tb_kv none = tb_k_splat(k, tb_k_const(k, c->acc, 0), c->micro.lanes);
+        i = tb_k_for(k, zero, tb_k_mul(k, t->panels, one_panel), c->micro.lanes, NULL, 0);
+        tb_k_store(k, c->acc, t->block, i, 0, none, TB_NO_KV);
+        tb_k_end_for(k, NULL, NULL);
+    }
 
     tb_dim per_run = tb_dim_ceildiv(u, c->run, KC);
     tb_dim chunks = tb_dim_mul(u, per_run, c->n_runs);
@@ -642,12 +549,15 @@ product_kernel(contract *c)
           : c->b_kind == B_TEMP ? tb_bind_temp(l, c->temp, false)
                                 : tb_bind_node(l, c->b_store, false);
     tb_bind_node(l, l->group->root, true);
-    t.block = tb_k_scratch(k, c->nb * c->mc * PANEL * (int64_t)tb_dtype_bytes(c->acc));
-    t.offsets = tb_k_scratch(k, (c->mc + 8) * 8);
-    t.micro = micro_kernel(c);
+    t.block = tb_k_scratch(k, c->nb * (c->mc + SPARE) * PANEL * (int64_t)tb_dtype_bytes(c->acc));
+    t.offsets = tb_k_scratch(k, (c->mc + SPARE) * 8);
     l->step->tiles = tb_dim_mul(u, c->batches, tb_dim_mul(u, n_m, n_n));
     l->step->tile_cost_ns = (uint64_t)(flops / 150.0) + 1;
     c->one_chunk = tb_dim_is_const(c->R) && c->n_runs == 1 && c->R <= KC && c->R > 0;
+    c->micro.fresh = c->one_chunk;
+    c->micro.unit_step = c->a_step == 1;
+    c->micro.pitched = c->b_kind == B_DIRECT;
+    t.micro = tb_micro_kernel(k, &c->micro);
 
     tb_kv no = tb_k_for(k, tb_k_tile_begin(k), tb_k_tile_end(k), 1, NULL, 0);
     tb_kv mb = tb_k_mod(k, no, dimv(c, n_m)), rest = tb_k_div(k, no, dimv(c, n_m));
@@ -672,6 +582,7 @@ tb_lower_contract(tb_lower *l)
     c.a_mem = tb_dtype_of(l->g, c.a);
     c.b_mem = tb_dtype_of(l->g, c.b);
     c.acc = c.a_mem == TB_F64 ? TB_F64 : TB_F32;
+    c.micro = (tb_micro){.panel = PANEL, .acc = c.acc, .a_mem = c.a_mem, .b_mem = c.b_mem};
 
     tb_lower_begin(l, c.conv ? "conv" : "dot");
     if (c.conv)

@@ -439,6 +439,7 @@ lane_loop(nest *n, uint32_t var, tb_kv lo, tb_kv hi, int64_t const_len, body_fn 
     int64_t step = (int64_t)w * unroll, main_len = -1, tail = -1;
     tb_kv main_hi = hi;
 
+    n->lane = var;
     if (const_len >= 0) {
         main_len = const_len / step * step;
         tail = const_len - main_len;
@@ -453,7 +454,6 @@ lane_loop(nest *n, uint32_t var, tb_kv lo, tb_kv hi, int64_t const_len, body_fn 
         for (uint32_t c = 0; c < n_carried; c++)
             carried[c] = tb_k_carried(k, c);
         l->lanes = w;
-        n->lane = var;
         tb_bind_var(l, var, i, w > 1);
         body(n, arg, unroll, carried);
         tb_k_end_for(k, carried, carried);

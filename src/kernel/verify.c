@@ -156,7 +156,8 @@ check_inst(checker *c, uint32_t id, const tb_kinst *i)
     const tb_kinst *a, *b;
     bool entry = c->f == c->k->fns.at[0];
 
-    MUST(c, id, i->lanes >= 1 && i->dtype != TB_F16 && i->dtype != TB_BF16);
+    MUST(c, id, i->lanes >= 1 || i->dtype == TB_NONE);
+    MUST(c, id, i->dtype != TB_F16 && i->dtype != TB_BF16);
     switch ((tb_kop)i->op) {
     case TB_K_PARAM:
         MUST(c, id, i->imm < c->f->params.n);

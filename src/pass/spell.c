@@ -9,8 +9,20 @@
 #include "op/op.h"
 #include "pass/pass.h"
 
-/* Queries shorter than this are not worth a block of columns. */
-enum { MIN_QUERIES = 4 };
+/* Queries shorter than this are not worth a block of columns; longer heads than that do not
+ * fit into a worker's scratch. */
+enum { MIN_QUERIES = 4, MAX_HEAD = 256 };
+
+static bool
+attention_fits(const tb_graph *g, tb_val v)
+{
+    int r = tb_rank(g, v);
+    tb_dim q = tb_dims(g, v)[r - 2], d = tb_dims(g, tb_in(g, v, 0))[r - 1];
+    tb_dim e = tb_dims(g, v)[r - 1];
+    return tb_dtype_is_float(tb_dtype_of(g, v)) && tb_dtype_of(g, v) != TB_F64 &&
+           (!tb_dim_is_const(q) || q >= MIN_QUERIES) && tb_dim_is_const(d) &&
+           tb_dim_is_const(e) && d > 0 && e > 0 && d <= MAX_HEAD && e <= MAX_HEAD;
+}
 
 static tb_val
 dot_as_reduction(tb_graph *g, tb_val x, tb_val y)
@@ -47,13 +59,10 @@ spell(tb_rewrite *rw, tb_val v)
         if (!tb_dtype_is_float(n->dtype))
             return dot_as_reduction(g, in[0], in[1]);
         return TB_NO_VAL;
-    case TB_P_attention: {
-        tb_dim q = tb_dims(rw->from, v)[n->rank - 2];
-        if (tb_dtype_is_float(n->dtype) && n->dtype != TB_F64 &&
-            (!tb_dim_is_const(q) || q >= MIN_QUERIES))
+    case TB_P_attention:
+        if (attention_fits(rw->from, v))
             return TB_NO_VAL;
         return tb_composite_expand(g, rw->from, v, in);
-    }
     case TB_P_conv:
         return tb_composite_expand(g, rw->from, v, in);
     case TB_P_conv_nhwc:

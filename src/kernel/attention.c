@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * attention.c -- softmax(Q K' scale + mask) V without a matrix of scores in memory.
+ *
+ * A tile is P queries of one batch (head). Everything is computed transposed, queries along
+ * the lanes, so that softmax needs no sums across lanes:
+ *
+ *   Q'  [d][P]   packed and scaled once per tile
+ *   for blocks of KB keys:
+ *     S' [KB][P] = K Q'                 micro-kernel: rows of K where they lie
+ *     S' gets the mask; top' = max(top, S'), S' = exp(S' - top'), sum = sum * f + S'
+ *     O' [e][P] = O' * f + V' S'        micro-kernel: columns of V where they lie
+ *   O' / sum goes through the epilogue, lanes along e, and is stored.
+ *
+ * f = exp(top - top'). After Milakov and Gimelshein, "Online normalizer calculation for
+ * softmax", 2018, and Dao et al., "FlashAttention", 2022. A query that sees no key gets
+ * zeros, as in PyTorch.
+ */
+#include "kernel/contract.h"
+
+enum { KB = 96, SPARE = 8 };
+
+typedef struct attention {
+    tb_lower *l;
+    tb_kernel *k;
+    const tb_graph *g;
+    tb_unit *u;
+    tb_val anchor;
+    bool causal, has_mask, guarded; /* guarded: a query may see no key */
+    double scale;
+    tb_dtype acc;
+    int rank, panel, w; /* w: lanes */
+    uint32_t batch[TB_MAX_RANK], n_batch, q, key, d, e;
+    tb_dim batches, queries, keys;
+    int64_t depth, width; /* d, e */
+    tb_ix q_at, k_at, v_at;
+    tb_val q_store, k_store, v_store;
+    const tb_ix *mask_at, *root_at;
+    /* pointers */
+    tb_kv kp, vp, qt, s, o, top, sum, factor;
+    tb_micro qk, pv;
+    uint32_t qk_fn, pv_fn;
+} attention;
+
+static tb_kv
+dimv(attention *a, tb_dim d)
+{
+    return tb_k_dim(a->k, a->u, d);
+}
+
+static void
+geometry(attention *a)
+{
+    tb_lower *l = a->l;
+    const tb_graph *g = a->g;
+    tb_val q = tb_in(g, a->anchor, 0), key = tb_in(g, a->anchor, 1), v = tb_in(g, a->anchor, 2);
+    int rank = a->rank = tb_rank(g, a->anchor);
+    const tb_dim *qd = tb_dims(g, q), *vd = tb_dims(g, v);
+    tb_ix at[TB_MAX_RANK + 1] = {{0}}, next[TB_MAX_RANK + 1] = {{0}};
+
+    a->batches = 1;
+    for (int i = 0; i < rank - 2; i++) {
+        a->batch[i] = tb_ix_loop(&l->ix, qd[i]);
+        at[i] = tb_ix_var(a->batch[i]);
+        a->batches = tb_dim_mul(a->u, a->batches, qd[i]);
+    }
+    a->n_batch = (uint32_t)rank - 2;
+    a->queries = qd[rank - 2];
+    a->keys = vd[rank - 2];
+    a->depth = qd[rank - 1];
+    a->width = vd[rank - 1];
+    a->q = tb_ix_loop(&l->ix, a->queries);
+    a->key = tb_ix_loop(&l->ix, a->keys);
+    a->d = tb_ix_loop(&l->ix, a->depth);
+    a->e = tb_ix_loop(&l->ix, a->width);
+    at[rank - 2] = tb_ix_var(a->q);
+    at[rank - 1] = tb_ix_var(a->d);
+    a->q_at = tb_operand_address(l, q, at, &a->q_store);
+    at[rank - 2] = tb_ix_var(a->key);
+    a->k_at = tb_operand_address(l, key, at, &a->k_store);
+    at[rank - 1] = tb_ix_var(a->e);
+    a->v_at = tb_operand_address(l, v, at, &a->v_store);
+    if (a->has_mask) { /* aligned at the last axis, sizes of 1 repeat */
+        tb_val mask = tb_in(g, a->anchor, 3);
+        int mr = tb_rank(g, mask);
+        tb_ix *m = TB_NEWN(&a->u->cx->keep, tb_ix, mr + 1);
+        for (int i = 0; i < mr; i++) {
+            int axis = i + rank - mr;
+            if (tb_dims(g, mask)[i] != 1)
+                m[i] = tb_ix_var(axis == rank - 1   ? a->key
+                                 : axis == rank - 2 ? a->q
+                                                    : a->batch[axis]);
+        }
+        a->mask_at = m;
+    }
+    at[rank - 2] = tb_ix_var(a->q);
+    for (uint32_t i = 0; i < l->group->path.n; i++) {
+        tb_ix_back(&l->ix, g, l->group->path.at[i], at, next);
+        memcpy(at, next, sizeof at);
+    }
+    a->root_at = tb_dup(&a->u->cx->keep, at, sizeof at);
+}
+
+/* Lane vectors of the panel: calls for each with the offset of its first lane. */
+#define FOR_PANEL(j) for (int j = 0; j < a->panel; j += a->w)
+
+static tb_kv
+at_row(attention *a, tb_kv row)
+{
+    return tb_k_mul(a->k, row, tb_k_int(a->k, a->panel));
+}
+
+static tb_kv
+load(attention *a, tb_kv ptr, tb_kv at, int j)
+{
+    return tb_k_load(a->k, a->acc, a->w, ptr, at, j, TB_NO_KV);
+}
+
+static void
+store(attention *a, tb_kv ptr, tb_kv at, int j, tb_kv v)
+{
+    tb_k_store(a->k, a->acc, ptr, at, j, tb_k_splat(a->k, v, a->w), TB_NO_KV);
+}
+
+/* Lanes of vector j that are queries: NO_KV if all of them always are. */
+static tb_kv
+query_mask(attention *a, tb_kv q0, int j)
+{
+    tb_kernel *k = a->k;
+    if (tb_dim_is_const(a->queries) && a->queries % a->panel == 0)
+        return TB_NO_KV;
+    tb_kv left = tb_k_sub(k, tb_k_sub(k, dimv(a, a->queries), q0), tb_k_int(k, j));
+    if (a->w == 1)
+        return tb_k_lt(k, tb_k_int(k, 0), left);
+    return tb_k_lt(k, tb_k_lane_ids(k, TB_I64, a->w), tb_k_splat(k, left, a->w));
+}
+
+static void
+bind_queries(attention *a, tb_kv q0, int j)
+{
+    a->l->lanes = a->w;
+    a->l->lane_align = a->w;
+    a->l->mask = query_mask(a, q0, j);
+    tb_bind_var(a->l, a->q, tb_k_add(a->k, q0, tb_k_int(a->k, j)), a->w > 1);
+}
+
+static void
+unbind(attention *a)
+{
+    a->l->lanes = 1;
+    a->l->mask = TB_NO_KV;
+}
+
+/* Q' = scale * Q, transposed; the running values start. */
+static void
+begin(attention *a, tb_kv q0)
+{
+    tb_kernel *k = a->k;
+    tb_kv scale = tb_k_splat(k, tb_k_const(k, a->acc, a->scale), a->w);
+    tb_kv zero = tb_k_const(k, a->acc, 0);
+    tb_kv none = tb_k_const(k, a->acc, -__builtin_inf());
+    tb_kv i = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, a->depth), 1, NULL, 0);
+    tb_bind_var(a->l, a->d, i, 0);
+    FOR_PANEL (j) {
+        bind_queries(a, q0, j);
+        tb_kv v = tb_pull_load(a->l, a->q_store, &a->q_at);
+        v = tb_k_map(k, TB_P_mul, tb_k_splat(k, v, a->w), scale, TB_NO_KV);
+        store(a, a->qt, at_row(a, i), j, v);
+    }
+    unbind(a);
+    tb_k_end_for(k, NULL, NULL);
+    i = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, a->width * a->panel), a->w, NULL, 0);
+    store(a, a->o, i, 0, zero);
+    tb_k_end_for(k, NULL, NULL);
+    FOR_PANEL (j) {
+        store(a, a->top, TB_NO_KV, j, none);
+        store(a, a->sum, TB_NO_KV, j, zero);
+    }
+}
+
+/* S' += mask, in place, for one key; gives the masked score of vector j. */
+static tb_kv
+masked(attention *a, tb_kv s, tb_kv key)
+{
+    tb_lower *l = a->l;
+    tb_kernel *k = a->k;
+    tb_kv never = tb_k_splat(k, tb_k_const(k, a->acc, -__builtin_inf()), a->w);
+
+    if (a->causal) {
+        tb_ix q = tb_ix_var(a->q);
+        tb_kv qi = a->w > 1 ? tb_ix_vector(l, &q) : tb_ix_value(l, &q);
+        tb_kv sees = tb_k_map(k, TB_P_le, tb_k_splat(k, key, a->w), qi, TB_NO_KV);
+        s = tb_k_map(k, TB_P_where, sees, s, never);
+    }
+    if (a->has_mask) {
+        tb_kv m = tb_pull(l, tb_in(a->g, a->anchor, 3), a->mask_at);
+        if (tb_k_inst(k, m)->dtype == TB_BOOL)
+            s = tb_k_map(k, TB_P_where, tb_k_splat(k, m, a->w), s, never);
+        else
+            s = tb_k_map(k, TB_P_add, s, tb_k_cast(k, m, a->acc), TB_NO_KV);
+    }
+    return s;
+}
+
+/* Softmax's running part over the block: S' becomes exp(S' - top'). */
+static void
+normalise(attention *a, tb_kv q0, tb_kv key0, tb_kv n)
+{
+    tb_kernel *k = a->k;
+    tb_kv zero = tb_k_int(k, 0), none = tb_k_const(k, a->acc, -__builtin_inf());
+
+    FOR_PANEL (j) {
+        tb_kv old = load(a, a->top, TB_NO_KV, j), top = old, base, sum, s;
+        none = tb_k_splat(k, none, a->w);
+        bind_queries(a, q0, j);
+        tb_kv i = tb_k_for(k, zero, n, 1, &top, 1);
+        top = tb_k_carried(k, 0);
+        s = load(a, a->s, at_row(a, i), j);
+        if (a->causal || a->has_mask) {
+            tb_kv key = tb_k_add(k, key0, i);
+            tb_bind_var(a->l, a->key, key, 0);
+            s = masked(a, s, key);
+            store(a, a->s, at_row(a, i), j, s);
+        }
+        top = tb_k_map(k, TB_P_max, top, s, TB_NO_KV);
+        tb_k_end_for(k, &top, &top);
+        unbind(a);
+        base = top;
+        if (a->guarded) /* nothing seen yet: exp(-inf - 0) is 0, -inf - -inf is not */
+            base = tb_k_map(k, TB_P_where, tb_k_map(k, TB_P_eq, top, none, TB_NO_KV),
+                            tb_k_splat(k, tb_k_const(k, a->acc, 0), a->w), top);
+        tb_kv f = tb_k_map(k, TB_P_exp, tb_k_map(k, TB_P_sub, old, base, TB_NO_KV), TB_NO_KV,
+                           TB_NO_KV);
+        sum = tb_k_map(k, TB_P_mul, load(a, a->sum, TB_NO_KV, j), f, TB_NO_KV);
+        i = tb_k_for(k, zero, n, 1, &sum, 1);
+        s = load(a, a->s, at_row(a, i), j);
+        s = tb_k_map(k, TB_P_exp, tb_k_map(k, TB_P_sub, s, base, TB_NO_KV), TB_NO_KV,
+                     TB_NO_KV);
+        store(a, a->s, at_row(a, i), j, s);
+        sum = tb_k_map(k, TB_P_add, tb_k_carried(k, 0), s, TB_NO_KV);
+        tb_k_end_for(k, &sum, &sum);
+        store(a, a->top, TB_NO_KV, j, top);
+        store(a, a->sum, TB_NO_KV, j, sum);
+        store(a, a->factor, TB_NO_KV, j, f);
+    }
+    tb_kv e = tb_k_for(k, zero, tb_k_int(k, a->width), 1, NULL, 0);
+    FOR_PANEL (j)
+        store(a, a->o, at_row(a, e), j,
+              tb_k_map(k, TB_P_mul, load(a, a->o, at_row(a, e), j),
+                       load(a, a->factor, TB_NO_KV, j), TB_NO_KV));
+    tb_k_end_for(k, NULL, NULL);
+}
+
+/* Pointers to rows i .. i + mr of an operand, the variable `var` clamped to its end. */
+static void
+row_pointers(attention *a, const tb_micro *m, tb_kv ptr, const tb_ix *at, uint32_t var,
+             tb_kv i, tb_dim n, tb_kv *rows)
+{
+    tb_kernel *k = a->k;
+    tb_kv last = tb_k_sub(k, dimv(a, n), tb_k_int(k, 1));
+    for (int r = 0; r < m->mr; r++) {
+        tb_bind_var(a->l, var, tb_k_min(k, tb_k_add(k, i, tb_k_int(k, r)), last), 0);
+        rows[r] = tb_k_ptr_add(k, ptr, tb_ix_value(a->l, at), (int64_t)tb_dtype_bytes(m->a_mem));
+    }
+}
+
+static void
+key_block(attention *a, tb_kv q0, tb_kv key0, tb_kv n)
+{
+    tb_kernel *k = a->k;
+    tb_kv zero = tb_k_int(k, 0), rows[TB_MICRO_ARGS];
+    int64_t bytes = (int64_t)tb_dtype_bytes(a->acc);
+
+    tb_bind_var(a->l, a->d, zero, 0);
+    tb_kv i = tb_k_for(k, zero, n, a->qk.mr, NULL, 0);
+    row_pointers(a, &a->qk, a->kp, &a->k_at, a->key, tb_k_add(k, key0, i), a->keys, rows);
+    tb_micro_call(k, &a->qk, a->qk_fn, rows, a->qt, tb_k_int(k, a->panel),
+                  tb_k_ptr_add(k, a->s, at_row(a, i), bytes), tb_k_int(k, a->depth),
+                  dimv(a, tb_operand_step(a->l, &a->k_at, a->d)));
+    tb_k_end_for(k, NULL, NULL);
+    normalise(a, q0, key0, n);
+    tb_bind_var(a->l, a->key, key0, 0);
+    i = tb_k_for(k, zero, tb_k_int(k, a->width), a->pv.mr, NULL, 0);
+    row_pointers(a, &a->pv, a->vp, &a->v_at, a->e, i, a->width, rows);
+    tb_micro_call(k, &a->pv, a->pv_fn, rows, a->s, tb_k_int(k, a->panel),
+                  tb_k_ptr_add(k, a->o, at_row(a, i), bytes), n,
+                  dimv(a, tb_operand_step(a->l, &a->v_at, a->key)));
+    tb_k_end_for(k, NULL, NULL);
+}
+
+/* O' / sum for lanes [e, e + lanes) of query i, then what follows attention. */
+static void
+finish_lanes(attention *a, tb_kv i, tb_kv e, tb_kv inverse)
+{
+    tb_lower *l = a->l;
+    tb_kernel *k = a->k;
+    tb_val root = l->group->root;
+    tb_kv at = tb_k_add(k, at_row(a, e), i), v;
+
+    tb_bind_var(l, a->e, e, l->lanes > 1);
+    if (l->lanes > 1) {
+        tb_kv ids = tb_k_mul(k, tb_k_lane_ids(k, TB_I64, l->lanes),
+                             tb_k_splat(k, tb_k_int(k, a->panel), l->lanes));
+        v = tb_k_gather(k, a->acc, a->o, tb_k_add(k, tb_k_splat(k, at, l->lanes), ids), l->mask);
+    } else {
+        v = tb_k_load(k, a->acc, 1, a->o, at, 0, TB_NO_KV);
+    }
+    v = tb_k_map(k, TB_P_mul, v, inverse, TB_NO_KV);
+    tb_dtype t = tb_dtype_of(a->g, a->anchor);
+    if (t == TB_F16 || t == TB_BF16)
+        v = tb_k_round(k, v, t);
+    l->known.n = 0;
+    TB_PUSH(&a->u->cx->keep, &l->known, ((tb_known){.node = a->anchor, .value = v}));
+    tb_ix flat = tb_ix_flat(&l->ix, a->root_at, tb_rank(a->g, root), tb_dims(a->g, root));
+    tb_put(l, root, &flat, tb_pull(l, root, a->root_at));
+    l->known.n = 0;
+}
+
+static void
+finish(attention *a, tb_kv q0)
+{
+    tb_lower *l = a->l;
+    tb_kernel *k = a->k;
+    tb_kv zero = tb_k_int(k, 0), one = tb_k_const(k, a->acc, 1);
+    tb_kv rows = tb_k_min(k, tb_k_sub(k, dimv(a, a->queries), q0), tb_k_int(k, a->panel));
+    tb_kv i = tb_k_for(k, zero, rows, 1, NULL, 0);
+    int64_t whole = a->width / a->w * a->w;
+
+    tb_bind_var(l, a->q, tb_k_add(k, q0, i), 0);
+    tb_kv sum = tb_k_load(k, a->acc, 1, a->sum, i, 0, TB_NO_KV);
+    tb_kv inverse = tb_k_map(k, TB_P_div, one, sum, TB_NO_KV);
+    if (a->guarded) { /* -inf is the only way to an empty sum: no key was seen */
+        tb_kv top = tb_k_load(k, a->acc, 1, a->top, i, 0, TB_NO_KV);
+        tb_kv none = tb_k_map(k, TB_P_eq, top, tb_k_const(k, a->acc, -__builtin_inf()), TB_NO_KV);
+        inverse = tb_k_map(k, TB_P_where, none, tb_k_const(k, a->acc, 0), inverse);
+    }
+    l->lanes = a->w;
+    l->lane_align = a->w;
+    tb_kv e = tb_k_for(k, zero, tb_k_int(k, whole), a->w, NULL, 0);
+    finish_lanes(a, i, e, inverse);
+    tb_k_end_for(k, NULL, NULL);
+    if (whole < a->width) {
+        bool masked_tail = l->target->masks && a->w > 1;
+        e = tb_k_for(k, tb_k_int(k, whole), tb_k_int(k, a->width), masked_tail ? a->w : 1, NULL, 0);
+        if (masked_tail)
+            l->mask = tb_k_lt(k, tb_k_lane_ids(k, TB_I64, a->w),
+                              tb_k_splat(k, tb_k_int(k, a->width - whole), a->w));
+        else
+            l->lanes = 1;
+        finish_lanes(a, i, e, inverse);
+        tb_k_end_for(k, NULL, NULL);
+    }
+    unbind(a);
+    tb_k_end_for(k, NULL, NULL);
+}
+
+static void
+bind_batches(attention *a, tb_kv flat)
+{
+    for (uint32_t i = a->n_batch; i-- > 0;) {
+        tb_kv e = dimv(a, a->l->ix.vars.at[a->batch[i]].extent);
+        tb_bind_var(a->l, a->batch[i], i ? tb_k_mod(a->k, flat, e) : flat, 0);
+        flat = i ? tb_k_div(a->k, flat, e) : flat;
+    }
+}
+
+static void
+prepare(attention *a)
+{
+    tb_lower *l = a->l;
+    tb_kernel *k = a->k;
+    tb_micro m = {.panel = a->panel, .acc = a->acc, .b_mem = a->acc};
+    int64_t bytes = (int64_t)tb_dtype_bytes(a->acc), row = a->panel * bytes;
+
+    a->qk = a->pv = m;
+    a->qk.a_mem = tb_dtype_of(a->g, a->k_store);
+    a->qk.fresh = true;
+    a->qk.unit_step = tb_operand_step(l, &a->k_at, a->d) == 1;
+    a->pv.a_mem = tb_dtype_of(a->g, a->v_store);
+    tb_micro_shape(&a->qk, l->target, tb_dim_is_const(a->keys) && a->keys < KB ? a->keys : KB);
+    tb_micro_shape(&a->pv, l->target, a->width);
+    a->w = a->qk.lanes;
+    a->qk_fn = tb_micro_kernel(k, &a->qk);
+    a->pv_fn = tb_micro_kernel(k, &a->pv);
+    tb_bind_node(l, a->q_store, false);
+    a->kp = tb_bind_node(l, a->k_store, false);
+    a->vp = tb_bind_node(l, a->v_store, false);
+    tb_bind_node(l, l->group->root, true);
+    a->qt = tb_k_scratch(k, a->depth * row);
+    a->s = tb_k_scratch(k, (KB + SPARE) * row);
+    a->o = tb_k_scratch(k, (a->width + SPARE) * row);
+    a->top = tb_k_scratch(k, row);
+    a->sum = tb_k_scratch(k, row);
+    a->factor = tb_k_scratch(k, row);
+}
+
+void
+tb_lower_attention(tb_lower *l)
+{
+    attention a = {.l = l, .g = l->g, .u = l->u, .anchor = l->group->anchor};
+    const int64_t *attr = tb_attrs(l->g, a.anchor);
+    tb_unit *u = l->u;
+
+    tb_lower_begin(l, "attention");
+    tb_kernel *k = a.k = l->k;
+    a.causal = attr[0] != 0;
+    memcpy(&a.scale, &attr[1], sizeof a.scale);
+    a.has_mask = tb_node_of(l->g, a.anchor)->n_in > 3;
+    a.acc = tb_dtype_of(l->g, a.anchor) == TB_F64 ? TB_F64 : TB_F32;
+    geometry(&a);
+    a.guarded = a.has_mask || !tb_dim_is_const(a.keys) || a.keys == 0;
+    int64_t q_hint = tb_dim_hint(u, a.queries);
+    a.panel = q_hint <= 16 ? 16 : q_hint <= 32 ? 32 : 64;
+    prepare(&a);
+
+    tb_dim blocks = tb_dim_ceildiv(u, a.queries, a.panel);
+    l->step->tiles = tb_dim_mul(u, a.batches, blocks);
+    l->step->tile_cost_ns = (uint64_t)((double)a.panel * (double)tb_dim_hint(u, a.keys) *
+                                       (2.0 * (double)(a.depth + a.width) + 40) / 100.0) + 1;
+    tb_kv t = tb_k_for(k, tb_k_tile_begin(k), tb_k_tile_end(k), 1, NULL, 0);
+    tb_kv q0 = tb_k_mul(k, tb_k_mod(k, t, dimv(&a, blocks)), tb_k_int(k, a.panel));
+    bind_batches(&a, tb_k_div(k, t, dimv(&a, blocks)));
+    begin(&a, q0);
+    tb_kv end = dimv(&a, a.keys);
+    if (a.causal) /* keys past the last query of the tile are seen by none */
+        end = tb_k_min(k, end, tb_k_add(k, q0, tb_k_int(k, a.panel)));
+    tb_kv key0 = tb_k_for(k, tb_k_int(k, 0), end, KB, NULL, 0);
+    key_block(&a, q0, key0, tb_k_min(k, tb_k_sub(k, end, key0), tb_k_int(k, KB)));
+    tb_k_end_for(k, NULL, NULL);
+    finish(&a, q0);
+    tb_k_end_for(k, NULL, NULL);
+    tb_lower_end(l);
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * compile_t.h -- a function built in a test, run in the reference evaluator and compiled,
+ * for every CPU level that this machine runs; results must agree.
+ *
+ * TURBINE_STAGE=kernels prints that stage instead (compiler.h names them).
+ */
+#pragma once
+#include <math.h>
+#include <stdlib.h>
+
+#include "artifact/artifact.h"
+#include "compiler.h"
+#include "turbine/runtime.h"
+#include "unit/t.h"
+
+enum { C_MAX = 8 };
+static tb_ctx *cx;
+static tb_unit *u;
+static tb_graph *g;
+static tb_func *f;
+
+typedef struct c_case {
+    int64_t (*sizes)[C_MAX]; /* sets of values for the symbols, in order of creation */
+    int n_sizes;
+    double tolerance; /* relative to 1 + |expected| */
+    int64_t index_below; /* integer inputs are 0 .. this - 1; 0 = -4 .. 4 */
+    const char *error;   /* part of the message of the call, NULL = success */
+} c_case;
+
+/* An input of the function, named by its number. */
+static inline tb_val
+c_in(tb_dtype t, int rank, const tb_dim *dims)
+{
+    tb_param p = {.type = {.dtype = (uint8_t)t, .rank = (uint8_t)rank}};
+    int n = (int)f->inputs.n;
+    p.name = tb_sprintf(&cx->keep, "x%d", n);
+    memcpy(p.type.dims, dims, sizeof *dims * (size_t)rank);
+    TB_PUSH(&cx->keep, &f->inputs, p);
+    return tb_input(g, n, t, rank, dims);
+}
+#define IN(t, ...)                                                                       \
+    c_in(TB_##t, (int)TB_COUNT(((tb_dim[]){__VA_ARGS__})), (tb_dim[]){__VA_ARGS__})
+
+static inline tb_dim
+c_sym(const char *name, int64_t min, int64_t max)
+{
+    return tb_sym_new(u, tb_str_c(name), TB_SYM_SHAPE, min, max);
+}
+
+static inline void
+c_out(tb_val v)
+{
+    tb_param p = {.type = {.dtype = (uint8_t)tb_dtype_of(g, v), .rank = (uint8_t)tb_rank(g, v)}};
+    memcpy(p.type.dims, tb_dims(g, v), sizeof(tb_dim) * p.type.rank);
+    TB_PUSH(&cx->keep, &f->outputs, p);
+    TB_PUSH(&cx->keep, &g->outputs, v);
+}
+
+static uint64_t c_seed = 1;
+static inline double
+c_random(void)
+{
+    c_seed = c_seed * 6364136223846793005u + 1442695040888963407u;
+    return (double)(c_seed >> 40) / (double)(1 << 24) * 2 - 1;
+}
+
+/* A constant with random contents. */
+static inline tb_val
+c_const(int rank, const int64_t *dims)
+{
+    tb_const c = {.dtype = TB_F32, .rank = (uint8_t)rank};
+    size_t n = 1;
+    for (int i = 0; i < rank; i++)
+        n *= (size_t)(c.dims[i] = dims[i]);
+    float *data = tb_alloc(&cx->keep, n * 4);
+    for (size_t i = 0; i < n; i++)
+        data[i] = (float)c_random();
+    c.bytes = data;
+    c.n_bytes = n * 4;
+    return tb_constant(g, tb_unit_const(u, c));
+}
+#define CONST(...)                                                                       \
+    c_const((int)TB_COUNT(((int64_t[]){__VA_ARGS__})), (int64_t[]){__VA_ARGS__})
+
+static inline double
+c_get(tb_dtype t, const void *data, size_t i)
+{
+    switch (t) {
+    case TB_F32:
+        return ((const float *)data)[i];
+    case TB_F64:
+        return ((const double *)data)[i];
+    case TB_F16:
+        return (double)tb_f16_to_f32(((const uint16_t *)data)[i]);
+    case TB_BF16:
+        return (double)tb_bf16_to_f32(((const uint16_t *)data)[i]);
+    case TB_I64:
+        return (double)((const int64_t *)data)[i];
+    case TB_I32:
+        return ((const int32_t *)data)[i];
+    case TB_I16:
+        return ((const int16_t *)data)[i];
+    case TB_I8:
+        return ((const int8_t *)data)[i];
+    default:
+        return ((const uint8_t *)data)[i];
+    }
+}
+
+static inline void
+c_put(tb_dtype t, void *data, size_t i, double v)
+{
+    switch (t) {
+    case TB_F32:
+        ((float *)data)[i] = (float)v;
+        break;
+    case TB_F64:
+        ((double *)data)[i] = v;
+        break;
+    case TB_F16:
+        ((uint16_t *)data)[i] = tb_f32_to_f16((float)v);
+        break;
+    case TB_BF16:
+        ((uint16_t *)data)[i] = tb_f32_to_bf16((float)v);
+        break;
+    case TB_I64:
+        ((int64_t *)data)[i] = (int64_t)v;
+        break;
+    case TB_I32:
+        ((int32_t *)data)[i] = (int32_t)v;
+        break;
+    case TB_I16:
+        ((int16_t *)data)[i] = (int16_t)v;
+        break;
+    case TB_BOOL:
+        ((uint8_t *)data)[i] = v > 0;
+        break;
+    default:
+        ((uint8_t *)data)[i] = (uint8_t)(int8_t)v;
+    }
+}
+
+/* Fills input i for one set of sizes. */
+static inline tb_eval_tensor
+c_fill(const c_case *c, uint32_t i, const int64_t *sizes)
+{
+    const tb_type *t = &f->inputs.at[i].type;
+    tb_eval_tensor x = {.dtype = (tb_dtype)t->dtype, .rank = t->rank};
+    size_t n = 1;
+    for (int a = 0; a < t->rank; a++)
+        n *= (size_t)(x.dims[a] = tb_dim_eval(u, t->dims[a], sizes));
+    x.data = tb_alloc(&cx->keep, n * tb_dtype_bytes(x.dtype) + 64);
+    for (size_t k = 0; k < n; k++) {
+        double v = c_random();
+        if (!tb_dtype_is_float(x.dtype) && x.dtype != TB_BOOL)
+            v = c->index_below ? floor((v + 1) / 2 * (double)c->index_below) : floor(v * 4.5);
+        c_put(x.dtype, x.data, k, v);
+    }
+    return x;
+}
+
+static inline void
+c_compare(const c_case *c, const tb_eval_tensor *want, const tb_tensor *got, const char *what)
+{
+    size_t n = 1, wrong = 0, first = 0;
+    EQ_INT(got->rank, want->rank);
+    EQ_INT(got->dtype, want->dtype);
+    for (int a = 0; a < want->rank; a++) {
+        EQ_INT(got->dims[a], want->dims[a]);
+        n *= (size_t)want->dims[a];
+    }
+    for (size_t i = 0; i < n; i++) {
+        double a = c_get(want->dtype, want->data, i), b = c_get(got->dtype, got->data, i);
+        bool same = (isnan(a) && isnan(b)) || a == b ||
+                    fabs(a - b) <= c->tolerance * (1 + fabs(a));
+        if (!same && wrong++ == 0)
+            first = i;
+    }
+    if (!CHECK(wrong == 0))
+        printf("# %s: %zu of %zu differ, first [%zu]: expected %.9g, got %.9g\n", what, wrong, n,
+               first, c_get(want->dtype, want->data, first),
+               c_get(got->dtype, got->data, first));
+}
+
+static inline void
+c_call(const c_case *c, tb_session *s, const tb_eval_tensor *in, const tb_eval_tensor *want,
+       const char *what)
+{
+    tb_tensor inputs[C_MAX] = {{0}}, results[C_MAX] = {{0}};
+    int n_in = (int)f->inputs.n, n_out = (int)f->outputs.n;
+    for (int i = 0; i < n_in; i++) {
+        inputs[i] = (tb_tensor){.data = in[i].data, .dtype = in[i].dtype, .rank = in[i].rank};
+        size_t n = 1;
+        for (int a = 0; a < in[i].rank; a++)
+            n *= (size_t)(inputs[i].dims[a] = in[i].dims[a]);
+        inputs[i].bytes = n * tb_dtype_bytes(in[i].dtype);
+    }
+    tb_status st = tb_session_call(s, 0, inputs, n_in, results, n_out);
+    if (c->error) {
+        CHECK(st && strstr(tb_status_message(st), c->error));
+    } else if (!CHECK(!st)) {
+        printf("# %s: %s\n", what, tb_status_message(st));
+    } else {
+        for (int i = 0; i < n_out; i++)
+            c_compare(c, &want[i], &results[i], what);
+    }
+    tb_status_free(st);
+    for (int i = 0; i < n_out; i++)
+        tb_tensor_release(&results[i]);
+}
+
+/* Compiles for one level and calls it with every set of sizes. */
+static inline void
+c_level(const c_case *c, const char *level, const tb_eval_tensor (*in)[C_MAX],
+        const tb_eval_tensor (*want)[C_MAX])
+{
+    tb_compile_options o = {.targets = &level, .n_targets = 1};
+    tb_buf bytes = {0};
+    tb_module *m = NULL;
+    tb_session *s = NULL;
+    tb_status st = tb_compile(u, &o, &bytes);
+    if (!st)
+        st = tb_module_load_memory(bytes.at, bytes.n, TB_LOAD_COPY, NULL, NULL, &m);
+    if (!st)
+        st = tb_session_create(m, NULL, &s);
+    if (!CHECK(!st)) {
+        printf("# %s: %s\n", level, tb_status_message(st));
+        tb_status_free(st);
+        tb_module_release(m);
+        tb_buf_free(&bytes);
+        return;
+    }
+    tb_module_release(m);
+    for (int i = 0; i < (c->n_sizes ? c->n_sizes : 1); i++) {
+        char what[64];
+        snprintf(what, sizeof what, "%s, sizes %d", level, i);
+        c_call(c, s, in[i], want[i], what);
+        c_call(c, s, in[i], want[i], what); /* again: the prologue is skipped */
+    }
+    tb_session_destroy(s);
+    tb_buf_free(&bytes);
+}
+
+static inline void
+c_evaluate(void *user)
+{
+    void **p = user;
+    tb_eval(u, f, p[0], f->inputs.n, NULL, &cx->keep, p[1]);
+}
+
+/* The last words of a test: how the function is to be called. */
+static c_case c_how;
+static inline void
+c_run(c_case c)
+{
+    f->body = g;
+    c_how = c;
+}
+
+static inline void
+c_finish(c_case c)
+{
+    static tb_eval_tensor in[C_MAX][C_MAX], want[C_MAX][C_MAX];
+    const char *stage = getenv("TURBINE_STAGE");
+    if (stage) {
+        tb_buf out = {0};
+        const char *level = getenv("TURBINE_TARGET") ? getenv("TURBINE_TARGET") : "x86_64-v4";
+        tb_compile_options o = {.targets = &level, .n_targets = 1};
+        tb_status st = tb_compile_print(u, &o, stage, &out);
+        if (!CHECK(!st))
+            printf("# %s\n", tb_status_message(st));
+        tb_status_free(st);
+        fwrite(out.at, 1, out.n, stdout);
+        tb_buf_free(&out);
+        return;
+    }
+    for (int i = 0; i < (c.n_sizes ? c.n_sizes : 1); i++) {
+        for (uint32_t k = 0; k < f->inputs.n; k++)
+            in[i][k] = c_fill(&c, k, c.sizes ? c.sizes[i] : NULL);
+        void *args[2] = {in[i], want[i]};
+        tb_status st = c.error ? NULL : tb_guard(cx, c_evaluate, args);
+        if (!CHECK(!st))
+            printf("# evaluator: %s\n", tb_status_message(st));
+        tb_status_free(st);
+    }
+    size_t n;
+    const tb_cpu_level *levels = tb_cpu_levels(&n);
+    for (size_t i = 0; i < n; i++)
+        if (levels[i].machine == tb_cpu_machine() &&
+            (levels[i].features & ~tb_cpu_features()) == 0)
+            c_level(&c, levels[i].name, (const tb_eval_tensor(*)[C_MAX])in,
+                    (const tb_eval_tensor(*)[C_MAX])want);
+}
+
+static inline void
+c_body(void *user)
+{
+    void (**fn)(void) = user;
+    u = tb_unit_new(cx, TB_STR("module"));
+    f = tb_unit_func(u, TB_STR("main"));
+    f->exported = true;
+    g = f->body ? f->body : tb_graph_new(u);
+    (*fn)();
+}
+
+static inline void
+c_test(void (*fn)(void), const char *name)
+{
+    const char *only = getenv("TURBINE_ONLY");
+    int before = t_faults;
+    if (only && strcmp(only, name) != 0)
+        return;
+    cx = tb_ctx_new();
+    tb_status st = tb_guard(cx, c_body, &fn);
+    if (!CHECK(!st))
+        printf("# %s\n", tb_status_message(st));
+    else
+        c_finish(c_how);
+    tb_status_free(st);
+    tb_ctx_free(cx);
+    t_tests++;
+    t_failed_tests += t_faults != before;
+    printf("%s %d - %s\n", t_faults == before ? "ok" : "not ok", t_tests, name);
+    fflush(stdout);
+}
+#define CASE(fn) c_test(fn, #fn)
