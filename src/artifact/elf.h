@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/* elf.h -- the part of the ELF format that images use; private to src/artifact. Numbers and
+ * layouts are those of the System V ABI; <elf.h> is not everywhere. */
+#pragma once
+#include <stdint.h>
+
+typedef struct elf_header {
+    uint8_t ident[16];
+    uint16_t type, machine;
+    uint32_t version;
+    uint64_t entry, phoff, shoff;
+    uint32_t flags;
+    uint16_t ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
+} elf_header;
+
+typedef struct elf_segment {
+    uint32_t type, flags;
+    uint64_t offset, vaddr, paddr, filesz, memsz, align;
+} elf_segment;
+
+typedef struct elf_section {
+    uint32_t name, type;
+    uint64_t flags, addr, offset, size;
+    uint32_t link, info;
+    uint64_t addralign, entsize;
+} elf_section;
+
+typedef struct elf_symbol {
+    uint32_t name;
+    uint8_t info, other;
+    uint16_t section;
+    uint64_t value, size;
+} elf_symbol;
+
+typedef struct elf_dynamic {
+    uint64_t tag, value;
+} elf_dynamic;
+
+enum {
+    ET_DYN = 3,
+    PT_LOAD = 1,
+    PT_DYNAMIC = 2,
+    PT_NOTE = 4,
+    PT_GNU_STACK = 0x6474e551,
+    PF_X = 1,
+    PF_W = 2,
+    PF_R = 4,
+    SHT_PROGBITS = 1,
+    SHT_STRTAB = 3,
+    SHT_HASH = 5,
+    SHT_DYNAMIC = 6,
+    SHT_NOTE = 7,
+    SHT_DYNSYM = 11,
+    SHF_WRITE = 1,
+    SHF_ALLOC = 2,
+    SHF_EXECINSTR = 4,
+    STB_GLOBAL_STT_FUNC = 1 << 4 | 2,
+    DT_NULL = 0,
+    DT_HASH = 4,
+    DT_STRTAB = 5,
+    DT_SYMTAB = 6,
+    DT_STRSZ = 10,
+    DT_SYMENT = 11,
+    DT_SONAME = 14,
+    NT_GNU_BUILD_ID = 3
+};
