@@ -355,16 +355,6 @@ finish(attention *a, tb_kv q0)
 }
 
 static void
-bind_batches(attention *a, tb_kv flat)
-{
-    for (uint32_t i = a->n_batch; i-- > 0;) {
-        tb_kv e = dimv(a, a->l->ix.vars.at[a->batch[i]].extent);
-        tb_bind_var(a->l, a->batch[i], i ? tb_k_mod(a->k, flat, e) : flat, 0);
-        flat = i ? tb_k_div(a->k, flat, e) : flat;
-    }
-}
-
-static void
 prepare(attention *a)
 {
     tb_lower *l = a->l;
@@ -419,7 +409,7 @@ tb_lower_attention(tb_lower *l)
                                        (2.0 * (double)(a.depth + a.width) + 40) / 100.0) + 1;
     tb_kv t = tb_k_for(k, tb_k_tile_begin(k), tb_k_tile_end(k), 1, NULL, 0);
     tb_kv q0 = tb_k_mul(k, tb_k_mod(k, t, dimv(&a, blocks)), tb_k_int(k, a.panel));
-    bind_batches(&a, tb_k_div(k, t, dimv(&a, blocks)));
+    tb_bind_batches(l, a.batch, a.n_batch, tb_k_div(k, t, dimv(&a, blocks)));
     begin(&a, q0);
     tb_kv end = dimv(&a, a.keys);
     if (a.causal) /* keys past the last query of the tile are seen by none */

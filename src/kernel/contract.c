@@ -232,57 +232,38 @@ dimv(contract *c, tb_dim d)
     return tb_k_dim(c->l->k, c->l->u, d);
 }
 
-static void
-bind_batches(contract *c, tb_kv flat)
+void
+tb_bind_batches(tb_lower *l, const uint32_t *vars, uint32_t n, tb_kv flat)
 {
-    for (uint32_t i = c->n_batch; i-- > 0;) {
-        tb_kv e = dimv(c, c->l->ix.vars.at[c->batch[i]].extent);
-        tb_bind_var(c->l, c->batch[i], i ? tb_k_mod(c->l->k, flat, e) : flat, 0);
-        flat = i ? tb_k_div(c->l->k, flat, e) : flat;
+    for (uint32_t i = n; i-- > 0;) {
+        tb_kv e = tb_k_dim(l->k, l->u, l->ix.vars.at[vars[i]].extent);
+        tb_bind_var(l, vars[i], i ? tb_k_mod(l->k, flat, e) : flat, 0);
+        flat = i ? tb_k_div(l->k, flat, e) : flat;
     }
 }
 
-/* The kernel that packs B: one tile is one panel. */
+/* The kernel that packs B, before the product's. */
 static void
-pack_kernel(contract *c)
+repack(contract *c)
 {
-    tb_lower *l = c->l;
-    tb_unit *u = l->u;
-    tb_kernel *k = l->k;
-    int lanes = l->target->lanes;
-    tb_dim panels = tb_dim_ceildiv(u, c->N, PANEL);
-    tb_kv to = tb_bind_temp(l, c->temp, true), from = tb_bind_node(l, c->b_store, false);
-    tb_kv t = tb_k_for(k, tb_k_tile_begin(k), tb_k_tile_end(k), 1, NULL, 0);
-    tb_kv panel = c->b_batched ? tb_k_mod(k, t, dimv(c, panels)) : t;
-
-    if (c->b_batched)
-        bind_batches(c, tb_k_div(k, t, dimv(c, panels)));
-    l->step->tiles = c->b_batched ? tb_dim_mul(u, panels, c->batches) : panels;
-    l->step->tile_cost_ns = (uint64_t)tb_dim_hint(u, c->R) * (c->b_step_n == 1 ? 8 : 40) + 1;
-    tb_kv n0 = tb_k_mul(k, panel, tb_k_int(k, PANEL));
-    tb_kv dst = tb_k_mul(k, t, tb_k_mul(k, dimv(c, c->R), tb_k_int(k, PANEL)));
-    tb_kv r = tb_k_for(k, tb_k_int(k, 0), dimv(c, c->R), 1, NULL, 0);
-    tb_bind_var(l, c->r, r, 0);
-    tb_kv row = tb_k_add(k, dst, tb_k_mul(k, r, tb_k_int(k, PANEL)));
-    bool ragged = !tb_dim_is_const(c->N) || c->N % PANEL != 0;
-    (void)from;
-    for (int j = 0; j < PANEL; j += lanes) {
-        tb_kv n = tb_k_add(k, n0, tb_k_int(k, j));
-        l->lanes = lanes;
-        l->mask = TB_NO_KV;
-        if (ragged) {
-            tb_kv ids = tb_k_splat(k, n, lanes);
-            if (lanes > 1)
-                ids = tb_k_add(k, ids, tb_k_lane_ids(k, TB_I64, lanes));
-            l->mask = tb_k_lt(k, ids, tb_k_splat(k, dimv(c, c->N), lanes));
-        }
-        tb_bind_var(l, c->n, n, lanes > 1);
-        tb_kv v = tb_pull_load(l, c->b_store, &c->b_flat);
-        l->mask = TB_NO_KV;
-        tb_k_store(k, c->b_mem, to, row, j, tb_k_splat(k, v, lanes), TB_NO_KV);
+    tb_repack p = {.l = c->l,
+                   .store = c->b_store,
+                   .flat = c->b_flat,
+                   .r = c->r,
+                   .n = c->n,
+                   .R = c->R,
+                   .N = c->N,
+                   .step_r = c->b_step_r,
+                   .step_n = c->b_step_n,
+                   .mem = c->b_mem,
+                   .temp = c->temp,
+                   .batches = 1};
+    if (c->b_batched) {
+        p.batch = c->batch;
+        p.n_batch = c->n_batch;
+        p.batches = c->batches;
     }
-    tb_k_end_for(k, NULL, NULL);
-    tb_k_end_for(k, NULL, NULL);
+    tb_repack_kernel(&p);
 }
 
 /* ---- tiles ---- */
@@ -563,7 +544,7 @@ product_kernel(contract *c)
     tb_kv mb = tb_k_mod(k, no, dimv(c, n_m)), rest = tb_k_div(k, no, dimv(c, n_m));
     tb_kv nb = tb_k_mod(k, rest, dimv(c, n_n));
     t.batch = tb_k_div(k, rest, dimv(c, n_n));
-    bind_batches(c, t.batch);
+    tb_bind_batches(l, c->batch, c->n_batch, t.batch);
     t.m0 = tb_k_mul(k, mb, tb_k_int(k, c->mc));
     t.rows = tb_k_min(k, tb_k_sub(k, dimv(c, c->M), t.m0), tb_k_int(k, c->mc));
     t.panel0 = tb_k_mul(k, nb, tb_k_int(k, c->nb));
@@ -593,7 +574,7 @@ tb_lower_contract(tb_lower *l)
     choose_tiles(&c);
     if (c.b_kind == B_TEMP) {
         tb_ixspace ix = l->ix;
-        pack_kernel(&c);
+        repack(&c);
         tb_lower_end(l);
         tb_lower_begin(l, c.conv ? "conv" : "dot");
         l->ix = ix; /* the variables made above */

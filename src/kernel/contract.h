@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
  * contract.h -- what schedules of products share: the micro-kernel (micro.c), panels of
- * constant operands (pack.c), addresses of operands (contract.c).
+ * constant operands (pack.c) and of others (repack.c), addresses (contract.c).
  */
 #pragma once
 #include "kernel/lower.h"
@@ -33,7 +33,28 @@ void tb_micro_call(tb_kernel *k, const tb_micro *m, uint32_t fn, const tb_kv *ro
 uint32_t tb_pack_const(tb_lower *l, uint32_t unit_const, int64_t offset, int64_t R, int64_t N,
                        int64_t step_r, int64_t step_n, int64_t groups, int64_t step_group);
 
+/* ---- repack.c ---- */
+/* An operand (r, n) of R x N at `flat` of a stored node, to be laid out in panels in a
+ * temporary: [batch][ceil(N/64)][R][64]; columns past N hold anything. */
+typedef struct tb_repack {
+    tb_lower *l;
+    tb_val store;
+    tb_ix flat;
+    uint32_t r, n; /* its variables */
+    tb_dim R, N, step_r, step_n;
+    tb_dtype mem;
+    uint32_t temp;
+    const uint32_t *batch; /* variables; n_batch 0: the operand is the same for all */
+    uint32_t n_batch;
+    tb_dim batches;
+} tb_repack;
+void tb_repack_kernel(const tb_repack *p); /* writes the whole kernel */
+/* rows[n] of n lanes: rows and lanes change places. n is a power of two. */
+void tb_transpose_square(tb_kernel *k, tb_kv *rows, int n);
+
 /* ---- contract.c ---- */
+/* Binds batch variables to the parts of a row-major index. */
+void tb_bind_batches(tb_lower *l, const uint32_t *vars, uint32_t n, tb_kv flat);
 /* Address of a node at indices, as an expression over its storage. */
 tb_ix tb_operand_address(tb_lower *l, tb_val v, const tb_ix *idx, tb_val *stored);
 /* The coefficient of var in a, which must be linear in it (grouping saw to that). */

@@ -149,6 +149,17 @@ batched_dots(void)
 }
 
 static void
+dot_transposed(void)
+{
+    tb_dim n = c_sym("n", 1, 1000);
+    tb_val x = IN(F32, n, 50), w = IN(F32, 130, 50), y = IN(F32, 1, 50);
+    c_out(tb_dot(g, x, tb_transpose(g, w, 0, 1)));
+    c_out(tb_dot(g, y, tb_transpose(g, w, 0, 1)));
+    c_out(tb_dot(g, tb_transpose(g, IN(F32, 64, 33), 0, 1), IN(F32, 64, 20)));
+    c_run((c_case){SIZES({1}, {70}), .tolerance = 1e-5});
+}
+
+static void
 dot_other_types(void)
 {
     tb_val a = IN(F64, 10, 20), b = IN(F64, 20, 30), c = IN(I64, 4, 5), d = IN(I64, 5, 6);
@@ -316,6 +327,7 @@ main(void)
     CASE(linear);
     CASE(linear_deep);
     CASE(batched_dots);
+    CASE(dot_transposed);
     CASE(dot_other_types);
     CASE(attention_plain);
     CASE(attention_causal);

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * repack.c -- the kernel that lays an operand known only at run time out in panels, and
+ * the transposition of a square of registers.
+ *
+ * One tile is one panel, [r][64]. Rows of columns that lie together are copied; an operand
+ * that is contiguous along r (a weight as torch.nn.Linear has it) is read in squares of
+ * lanes x lanes and transposed in registers, which is several times faster than gathering.
+ */
+#include "kernel/contract.h"
+
+void
+tb_transpose_square(tb_kernel *k, tb_kv *rows, int n)
+{
+    int32_t first[64], second[64];
+    for (int d = 1; d < n; d *= 2) {
+        for (int l = 0; l < n; l++) {
+            first[l] = l & d ? n + l - d : l;
+            second[l] = l & d ? n + l : l + d;
+        }
+        for (int i = 0; i < n; i++) {
+            if (i & d)
+                continue;
+            tb_kv a = rows[i], b = rows[i + d];
+            rows[i] = tb_k_shuffle(k, a, b, first, n);
+            rows[i + d] = tb_k_shuffle(k, a, b, second, n);
+        }
+    }
+}
+
+static tb_kv
+dimv(const tb_repack *p, tb_dim d)
+{
+    return tb_k_dim(p->l->k, p->l->u, d);
+}
+
+/* The squares of rows [0, whole) of one panel. */
+static void
+squares(const tb_repack *p, tb_kv to, tb_kv dst, tb_kv n0, tb_kv whole)
+{
+    tb_lower *l = p->l;
+    tb_kernel *k = l->k;
+    int w = l->target->lanes;
+    tb_kv from = tb_bind_node(l, p->store, false), rows[64];
+    tb_kv last = tb_k_sub(k, dimv(p, p->N), tb_k_int(k, 1));
+    tb_kv r = tb_k_for(k, tb_k_int(k, 0), whole, w, NULL, 0);
+
+    tb_bind_var(l, p->r, r, 0);
+    tb_kv j = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, TB_PANEL), w, NULL, 0);
+    for (int i = 0; i < w; i++) { /* columns past N repeat the last one: nobody reads them */
+        tb_kv n = tb_k_add(k, tb_k_add(k, n0, j), tb_k_int(k, i));
+        tb_bind_var(l, p->n, tb_k_min(k, n, last), 0);
+        rows[i] = tb_k_load(k, p->mem, w, from, tb_ix_value(l, &p->flat), 0, TB_NO_KV);
+    }
+    tb_transpose_square(k, rows, w);
+    tb_kv at = tb_k_add(k, tb_k_add(k, dst, tb_k_mul(k, r, tb_k_int(k, TB_PANEL))), j);
+    for (int i = 0; i < w; i++)
+        tb_k_store(k, p->mem, to, at, (int64_t)i * TB_PANEL, rows[i], TB_NO_KV);
+    tb_k_end_for(k, NULL, NULL);
+    tb_k_end_for(k, NULL, NULL);
+}
+
+/* Rows [r0, R) of one panel, row by row. */
+static void
+rows_of(const tb_repack *p, tb_kv to, tb_kv dst, tb_kv n0, tb_kv r0)
+{
+    tb_lower *l = p->l;
+    tb_kernel *k = l->k;
+    int w = l->target->lanes;
+    bool ragged = !tb_dim_is_const(p->N) || p->N % TB_PANEL != 0;
+    tb_kv r = tb_k_for(k, r0, dimv(p, p->R), 1, NULL, 0);
+
+    tb_bind_var(l, p->r, r, 0);
+    tb_kv row = tb_k_add(k, dst, tb_k_mul(k, r, tb_k_int(k, TB_PANEL)));
+    for (int j = 0; j < TB_PANEL; j += w) {
+        tb_kv n = tb_k_add(k, n0, tb_k_int(k, j));
+        l->lanes = w;
+        if (ragged) {
+            tb_kv ids = tb_k_splat(k, n, w);
+            if (w > 1)
+                ids = tb_k_add(k, ids, tb_k_lane_ids(k, TB_I64, w));
+            l->mask = tb_k_lt(k, ids, tb_k_splat(k, dimv(p, p->N), w));
+        }
+        tb_bind_var(l, p->n, n, w > 1);
+        tb_kv v = tb_pull_load(l, p->store, &p->flat);
+        l->mask = TB_NO_KV;
+        tb_k_store(k, p->mem, to, row, j, tb_k_splat(k, v, w), TB_NO_KV);
+    }
+    l->lanes = 1;
+    tb_k_end_for(k, NULL, NULL);
+}
+
+void
+tb_repack_kernel(const tb_repack *p)
+{
+    tb_lower *l = p->l;
+    tb_unit *u = l->u;
+    tb_kernel *k = l->k;
+    tb_dim panels = tb_dim_ceildiv(u, p->N, TB_PANEL);
+    tb_kv to = tb_bind_temp(l, p->temp, true), zero = tb_k_int(k, 0), whole = zero;
+    tb_bind_node(l, p->store, false);
+    tb_kv t = tb_k_for(k, tb_k_tile_begin(k), tb_k_tile_end(k), 1, NULL, 0);
+    tb_kv panel = p->n_batch ? tb_k_mod(k, t, dimv(p, panels)) : t;
+
+    if (p->n_batch)
+        tb_bind_batches(l, p->batch, p->n_batch, tb_k_div(k, t, dimv(p, panels)));
+    l->step->tiles = tb_dim_mul(u, panels, p->batches);
+    l->step->tile_cost_ns = (uint64_t)tb_dim_hint(u, p->R) * (p->step_n == 1 ? 8 : 16) + 1;
+    tb_kv n0 = tb_k_mul(k, panel, tb_k_int(k, TB_PANEL));
+    tb_kv dst = tb_k_mul(k, t, tb_k_mul(k, dimv(p, p->R), tb_k_int(k, TB_PANEL)));
+    int w = l->target->lanes;
+    if (p->step_r == 1 && p->step_n != 1 && w > 1 && tb_dtype_bytes(p->mem) <= 4) {
+        whole = tb_k_mul(k, tb_k_div(k, dimv(p, p->R), tb_k_int(k, w)), tb_k_int(k, w));
+        squares(p, to, dst, n0, whole);
+    }
+    rows_of(p, to, dst, n0, whole);
+    tb_k_end_for(k, NULL, NULL);
+}
