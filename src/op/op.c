@@ -12,6 +12,7 @@
     X(attention)                                                                         \
     X(conv)                                                                              \
     X(matmul)                                                                            \
+    X(pointwise)                                                                         \
     X(pool)
 
 #define X(family) extern const tb_op tb_ops_##family[];
