@@ -328,6 +328,19 @@ arg_step(nest *n, tb_prim p, tb_kv *acc, tb_kv v, tb_kv pos)
     acc[1] = tb_k_map(k, TB_P_where, better, pos, acc[1]);
 }
 
+/* A sum of products is a chain of fused multiply-adds: rounded once, and half the work. */
+static tb_kv
+add_to(tb_kernel *k, tb_prim p, tb_kv acc, tb_kv v)
+{
+    const tb_kinst *i = tb_k_inst(k, v);
+    if (p == TB_P_add && i->op == TB_K_MAP && i->imm == TB_P_mul &&
+        tb_dtype_is_float((tb_dtype)i->dtype)) {
+        const tb_kv *in = &k->f->operands.at[i->in];
+        return tb_k_fma(k, tb_k_splat(k, in[0], i->lanes), tb_k_splat(k, in[1], i->lanes), acc);
+    }
+    return tb_k_map(k, p, acc, v, TB_NO_KV);
+}
+
 /* Takes the element at the bound indices into the accumulators of a stage. */
 static void
 accumulate(nest *n, const stage *s, tb_kv *acc)
@@ -349,7 +362,7 @@ accumulate(nest *n, const stage *s, tb_kv *acc)
         if (l->mask.id)
             v = tb_k_map(n->k, TB_P_where, l->mask, v,
                          tb_k_splat(n->k, identity(n, p, t), l->lanes));
-        acc[0] = tb_k_map(n->k, combiner(p), acc[0], v, TB_NO_KV);
+        acc[0] = add_to(n->k, combiner(p), acc[0], v);
         acc++;
     }
 }
