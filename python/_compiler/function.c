@@ -325,17 +325,17 @@ keywords_from(function_obj *f, PyObject *kwargs, call *c)
 static PyObject *
 function_call(PyObject *o, PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {"op",      "args",     "kwargs", "results",
-                                        "is_list", "location", "name",   NULL};
+    static const char *const names[] = {"op",      "args",     "results", "kwargs",
+                                        "is_list", "location", "name",    NULL};
     function_obj *f = (function_obj *)o;
     PyObject *op, *positional, *keywords = Py_None, *results = NULL;
     PyObject *location = Py_None, *name = NULL;
     call c = {.s = {.f = f, .g = f->g}};
     int is_list = 0;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!O|pOO:call", (char **)names, &op,
-                                     &positional, &PyDict_Type, &keywords, &results,
-                                     &is_list, &location, &name) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|OpOO:call", (char **)names, &op,
+                                     &positional, &results, &keywords, &is_list,
+                                     &location, &name) ||
         unit_usable(f->unit) < 0 || str_from(f->unit, op, &c.c.name) < 0 ||
         args_from(f, positional, &c.c.args, &c.c.n_args) < 0 ||
         keywords_from(f, keywords, &c) < 0 || results_from(f, results, &c) < 0 ||
@@ -568,7 +568,7 @@ static PyMethodDef methods[] = {
     {"constant_index", KEYWORDS(function_constant_index),
      "constant_index" CONSTANT " -> int: the same, for Unit.global_(init=)"},
     {"call", KEYWORDS(function_call),
-     "call(op, args, kwargs, results, is_list=False, location=None, name='') -> list of "
+     "call(op, args, results, kwargs=None, is_list=False, location=None, name='') -> list of "
      "Values; results: (dtype, dims) or None each; location: (file, line, function, path)"},
     {"read", function_read, METH_O, "read(global) -> Value"},
     {"write", function_write, METH_VARARGS, "write(global, value)"},

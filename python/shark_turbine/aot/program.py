@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""torch.export's programs as functions of a Unit, with the state they share."""
+
+import warnings
+
+import torch
+from torch.export.graph_signature import (
+    ConstantArgument,
+    InputKind,
+    OutputKind,
+    SymBoolArgument,
+    SymFloatArgument,
+    SymIntArgument,
+    TensorArgument,
+)
+
+from ..importer import FunctionImporter, Symbols, Unsupported, bounds, dtype_name, pack
+
+_MUTATIONS = {OutputKind.BUFFER_MUTATION}
+if hasattr(OutputKind, "PARAMETER_MUTATION"):
+    _MUTATIONS.add(OutputKind.PARAMETER_MUTATION)
+_STATE = {InputKind.PARAMETER, InputKind.BUFFER}
+
+
+def mutated_names(ep):
+    """Qualified names of the parameters and buffers a program changes."""
+    return {s.target for s in ep.graph_signature.output_specs if s.kind in _MUTATIONS}
+
+
+class State:
+    """The globals of a unit, by qualified name: what any of its programs changes."""
+
+    def __init__(self, unit, mutated=()):
+        self.unit = unit
+        self.mutated = set(mutated)
+        self.globals = {}
+        self._tensors = []
+
+    def index(self, name, tensor, importer):
+        """Number of the global, which starts with the tensor's values."""
+        if name not in self.globals:
+            t = pack(tensor).clone()  # later training must not change the program
+            init = importer.constant_index(t, name)
+            dims = list(t.shape)
+            dtype = dtype_name(t.dtype)
+            self.globals[name] = self.unit.global_(name, dtype, dims, init)
+        return self.globals[name]
+
+
+def _state_tensor(ep, target):
+    if target in ep.state_dict:
+        return ep.state_dict[target]
+    return ep.constants[target]
+
+
+def _argument_names(ep, count):
+    """What the user calls the inputs; None where capture renamed them beyond that."""
+    graph = getattr(ep, "module_call_graph", None)
+    signature = graph[0].signature if graph else None
+    names = getattr(signature, "forward_arg_names", None) if signature else None
+    return list(names) if names and len(names) == count else [None] * count
+
+
+class ProgramImporter:
+    """One ExportedProgram as one function."""
+
+    def __init__(self, unit, ep, name, state):
+        self.unit, self.ep, self.name, self.state = unit, ep, name, state
+        self.function = unit.function(name)
+        self.symbols = Symbols(unit, self._range, self._hint)
+        self.hints = {}
+        self.importer = FunctionImporter(self.function, self.symbols)
+        self.written = {}  # placeholder name of a mutated tensor -> global
+
+    def _range(self, symbol):
+        found = self.ep.range_constraints.get(symbol)
+        low, high = bounds(found) if found is not None else (0, None)
+        if high is not None and high < low:
+            raise Unsupported(f"size {symbol} has no possible value")
+        return max(low, -(2**60)), high
+
+    def _hint(self, symbol):
+        return self.hints.get(symbol, 0)
+
+    def _learn_hints(self, tensor):
+        for size in tensor.shape:
+            if isinstance(size, torch.SymInt) and size.node.expr.is_Symbol:
+                if size.node.has_hint():
+                    self.hints[size.node.expr] = int(size.node.hint)
+
+    def run(self):
+        places = {n.name: n for n in self.ep.graph.nodes if n.op == "placeholder"}
+        specs = self.ep.graph_signature.input_specs
+        user = [s for s in specs if s.kind is InputKind.USER_INPUT]
+        names = iter(_argument_names(self.ep, len(user)))
+        for s in user:
+            value = places[s.arg.name].meta.get("val")
+            if isinstance(value, torch.Tensor):
+                self._learn_hints(value)
+        self._define_integers(user, places)
+        for s in specs:
+            if s.kind is InputKind.USER_INPUT:
+                self._user_input(s.arg, places.get(s.arg.name), next(names))
+            else:
+                self._lifted(s, places.get(getattr(s.arg, "name", None)))
+        returned = self.importer.run(self.ep.graph_module)
+        self._outputs(returned)
+
+    def _define_integers(self, user, places):
+        """Symbols that are arguments, unless the shape of a tensor tells them too."""
+        shaped = set()
+        for s in user:
+            value = places[s.arg.name].meta.get("val")
+            if isinstance(value, torch.Tensor):
+                for size in value.shape:
+                    if isinstance(size, torch.SymInt):
+                        shaped.add(size.node.expr)
+        at = 0
+        for s in user:
+            value = places[s.arg.name].meta.get("val")
+            if isinstance(value, torch.SymInt):
+                symbol = value.node.expr
+                if symbol.is_Symbol and symbol not in shaped:
+                    self.symbols.define(symbol, argument=at)
+            if isinstance(s.arg, (TensorArgument, SymIntArgument)):
+                at += 1
+
+    def _user_input(self, arg, node, name):
+        if isinstance(arg, TensorArgument):
+            self.importer.input(node, name or node.name)
+        elif isinstance(arg, SymIntArgument):
+            self.function.input(name or node.name, "i64", [])
+            self.importer.values[node] = node.meta["val"]
+        elif isinstance(arg, ConstantArgument):
+            self.importer.values[node] = arg.value
+        else:
+            kind = type(arg).__name__.removesuffix("Argument")
+            raise Unsupported(f"argument '{name}': a {kind} is not supported")
+
+    def _lifted(self, spec, node):
+        if spec.kind in _STATE:
+            tensor = _state_tensor(self.ep, spec.target)
+            if spec.target in self.state.mutated:
+                index = self.state.index(spec.target, tensor, self.importer)
+                self.importer.values[node] = self.function.read(index)
+            elif node.users:
+                self.importer.values[node] = self.importer.constant(tensor, spec.target)
+        elif spec.kind is InputKind.CONSTANT_TENSOR:
+            tensor = self.ep.constants[spec.target]
+            self.importer.values[node] = self.importer.constant(tensor, spec.target)
+        else:
+            raise Unsupported(f"{spec.kind.name} {spec.target} is not supported")
+
+    def _outputs(self, returned):
+        structure = []
+        for spec, out in zip(self.ep.graph_signature.output_specs, returned, strict=True):
+            if spec.kind in _MUTATIONS:
+                index = self.state.globals[spec.target]
+                self.function.write(index, self.importer.value_of(out))
+            elif spec.kind is OutputKind.USER_INPUT_MUTATION:
+                warnings.warn(
+                    f"{self.name}: the change of input '{spec.target}' in place is not "
+                    "seen by the caller of the compiled program; return it instead",
+                    stacklevel=2,
+                )
+            elif spec.kind is OutputKind.USER_OUTPUT:
+                structure.append(self._user_output(spec.arg, out))
+            else:
+                raise Unsupported(f"output of kind {spec.kind.name} is not supported")
+        if None in structure:
+            self.function.attribute("turbine.none_results", _positions(structure))
+
+    def _user_output(self, arg, out):
+        if isinstance(arg, (SymFloatArgument, SymBoolArgument)):
+            kind = type(arg).__name__.removesuffix("Argument")
+            raise Unsupported(f"a result of type {kind} is not supported")
+        value = self.importer.value_of(out)
+        if value is not None:
+            name = out.name if isinstance(out, torch.fx.Node) else ""
+            self.function.output(value, name)
+        return value
+
+
+def _positions(structure):
+    return ",".join(str(i) for i, v in enumerate(structure) if v is None)
+
+
+def import_programs(unit, programs):
+    """{name: ExportedProgram} as functions of the unit that share state."""
+    state = State(unit, set().union(*(mutated_names(ep) for ep in programs.values())))
+    for name, ep in programs.items():
+        ProgramImporter(unit, ep, name, state).run()
+    return state

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Which operators PyTorch spells out before the compiler sees them.
+
+The rule: an operator that the compiler has a row for stays whole; PyTorch's own
+decompositions are used for the others.
+"""
+
+import contextlib
+import functools
+import threading
+
+import torch
+
+from . import _compiler
+
+_local = threading.local()
+
+
+@functools.cache
+def rows():
+    """Names of the operators that the compiler has, as 'softmax.int'."""
+    return frozenset(schema.partition("(")[0] for schema in _compiler.ops())
+
+
+def has_row(op):
+    schema = op._schema
+    namespace, _, name = schema.name.partition("::")
+    if namespace != "aten":
+        name = f"{namespace}.{name}"
+    return (f"{name}.{schema.overload_name}" if schema.overload_name else name) in rows()
+
+
+def _usable(op, fn):
+    """torch._refs end in prims, which are no ATen operators; in-place forms never occur."""
+    return (
+        isinstance(op, torch._ops.OpOverload)
+        and not op._schema.is_mutable
+        and not getattr(fn, "__module__", "").startswith("torch._refs")
+    )
+
+
+@functools.cache
+def _default():
+    from torch._decomp import decomposition_table
+
+    table = {op: fn for op, fn in decomposition_table.items() if _usable(op, fn)}
+    table.update(torch.export.default_decompositions().items())
+    return {op: fn for op, fn in table.items() if not has_row(op)}
+
+
+def default_table():
+    """{operator: decomposition} for what the compiler lacks; a copy."""
+    return dict(_default())
+
+
+def current_aot_decompositions():
+    """The table that `aot.export` uses in this thread; a copy."""
+    stack = getattr(_local, "stack", None)
+    return dict(stack[-1]) if stack else default_table()
+
+
+def _overloads(ops):
+    for op in ops or ():
+        if isinstance(op, torch._ops.OpOverloadPacket):
+            for name in op.overloads():
+                yield getattr(op, name)
+        else:
+            yield op
+
+
+def _decomposition(op):
+    from torch._decomp import decomposition_table
+
+    if op in decomposition_table:
+        return decomposition_table[op]
+    table = torch.export.default_decompositions()
+    return table[op] if op in table else None
+
+
+@contextlib.contextmanager
+def extend_aot_decompositions(*, from_current=True, add_ops=None, remove_ops=None):
+    """Adds operators to be decomposed, or removes some; a context manager or decorator."""
+    table = current_aot_decompositions() if from_current else {}
+    for op in _overloads(add_ops):
+        fn = _decomposition(op)
+        if fn is not None:
+            table[op] = fn
+    for op in _overloads(remove_ops):
+        table.pop(op, None)
+    stack = _local.__dict__.setdefault("stack", [])
+    stack.append(table)
+    try:
+        yield table
+    finally:
+        stack.pop()

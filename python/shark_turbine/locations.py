@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Where in the user's Python an FX node comes from."""
+
+import os
+import re
+
+import torch
+
+_FRAME = re.compile(r'^\s*File "(?P<file>.+?)", line (?P<line>\d+), in (?P<name>.+)$', re.M)
+_TORCH = os.path.dirname(torch.__file__) + os.sep
+
+
+def frame_of(stack_trace):
+    """(file, line, function) of the innermost line outside of torch, or None."""
+    last = None
+    for m in _FRAME.finditer(stack_trace or ""):
+        if m["file"].startswith("<"):
+            continue  # code that was generated for the capture
+        frame = m["file"], int(m["line"]), m["name"]
+        if last is None or not m["file"].startswith(_TORCH):
+            last = frame
+    return last
+
+
+def module_path(node):
+    """'layer.0.attention', or '' for the root."""
+    stack = node.meta.get("nn_module_stack")
+    if not stack:
+        return ""
+    path = next(reversed(stack.values()))[0]
+    # Dynamo spells "L['self'].layer[0]"; torch.export "layer.0".
+    path = re.sub(r"^L\['(self|fn)'\]\.?|^L__self___?", "", path)
+    path = re.sub(r"\[['\"]?([^'\"\]]*)['\"]?\]", r".\1", path)
+    return re.sub(r"(^|\.)_modules\.", r"\1", path).strip(".")
+
+
+def location_of(node):
+    """(file, line, function, module path) for the compiler; None if nothing is known."""
+    frame = frame_of(node.meta.get("stack_trace"))
+    path = module_path(node)
+    if frame is None:
+        return ("", 0, "", path) if path else None
+    return (*frame, path)
