@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * local_task.c -- the device that spreads a dispatch over a pool of threads.
+ *
+ * A dispatch of small cost stays on the calling thread. A larger one becomes the pool's
+ * job: tiles are divided into one contiguous range per worker, always the same worker for
+ * the same range, so that a core finds in its caches what it read in the call before.
+ * Workers take chunks of their own range, then of others'.
+ *
+ * A worker that has not begun when the last tile is taken is not waited for: `control`
+ * holds an open bit and the number of workers inside the job; they enter by adding 1 while
+ * the bit is set. The caller clears the bit when no tiles are left and waits for 0. So a
+ * thread that the system does not schedule delays nobody.
+ *
+ * The pool serves one dispatch at a time. A caller that finds it busy runs its dispatch
+ * alone, as do sessions on different threads that share a device.
+ *
+ * After fork() the child has none of the threads: a pool knows in which generation of the
+ * process it was made, and a newer one makes its own.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "runtime/runtime_internal.h"
+#include "runtime/wait.h"
+
+/* Work, in ns, that is worth another worker: waking a thread costs a few thousand. */
+enum { WORKER_NS = 15000, CHUNK_NS = 4000 };
+/* How long a worker looks for the next job before it sleeps: programs dispatch many in a
+ * row, and sleeping costs each of them tens of thousands of ns. */
+enum { IDLE_SPIN_NS = 60000, FINISH_SPIN_NS = 100000 };
+
+struct pool;
+typedef struct worker {
+    _Alignas(128) _Atomic int64_t next; /* first tile of this range that nobody took */
+    int64_t end;
+    tb_wait go; /* counts the jobs this worker was called for */
+    struct pool *pool;
+    int index;
+    void *scratch;
+    size_t scratch_bytes;
+    pthread_t thread;
+} worker;
+
+static const unsigned OPEN = 1u << 31;
+
+typedef struct pool {
+    worker *workers; /* [0] is the calling thread, whoever that is */
+    int n_workers, n_threads; /* n_threads + 1 <= n_workers */
+    int64_t idle_spin_ns;
+    unsigned generation;
+    struct pool *previous; /* of the parent process; its threads do not exist here */
+    atomic_bool busy, quit;
+    tb_wait control; /* OPEN | workers inside */
+    /* the job; written while control is 0 */
+    tb_work work;
+    atomic_int n; /* workers it is divided among */
+    int64_t chunk;
+    atomic_int error;
+} pool;
+
+typedef struct task_device {
+    tb_device base;
+    _Atomic(pool *) pool;
+} task_device;
+
+/* ---- generations of the process ---- */
+static atomic_uint generation;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+static void
+in_child(void)
+{
+    atomic_fetch_add(&generation, 1);
+}
+
+static void
+watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, in_child);
+}
+
+/* ---- a job ---- */
+static void
+run_tiles(pool *p, int me, void *scratch)
+{
+    const tb_work *w = &p->work;
+    int n = atomic_load_explicit(&p->n, memory_order_relaxed);
+    for (int k = 0; k < n; k++) {
+        worker *from = &p->workers[me + k < n ? me + k : me + k - n];
+        while (atomic_load_explicit(&from->next, memory_order_relaxed) < from->end) {
+            int64_t begin =
+                atomic_fetch_add_explicit(&from->next, p->chunk, memory_order_relaxed);
+            int64_t end = begin + p->chunk < from->end ? begin + p->chunk : from->end;
+            if (begin >= from->end)
+                break;
+            int none = 0, error = w->fn(w->bindings, w->sizes, begin, end, scratch);
+            if (error)
+                atomic_compare_exchange_strong(&p->error, &none, error);
+            if (atomic_load_explicit(&p->error, memory_order_relaxed))
+                return;
+        }
+    }
+}
+
+static bool
+have_scratch(worker *w, size_t bytes)
+{
+    if (bytes <= w->scratch_bytes)
+        return true;
+    free(w->scratch);
+    w->scratch_bytes = 0;
+    if (posix_memalign(&w->scratch, TB_DATA_ALIGN, bytes) != 0) {
+        w->scratch = NULL;
+        return false; /* the others take this worker's tiles */
+    }
+    w->scratch_bytes = bytes;
+    return true;
+}
+
+static void
+join_job(worker *w)
+{
+    pool *p = w->pool;
+    unsigned c = atomic_load(&p->control.word);
+    do {
+        if (!(c & OPEN))
+            return;
+    } while (!atomic_compare_exchange_weak(&p->control.word, &c, c + 1));
+    if (w->index < atomic_load_explicit(&p->n, memory_order_relaxed) &&
+        have_scratch(w, p->work.scratch_bytes))
+        run_tiles(p, w->index, w->scratch);
+    if (atomic_fetch_sub(&p->control.word, 1) == 1)
+        tb_wait_wake(&p->control);
+}
+
+static void
+call_worker(pool *p, int i)
+{
+    atomic_fetch_add(&p->workers[i].go.word, 1);
+    tb_wait_wake(&p->workers[i].go);
+}
+
+/* Workers call others as a tree: waking a sleeper takes a system call. */
+static void
+call_children(pool *p, int i)
+{
+    int n = atomic_load_explicit(&p->n, memory_order_relaxed);
+    for (int child = 2 * i + 1; child <= 2 * i + 2; child++)
+        if (child < n)
+            call_worker(p, child);
+}
+
+static void *
+worker_main(void *arg)
+{
+    worker *w = arg;
+    unsigned seen = 0;
+    for (;;) {
+        seen = tb_wait_change(&w->go, seen, w->pool->idle_spin_ns);
+        if (atomic_load(&w->pool->quit))
+            return NULL;
+        call_children(w->pool, w->index);
+        join_job(w);
+    }
+}
+
+/* Starts threads until n workers are there; returns how many are. */
+static int
+start_threads(pool *p, int n)
+{
+    sigset_t all, before;
+    if (n <= p->n_threads + 1)
+        return n;
+    sigfillset(&all); /* signals are for the program's own threads */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (p->n_threads + 1 < n) {
+        worker *w = &p->workers[p->n_threads + 1];
+        if (pthread_create(&w->thread, NULL, worker_main, w) != 0)
+            break;
+        p->n_threads++;
+#if defined(__linux__)
+        char name[16];
+        snprintf(name, sizeof name, "turbine-%d", w->index);
+        pthread_setname_np(w->thread, name);
+#endif
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return p->n_threads + 1 < n ? p->n_threads + 1 : n;
+}
+
+static void
+set_job(pool *p, const tb_work *w, int n)
+{
+    int64_t share = w->tiles / n, more = w->tiles % n, at = 0;
+    int64_t least = w->tile_cost_ns ? CHUNK_NS / (int64_t)w->tile_cost_ns : 0;
+    for (int i = 0; i < n; i++) {
+        atomic_store_explicit(&p->workers[i].next, at, memory_order_relaxed);
+        at += share + (i < more);
+        p->workers[i].end = at;
+    }
+    p->work = *w;
+    p->chunk = share / 8 > least ? share / 8 : least;
+    if (p->chunk > share + 1)
+        p->chunk = share + 1;
+    if (p->chunk < 1)
+        p->chunk = 1;
+    atomic_store_explicit(&p->error, 0, memory_order_relaxed);
+    atomic_store_explicit(&p->n, n, memory_order_relaxed);
+    atomic_store(&p->control.word, OPEN);
+}
+
+/* The caller has `busy`. */
+static int32_t
+run_job(pool *p, const tb_work *w, int n)
+{
+    n = start_threads(p, n);
+    if (n == 1)
+        return w->fn(w->bindings, w->sizes, 0, w->tiles, w->scratch);
+    set_job(p, w, n);
+    call_children(p, 0);
+    run_tiles(p, 0, w->scratch);
+    unsigned c = atomic_fetch_and(&p->control.word, ~OPEN) & ~OPEN;
+    while (c != 0)
+        c = tb_wait_change(&p->control, c, p->idle_spin_ns ? FINISH_SPIN_NS : 0);
+    return atomic_load_explicit(&p->error, memory_order_relaxed);
+}
+
+/* ---- the pool ---- */
+static void
+free_pool(pool *p)
+{
+    for (int i = 0; i < p->n_workers; i++) {
+        free(p->workers[i].scratch);
+        tb_wait_destroy(&p->workers[i].go);
+    }
+    tb_wait_destroy(&p->control);
+    free(p->workers);
+    free(p);
+}
+
+static pool *
+new_pool(int n_workers)
+{
+    pool *p = calloc(1, sizeof *p);
+    void *workers = NULL;
+    size_t bytes = sizeof(worker) * (size_t)n_workers;
+    if (!p || posix_memalign(&workers, _Alignof(worker), bytes) != 0) {
+        free(p);
+        return NULL;
+    }
+    memset(workers, 0, bytes);
+    p->workers = workers;
+    p->n_workers = n_workers;
+    p->generation = atomic_load(&generation);
+    /* More threads than CPUs: spinning would keep the others from running. */
+    p->idle_spin_ns = n_workers <= tb_cpus_allowed() ? IDLE_SPIN_NS : 0;
+    tb_wait_init(&p->control);
+    for (int i = 0; i < n_workers; i++) {
+        tb_wait_init(&p->workers[i].go);
+        p->workers[i].pool = p;
+        p->workers[i].index = i;
+    }
+    return p;
+}
+
+/* The pool of this process; NULL if there is no memory for one. */
+static pool *
+current_pool(task_device *d)
+{
+    pool *p = atomic_load_explicit(&d->pool, memory_order_acquire);
+    if (p && p->generation == atomic_load_explicit(&generation, memory_order_relaxed))
+        return p;
+    pool *fresh = new_pool(d->base.max_workers);
+    if (!fresh)
+        return NULL;
+    fresh->previous = p;
+    if (atomic_compare_exchange_strong(&d->pool, &p, fresh))
+        return fresh;
+    free_pool(fresh); /* another thread was faster */
+    return p;
+}
+
+/* ---- the driver ---- */
+static int
+workers_for(const tb_device *d, const tb_work *w)
+{
+    int64_t limit = atomic_load_explicit(&d->limit, memory_order_relaxed);
+    int64_t cost = w->tile_cost_ns == 0           ? 1000
+                   : w->tile_cost_ns > 1000000000 ? 1000000000
+                                                  : (int64_t)w->tile_cost_ns;
+    int64_t worth;
+    if (w->tiles < limit)
+        limit = w->tiles;
+    if (w->tiles > INT64_MAX / 4)
+        return 1;
+    if (!tb_mul_ok(w->tiles, cost, &worth))
+        return (int)limit;
+    worth /= WORKER_NS;
+    return (int)(worth < 1 ? 1 : worth < limit ? worth : limit);
+}
+
+static int32_t
+dispatch(tb_device *base, const tb_work *w)
+{
+    int n = workers_for(base, w);
+    pool *p = n > 1 ? current_pool((task_device *)base) : NULL;
+    if (!p || atomic_exchange_explicit(&p->busy, true, memory_order_acquire))
+        return w->fn(w->bindings, w->sizes, 0, w->tiles, w->scratch);
+    int32_t error = run_job(p, w, n);
+    atomic_store_explicit(&p->busy, false, memory_order_release);
+    return error;
+}
+
+static void
+destroy(tb_device *base)
+{
+    task_device *d = (task_device *)base;
+    pool *p = atomic_load(&d->pool);
+    if (p && p->generation == atomic_load(&generation)) {
+        atomic_store(&p->quit, true);
+        for (int i = 1; i <= p->n_threads; i++)
+            call_worker(p, i);
+        for (int i = 1; i <= p->n_threads; i++)
+            pthread_join(p->workers[i].thread, NULL);
+    }
+    while (p) {
+        pool *previous = p->previous;
+        free_pool(p);
+        p = previous;
+    }
+    free(d);
+}
+
+static const tb_driver driver = {"local-task", dispatch, destroy, true};
+
+tb_device *
+tb_local_task_create(int n_workers)
+{
+    task_device *d = calloc(1, sizeof *d);
+    if (!d)
+        return NULL;
+    pthread_once(&fork_once, watch_forks);
+    d->base.driver = &driver;
+    d->base.max_workers = n_workers;
+    atomic_init(&d->base.refs, 1);
+    atomic_init(&d->base.limit, n_workers);
+    atomic_init(&d->pool, NULL);
+    return &d->base;
+}

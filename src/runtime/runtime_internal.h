@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * runtime_internal.h -- the runtime's index: its structs, and what one file offers others.
+ *
+ *   tensor.c      the default allocator, tb_tensor_release, types as text
+ *   module.c      loading: bytes to plan, an image made executable, constants in place
+ *   info.c        what a module says about its functions
+ *   session.c     state between calls; checks of inputs; results' memory
+ *   exec.c        the interpreter of a function's instructions
+ *   device.c      device uris; driver-independent part of a device
+ *   local_sync.c  kernels on the calling thread
+ *   local_task.c  kernels on the calling thread and a pool
+ *   cpus.c        how many threads this process may use
+ *   null.c        kernels not run at all
+ *
+ * Who waits for whom: nobody waits for another call. A session is used by one thread at a
+ * time; modules are immutable; a pool that is busy makes a second caller work alone.
+ */
+#pragma once
+#include <stdatomic.h>
+
+#include "artifact/artifact.h"
+#include "base/base.h"
+#include "turbine/runtime.h"
+
+#define TB_TYPE_TEXT_BYTES (TB_MAX_RANK * 21 + 16)
+
+/* ---- tensor.c ---- */
+extern const tb_allocator tb_default_allocator; /* aligned malloc */
+/* Zeroed memory, TB_DATA_ALIGN aligned; NULL if there is none. bytes may be 0. */
+void *tb_mem_alloc(const tb_allocator *a, size_t bytes);
+void tb_mem_free(const tb_allocator *a, void *p, size_t bytes); /* p may be NULL */
+/* "4x?xf32" into out[TB_TYPE_TEXT_BYTES]; negative dims are "?". Returns out. */
+const char *tb_type_text(char *out, tb_dtype dtype, int rank, const int64_t *dims);
+/* Bytes of a dense tensor; false if that does not fit. */
+bool tb_type_bytes(tb_dtype dtype, int rank, const int64_t *dims, size_t *out);
+
+/* ---- module.c ---- */
+/* How the bytes of a module go back. */
+typedef enum tb_bytes_owner {
+    TB_BYTES_CALLER, /* release(user), if set */
+    TB_BYTES_MAPPED  /* munmap */
+} tb_bytes_owner;
+
+struct tb_module {
+    atomic_int refs;
+    tb_plan plan;         /* points into bytes */
+    const uint8_t *bytes; /* the whole file; constants are at their offsets in it */
+    size_t n_bytes;
+    tb_bytes_owner owner;
+    void (*release)(void *user);
+    void *user;
+    const tb_plan_image *image; /* the chosen one; NULL if there are no kernels */
+    void *text_copy;            /* own mapping of the image where it is not used in place */
+    size_t text_copy_bytes;
+    tb_kernel_fn **kernels;     /* by kernel */
+    uint32_t *exported;         /* public function index -> plan function */
+    uint32_t n_exported;
+    uint32_t max_bindings, max_sizes; /* over kernels, as is scratch_bytes */
+    size_t scratch_bytes;
+};
+
+/* For tests: a module over a plan and kernels that are functions of this program.
+ * `kernels` may be NULL where nothing will be dispatched. All pointers are borrowed;
+ * constants' offsets are from `bytes`. Does not verify the plan. */
+tb_status tb_module_from_plan(const tb_plan *plan, tb_kernel_fn *const *kernels,
+                              const void *bytes, size_t n_bytes,
+                              tb_module **out) TB_MUST_CHECK;
+static inline const char *
+tb_module_text(const tb_module *m, tb_sref s)
+{
+    return m->plan.strings + s.off;
+}
+
+/* ---- device.c ---- */
+/* One dispatch, as a driver sees it. */
+typedef struct tb_work {
+    tb_kernel_fn *fn;
+    void *const *bindings;
+    const int64_t *sizes;
+    int64_t tiles; /* at least 1 */
+    uint64_t tile_cost_ns;
+    void *scratch; /* for the calling thread; 64-byte aligned */
+    size_t scratch_bytes;
+} tb_work;
+
+typedef struct tb_driver {
+    const char *name;
+    /* Runs all tiles before it returns. 0, or the first error of a kernel. */
+    int32_t (*dispatch)(tb_device *d, const tb_work *w);
+    void (*destroy)(tb_device *d); /* frees d itself too */
+    bool runs_kernels;
+} tb_driver;
+
+struct tb_device {
+    const tb_driver *driver;
+    atomic_int refs;
+    atomic_int limit; /* workers that take part now, 1 to max_workers */
+    int max_workers;
+};
+
+/* local_sync.c, local_task.c, null.c. NULL when out of memory. */
+tb_device *tb_local_sync_create(void);
+tb_device *tb_local_task_create(int n_workers);
+tb_device *tb_null_create(void);
+int tb_cpus_allowed(void); /* cpus.c; at least 1 */
+
+/* ---- session.c ---- */
+/* What a session keeps for one function between calls. All arrays lie in one block. */
+typedef struct tb_fn_state {
+    void *block; /* NULL until the first call */
+    size_t block_bytes;
+    int64_t *regs;       /* integer registers; the prologue's stay valid */
+    void **ptr;          /* by buffer register; */
+    size_t *bytes;       /*   results' are NULL and 0 until RESULT ran */
+    int32_t *next_buf;   /* by buffer register: next one of the same input or result, -1 */
+    int32_t *input_buf;  /* by input: first buffer register, -1 */
+    int32_t *result_buf; /* by result */
+    int64_t *dims;       /* the last call's inputs' dims, one input after the other */
+    size_t *input_bytes; /* by input */
+    uint8_t *result_state; /* by result: tb_result_state */
+    bool shapes_known;   /* dims, input_bytes and regs belong together */
+    uint32_t arena_epoch; /* ptr of arena buffers is valid for this one */
+    size_t transient_bytes;
+} tb_fn_state;
+
+typedef enum tb_result_state { TB_RESULT_NONE, TB_RESULT_GIVEN, TB_RESULT_ALLOCATED } tb_result_state;
+
+struct tb_session {
+    tb_module *m;
+    tb_device *device;
+    tb_allocator allocator;
+    atomic_bool in_call;
+    void *arena;
+    size_t arena_bytes;
+    uint32_t arena_epoch; /* counts arenas and changes of globals' places; from 1 */
+    void **globals;       /* by global; constants in place where nobody can write */
+    bool *global_owned;
+    tb_fn_state *fns;     /* by plan function */
+    void **bindings;      /* room for the kernel with the most */
+    int64_t *sizes;
+    void *scratch;
+};
+
+/* One call while it runs. */
+typedef struct tb_call {
+    tb_session *s;
+    const tb_module *m;
+    const tb_plan_function *f;
+    tb_fn_state *state;
+    const tb_tensor *inputs;
+    tb_tensor *results;
+} tb_call;
+
+/* Fills result i's type and gives it memory. */
+tb_status tb_call_result(tb_call *c, uint32_t i) TB_MUST_CHECK;
+/* "function 'main', input 1 'mask'" into out; returns out. */
+enum { TB_WHERE_BYTES = 256 };
+const char *tb_call_input_where(const tb_call *c, uint32_t i, char out[TB_WHERE_BYTES]);
+
+/* ---- exec.c ---- */
+/* Runs the instructions in [begin, end), word offsets in the function, until `end` is
+ * reached or RETURN. */
+tb_status tb_exec(tb_call *c, uint32_t begin, uint32_t end) TB_MUST_CHECK;
