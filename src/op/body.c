@@ -222,9 +222,11 @@ tb_body_val(tb_opctx *c, uint32_t i)
 {
     if (!given(c, i))
         return TB_NO_VAL;
-    if (c->arg[i].kind != TB_ARG_TENSOR)
+    if (c->arg[i].kind == TB_ARG_TENSOR)
+        return c->arg[i].v;
+    if (c->arg[i].kind == TB_ARG_STR || c->arg[i].kind == TB_ARG_LIST)
         tb_body_raise(c, "argument %u: expected a tensor", i + 1);
-    return c->arg[i].v;
+    return tb_body_promoted(c, i, tb_body_common(c, UINT64_C(1) << i));
 }
 
 static tb_dim

@@ -87,7 +87,7 @@ given(const tb_opctx *c, uint32_t i)
 {
     return i < c->n_args && c->arg[i].kind != TB_ARG_NONE;
 }
-/* The tensor, or TB_NO_VAL for None. */
+/* The tensor, or TB_NO_VAL for None. A number becomes a tensor of rank 0. */
 tb_val tb_body_val(tb_opctx *c, uint32_t i);
 int64_t tb_body_int(tb_opctx *c, uint32_t i); /* a constant */
 tb_dim tb_body_dim_arg(tb_opctx *c, uint32_t i);

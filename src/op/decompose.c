@@ -177,21 +177,6 @@ mapped(const decomposer *d, tb_arg a)
     return a;
 }
 
-/* A number where a body wants a tensor. */
-static void
-numbers_to_tensors(tb_opctx *c, const tb_schema *s, tb_arg *args)
-{
-    for (uint32_t i = 0; i < s->n_args; i++) {
-        const tb_arg *a = &args[i];
-
-        if (!tb_str_is(s->args[i].type, "Tensor") && !tb_str_is(s->args[i].type, "Tensor?"))
-            continue;
-        if (a->kind != TB_ARG_TENSOR && a->kind != TB_ARG_NONE)
-            args[i] = (tb_arg){.kind = TB_ARG_TENSOR,
-                               .v = tb_promote_value(c, a, tb_promote_dtype(c, a, 1, 1))};
-    }
-}
-
 static void
 take_results(decomposer *d, tb_opctx *c, tb_val single, tb_val node)
 {
@@ -233,9 +218,7 @@ spell_call(decomposer *d, tb_val node)
     for (uint32_t i = 0; i < call->n_args; i++)
         args[i] = mapped(d, call->args[i]);
     bound = (tb_arg *)tb_bind_args(cx, s, args, call->n_args, NULL, NULL, 0, c.loc);
-    if (op->promote == TB_KEEP)
-        numbers_to_tensors(&c, s, bound);
-    else
+    if (op->promote != TB_KEEP)
         tb_promote_args(&c, s, op->promote, bound);
     c.arg = bound;
     c.n_args = s->n_args;

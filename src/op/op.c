@@ -9,8 +9,11 @@
 
 /* The families: a file and a table each. */
 #define FAMILIES(X)                                                                      \
+    X(activation)                                                                        \
     X(attention)                                                                         \
     X(conv)                                                                              \
+    X(convert)                                                                           \
+    X(math)                                                                              \
     X(matmul)                                                                            \
     X(pointwise)                                                                         \
     X(pool)
