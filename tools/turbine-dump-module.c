@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * turbine-dump-module.c -- prints what is in .vmfb files: functions with their types and
+ * instructions, kernels with the source lines they come from, constants, images.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "artifact/artifact.h"
+
+static const char usage[] =
+    "usage: turbine-dump-module [--check] FILE.vmfb...\n"
+    "\n"
+    "Prints the functions, kernels, constants and images of compiled modules.\n"
+    "\n"
+    "  --check    print nothing if a file is sound, weights included; else the fault\n"
+    "  --help     this text\n"
+    "\n"
+    "A .vmfb is a ZIP archive: `unzip -l` lists its members, `unzip FILE '*.so'` takes\n"
+    "the machine code out for objdump, gdb or perf.\n";
+
+static tb_status
+map_file(const char *path, void **bytes, size_t *n)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat info = {0};
+    void *p = MAP_FAILED;
+
+    if (fd >= 0 && fstat(fd, &info) == 0) {
+        if (S_ISREG(info.st_mode) && info.st_size > 0)
+            p = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        else
+            errno = S_ISDIR(info.st_mode) ? EISDIR : EINVAL;
+    }
+    tb_status st = NULL;
+    if (p == MAP_FAILED)
+        st = tb_status_make(errno == ENOENT ? TB_NOT_FOUND : TB_IO, "%s", strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    *bytes = p;
+    *n = (size_t)info.st_size;
+    return st;
+}
+
+/* Text from a file may contain what a terminal would obey. */
+static void
+make_printable(tb_buf *text)
+{
+    for (size_t i = 0; i < text->n; i++)
+        if ((text->at[i] < ' ' && text->at[i] != '\n') || text->at[i] == 127)
+            text->at[i] = '?';
+}
+
+static tb_status
+dump(const char *path, bool check)
+{
+    void *bytes;
+    size_t n;
+    tb_plan plan;
+    tb_buf text = {0};
+
+    TRY(map_file(path, &bytes, &n));
+    tb_status st = tb_artifact_read(bytes, n, check ? TB_LOAD_VERIFY_WEIGHTS : 0, &plan);
+    if (!st && !check) {
+        tb_buf_printf(&text, "// %s, %zu bytes\n", path, n);
+        tb_plan_dump(&plan, bytes, &text);
+        make_printable(&text);
+        if (text.failed)
+            st = tb_status_make(TB_OUT_OF_MEMORY, "not enough memory for the listing");
+        else if (fwrite(text.at, 1, text.n, stdout) != text.n)
+            st = tb_status_make(TB_IO, "cannot write: %s", strerror(errno));
+    }
+    tb_buf_free(&text);
+    munmap(bytes, n);
+    return st;
+}
+
+int
+main(int argc, char **argv)
+{
+    bool check = false;
+    int files = 0, failed = 0;
+
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            fputs(usage, stdout);
+            return 0;
+        }
+        if (strcmp(argv[i], "--check") == 0) {
+            check = true;
+        } else if (argv[i][0] == '-') {
+            fprintf(stderr, "turbine-dump-module: unknown option %s\n%s", argv[i], usage);
+            return 2;
+        }
+    }
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] == '-')
+            continue;
+        files++;
+        tb_status st = dump(argv[i], check);
+        if (!st)
+            continue;
+        fprintf(stderr, "turbine-dump-module: %s: %s\n", argv[i], tb_status_message(st));
+        tb_status_free(st);
+        failed = 1;
+    }
+    if (files == 0) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    return failed || fflush(stdout) != 0;
+}
