@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""aot.export: programs as torch-dialect MLIR and as compiled artifacts."""
+
+import contextlib
+import os
+import warnings
+
+import torch
+
+from .. import _compiler
+from ..decompositions import current_aot_decompositions
+from ..progress import progress
+from .program import import_programs
+
+# What IREE calls targets; all of them mean this machine's kind of CPU here.
+BACKENDS = ("llvm-cpu", "vmvx", "host")
+
+
+def export(
+    mdl,
+    /,
+    *example_args,
+    args=None,
+    kwargs=None,
+    dynamic_shapes=None,
+    module_name=None,
+    function_name=None,
+    strict_export=False,
+    import_symbolic_shape_expressions=False,
+    arg_device=None,
+):
+    """Captures a program.
+
+    `mdl` is an nn.Module with example arguments (`export(m, x)` or `export(m, args=(x,),
+    kwargs={...}, dynamic_shapes=...)`, as torch.export takes them), a
+    torch.export.ExportedProgram, a CompiledModule class or an FxPrograms. The function is
+    called `main` unless `function_name` says otherwise.
+
+    `import_symbolic_shape_expressions` and `arg_device` are accepted for the sake of
+    scripts that set them: sizes keep their expressions anyway, and there is one device.
+    """
+    del import_symbolic_shape_expressions, arg_device
+    from .fx_programs import FxPrograms
+
+    if example_args and args is not None:
+        raise ValueError("example arguments are given both positionally and as args=")
+    if isinstance(mdl, FxPrograms):
+        programs = {name: _decompose(ep) for name, ep in mdl.programs.items()}
+    elif isinstance(mdl, torch.export.ExportedProgram):
+        programs = {function_name or "main": _decompose(mdl)}
+    elif isinstance(mdl, torch.nn.Module):
+        ep = capture(
+            mdl,
+            example_args or args or (),
+            kwargs,
+            dynamic_shapes,
+            strict_export,
+        )
+        programs = {function_name or "main": ep}
+    else:
+        raise TypeError(
+            "export: expected an nn.Module, a CompiledModule, an ExportedProgram or an "
+            f"FxPrograms, found {mdl!r}"
+        )
+    unit = _compiler.Unit(module_name or "module")
+    import_programs(unit, programs)
+    return ExportOutput(unit)
+
+
+def capture(module, args, kwargs=None, dynamic_shapes=None, strict=False):
+    """A module as an ExportedProgram of operators that the compiler has."""
+    with _quiet():
+        ep = torch.export.export(
+            module,
+            tuple(args),
+            kwargs,
+            dynamic_shapes=dynamic_shapes,
+            strict=bool(strict),
+        )
+    return _decompose(ep)
+
+
+def _decompose(ep):
+    with _quiet():
+        return ep.run_decompositions(current_aot_decompositions())
+
+
+@contextlib.contextmanager
+def _quiet():
+    """torch.export warns about its own use of pytrees."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+        yield
+
+
+class MlirModule:
+    """A program as text: str() gives torch-dialect MLIR."""
+
+    def __init__(self, unit):
+        self._unit = unit
+
+    def __str__(self):
+        return self._unit.mlir()
+
+    def get_asm(self, *, large_elements_limit=None, enable_debug_info=False, **_):
+        limit = -1 if large_elements_limit is None else large_elements_limit
+        return self._unit.mlir(
+            locations=bool(enable_debug_info), large_elements_limit=limit
+        )
+
+    def print(self, **options):
+        print(self.get_asm(**options))
+
+    def verify(self):
+        self._unit.verify()
+        return True
+
+    @property
+    def operation(self):
+        return self
+
+
+class Session:
+    """Compiler flags as IREE spells them; the ones that choose a CPU are understood."""
+
+    _CPU = "--iree-llvmcpu-target-cpu="
+
+    def __init__(self):
+        self.targets = []
+
+    def set_flags(self, *flags):
+        for flag in flags:
+            if not flag.startswith("--"):
+                raise ValueError(f"not a flag: {flag!r}")
+            if flag.startswith(self._CPU):
+                cpu = flag.removeprefix(self._CPU)
+                self.targets = ["host"] if cpu == "host" else []
+            elif not flag.startswith(("--iree-", "--mlir-")):
+                raise ValueError(f"unknown flag: {flag!r}")
+
+
+class ExportOutput:
+    """A captured program; `compile` makes the artifact."""
+
+    def __init__(self, unit, compiled_module=None):
+        self.unit = unit
+        self.session = Session()
+        self.compiled_module = compiled_module
+
+    @property
+    def mlir_module(self):
+        return MlirModule(self.unit)
+
+    def verify(self):
+        """Raises if the program is malformed."""
+        self.unit.verify()
+
+    def print_readable(self, large_elements_limit=50):
+        """Prints the MLIR; constants with more elements are left out."""
+        print(self.unit.mlir(large_elements_limit=large_elements_limit))
+
+    def __str__(self):
+        return self.unit.mlir(large_elements_limit=50)
+
+    def save_mlir(self, file_path):
+        """Writes the MLIR as text, whatever the suffix: every reader takes text."""
+        with open(file_path, "w", encoding="utf-8") as f:
+            f.write(self.unit.mlir())
+
+    def import_to(self, import_to):
+        if import_to not in (None, "import", "full"):
+            raise ValueError(f"import_to: 'import' or 'full', not {import_to!r}")
+
+    def compile(
+        self, save_to=None, *, target_backends=("llvm-cpu",), targets=None, dump=None
+    ):
+        """Compiles to a .vmfb.
+
+        Without `save_to` an object is returned that has `map_memory()` and the buffer
+        protocol; with a path the file is written and None returned. `targets` names CPU
+        levels ("host", "x86_64-v3", ...); by default the file runs on every machine of
+        the last ten years and uses what newer ones add.
+        """
+        _check_backends(target_backends)
+        with progress("compiling") as report:
+            artifact = self.unit.compile(
+                targets=self.session.targets if targets is None else targets,
+                bf16_matmul=torch.get_float32_matmul_precision() == "medium",
+                dump=dump,
+                progress=report,
+            )
+        if save_to is None:
+            return artifact
+        artifact.save(os.fspath(save_to))
+        return None
+
+
+def _check_backends(backends):
+    if backends is None:
+        return
+    if isinstance(backends, str):
+        backends = (backends,)
+    for name in backends:
+        if name not in BACKENDS:
+            raise ValueError(
+                f"unknown target backend {name!r}; there are {', '.join(BACKENDS)}"
+            )
