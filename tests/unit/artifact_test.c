@@ -403,6 +403,24 @@ hostile_images(void)
     tb_buf_free(&out);
 }
 
+/* The format as files have it. If this fails the format changed: count TB_PLAN_VERSION up,
+ * then write the file again (artifact_test --seed). */
+static void
+same_as_last_release(void)
+{
+    tb_buf b = {0};
+    size_t n;
+    uint8_t *file = sample_file(&n);
+    tb_status st = tb_file_read("tests/fuzz/corpus/vmfb/tiny", &b);
+
+    EQ_STR(tb_status_message(st), "ok");
+    EQ_INT(b.n, n);
+    CHECK(b.n == n && memcmp(b.at, file, n) == 0);
+    tb_status_free(st);
+    tb_buf_free(&b);
+    free(file);
+}
+
 /* ---- other programs ---- */
 static bool
 have(const char *program)
@@ -592,6 +610,7 @@ main(int argc, char **argv)
     RUN(every_byte_of_the_plan);
     RUN(every_byte_of_the_file);
     RUN(every_length);
+    RUN(same_as_last_release);
     RUN(zip64);
     RUN(compressed_members);
     RUN(other_programs);
