@@ -8,6 +8,7 @@
  * word a last time, the waker looks for sleepers after it changed the word.
  */
 #pragma once
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,6 +29,8 @@ typedef struct tb_wait {
     pthread_cond_t changed;
 #endif
 } tb_wait;
+
+enum { TB_WAIT_POLITE_NS = 5000 };
 
 static inline void
 tb_wait_init(tb_wait *w)
@@ -105,15 +108,19 @@ tb_wait_change(tb_wait *w, unsigned value, int64_t spin_ns)
 {
     unsigned now = atomic_load_explicit(&w->word, memory_order_acquire);
     if (now == value && spin_ns > 0) {
-        int64_t until = tb_wait_now_ns() + spin_ns;
+        int64_t begin = tb_wait_now_ns(), passed = 0;
         do {
+            /* Perhaps the one waited for wants this CPU. */
+            if (passed > TB_WAIT_POLITE_NS)
+                sched_yield();
             for (int i = 0; i < 64; i++) {
                 now = atomic_load_explicit(&w->word, memory_order_acquire);
                 if (now != value)
                     return now;
                 tb_wait_pause();
             }
-        } while (tb_wait_now_ns() < until);
+            passed = tb_wait_now_ns() - begin;
+        } while (passed < spin_ns);
     }
     while (now == value) {
         tb_wait_sleep(w, value);
