@@ -36,6 +36,7 @@
 #define K(x, v) tb_body_number(g, tb_dtype_of(g, x), v)
 #define I64(v) tb_full_i(g, TB_I64, 0, NULL, v)
 #define RSUM(x, axes) tb_reduce(g, TB_P_rsum, x, axes)
+#define RMIN(x, axes) tb_reduce(g, TB_P_rmin, x, axes)
 #define RMAX(x, axes) tb_reduce(g, TB_P_rmax, x, axes)
 /* Reciprocal square root, as PyTorch computes it. */
 #define RSQRT(a) tb_body_rsqrt(g, a)

@@ -16,7 +16,8 @@
     X(math)                                                                              \
     X(matmul)                                                                            \
     X(pointwise)                                                                         \
-    X(pool)
+    X(pool)                                                                              \
+    X(reduce)
 
 #define X(family) extern const tb_op tb_ops_##family[];
 FAMILIES(X)
