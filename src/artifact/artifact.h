@@ -4,7 +4,7 @@
  *
  *   turbine.plan        the program (plan.h)
  *   <target>.so         one little ELF shared object per CPU level, page aligned
- *   weights/<n>         constants, one member for all, 64-byte aligned pieces
+ *   weights             constants, one member for all, 64-byte aligned pieces
  *
  * This folder links without LLVM and without C++. Same input, same bytes: no time, path
  * or pointer enters the file.
@@ -19,8 +19,9 @@ typedef struct tb_artifact_blob {
 } tb_artifact_blob;
 
 /* write.c -- everything an artifact is made of. blobs[i] belongs to plan->consts[i],
- * images[i] (a flat image as codegen/image.c makes it) to plan->images[i]; offsets, sizes
- * and hashes in those records are filled in by the writer. */
+ * images[i] (a flat image as codegen/image.c makes it) to plan->images[i]. Offsets, sizes
+ * and hashes are filled in where they are written; the plan given is not changed. `out`
+ * must be empty; its bytes end up 64-byte aligned. */
 typedef struct tb_artifact {
     tb_plan *plan;
     const tb_artifact_blob *blobs;
@@ -49,8 +50,9 @@ tb_status tb_elf_write(const tb_flat_image *image, tb_buf *out, uint32_t *text_o
 tb_status tb_artifact_read(const void *bytes, size_t n, int load_flags, tb_plan *out)
     TB_MUST_CHECK;
 
-/* verify.c -- every index, range, register, jump target and size in a plan, and the
- * images' ELF structure. Never asserts, never reads past what it checked. */
+/* verify.c -- every index, range, register, jump target and size in a plan. Never asserts,
+ * never reads past what it checked. (tb_artifact_read also checks the images' ELF
+ * structure and hashes.) */
 tb_status tb_plan_verify(const tb_plan *plan, size_t file_bytes) TB_MUST_CHECK;
 
 /* dump.c -- the listing turbine-dump-module prints. */

@@ -191,6 +191,20 @@ fill(writer *w)
     tb_zip_write(&w->zip, w->file);
 }
 
+/* A plan that no reader would accept is the compiler's fault: say so now. */
+static tb_status
+check_plan(const writer *w)
+{
+    tb_status st = tb_plan_verify(&w->plan, (size_t)w->file_bytes), internal;
+
+    if (!st)
+        return NULL;
+    internal = tb_status_make(TB_INTERNAL, "the compiler made a faulty program: %s",
+                              tb_status_message(st));
+    tb_status_free(st);
+    return internal;
+}
+
 static tb_status
 write_all(writer *w)
 {
@@ -208,7 +222,7 @@ write_all(writer *w)
     if (w->file_bytes > SIZE_MAX / 2)
         return tb_status_make(TB_OUT_OF_RANGE, "the artifact would have %" PRIu64 " bytes",
                               w->file_bytes);
-    TRY(tb_plan_verify(&w->plan, (size_t)w->file_bytes));
+    TRY(check_plan(w));
     w->file = aligned_alloc(TB_DATA_ALIGN, TB_ALIGN_UP((size_t)w->file_bytes, TB_DATA_ALIGN));
     if (!w->file)
         return tb_status_make(TB_OUT_OF_MEMORY, "no memory for an artifact of %" PRIu64

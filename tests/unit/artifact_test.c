@@ -128,6 +128,27 @@ round_trip(void)
     free(again);
 }
 
+/* The writer refuses what no reader would accept. */
+static void
+faulty_plan(void)
+{
+    t_artifact s;
+    tb_buf out = {0};
+
+    t_sample(&s);
+    s.code[1] = 10; /* no such register */
+    tb_status st = tb_artifact_write(&s.a, &out);
+    EQ_INT(tb_status_code(st), TB_INTERNAL);
+    EQ_INT(out.n, 0);
+    tb_status_free(st);
+    t_sample(&s);
+    s.images[1].target = s.images[0].target;
+    st = tb_artifact_write(&s.a, &out);
+    EQ_INT(tb_status_code(st), TB_INVALID_ARGUMENT);
+    tb_status_free(st);
+    tb_buf_free(&out);
+}
+
 /* An artifact without code or data, as of a function that returns its input. */
 static void
 nothing_inside(void)
@@ -462,6 +483,14 @@ other_programs(void)
                  "z.extractall(sys.argv[2]); print(z.testzip(), z.namelist())' %s %s 2>&1",
                  path, dir);
         EQ_STR(output(command), "None ['turbine.plan', 'x86_64-v4.so', 'x86_64.so', 'weights']\n");
+        snprintf(command, sizeof command,
+                 "sed -n '/^```python/,/^```/p' docs/formats/vmfb.md | grep -v '^```' | "
+                 "python3 - %s 2>&1", path); /* the reader in the documentation */
+        EQ_STR(output(command),
+               "main ['x: ? dtype 5'] -> ['y: ? dtype 5', 'm: 1x4 dtype 9']\n"
+               "constant bias 16 bytes at 17280\nconstant twin 16 bytes at 17280\n"
+               "constant table 16 bytes at 17344\nimage x86_64-v4 4912 bytes at 4096\n"
+               "image x86_64 4912 bytes at 12288\n");
         snprintf(command, sizeof command, "readelf -aW %s/x86_64-v4.so 2>&1", dir);
         char *text = have("readelf") ? output(command) : NULL;
         if (text) {
@@ -603,6 +632,7 @@ main(int argc, char **argv)
     RUN(cpu_levels);
     RUN(round_trip);
     RUN(nothing_inside);
+    RUN(faulty_plan);
     RUN(hostile_tables);
     RUN(hostile_functions);
     RUN(hostile_code);
