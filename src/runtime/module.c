@@ -151,32 +151,6 @@ destroy(tb_module *m)
     free(m);
 }
 
-/* Instructions before prologue_end are skipped when shapes repeat, so they may compute
- * only, and control must arrive at prologue_end and not come back. */
-static bool
-prologue_is_pure(const tb_plan *p, const tb_plan_function *f)
-{
-    const int32_t *code = p->code + f->code;
-    int64_t end = f->prologue_end;
-    bool at_end = f->prologue_end == 0;
-    for (uint32_t at = 0; at < f->n_code; at += (uint32_t)code[at] >> 16) {
-        uint32_t op = (uint32_t)code[at] & 0xffff;
-        bool before = at < f->prologue_end;
-        at_end = at_end || at == f->prologue_end;
-        if ((uint32_t)code[at] >> 16 == 0)
-            return false;
-        if (op == TB_I_JUMP || op == TB_I_JUMP_ZERO) {
-            int32_t to = code[at + (op == TB_I_JUMP ? 1 : 2)];
-            if (before ? to > end : to < end)
-                return false;
-        }
-        if (before && (op == TB_I_RESULT || op == TB_I_LOAD || op == TB_I_DISPATCH ||
-                       op == TB_I_COPY || op == TB_I_CALL || op == TB_I_RETURN))
-            return false;
-    }
-    return at_end;
-}
-
 /* Tables that follow from the plan. */
 static tb_status
 prepare(tb_module *m)
@@ -186,14 +160,9 @@ prepare(tb_module *m)
     m->exported = calloc((size_t)p->n_functions + 1, sizeof *m->exported);
     if (!m->kernels || !m->exported)
         return tb_status_make(TB_OUT_OF_MEMORY, "no memory for the module");
-    for (uint32_t i = 0; i < p->n_functions; i++) {
-        if (!prologue_is_pure(p, &p->functions[i]))
-            return tb_status_make(TB_CORRUPT,
-                                  "function '%s': malformed instructions before the results",
-                                  tb_module_text(m, p->functions[i].name));
+    for (uint32_t i = 0; i < p->n_functions; i++)
         if (p->functions[i].exported)
             m->exported[m->n_exported++] = i;
-    }
     for (uint32_t k = 0; k < p->n_kernels; k++) {
         const tb_plan_kernel *pk = &p->kernels[k];
         if (pk->n_bindings > m->max_bindings)
