@@ -17,7 +17,9 @@
     X(matmul)                                                                            \
     X(pointwise)                                                                         \
     X(pool)                                                                              \
-    X(reduce)
+    X(reduce)                                                                            \
+    X(softmax)                                                                           \
+    X(sort)
 
 #define X(family) extern const tb_op tb_ops_##family[];
 FAMILIES(X)
