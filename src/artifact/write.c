@@ -208,7 +208,7 @@ check_plan(const writer *w)
 static tb_status
 write_all(writer *w)
 {
-    uint64_t weights_bytes;
+    uint64_t weights_bytes = 0;
 
     if (w->plan.n_consts)
         memcpy(w->consts, w->plan.consts, w->plan.n_consts * sizeof *w->consts);

@@ -581,8 +581,7 @@ listing(void)
         "     8  r2 = x.0 * 4\n",
         "    20  r5 = -1\n",
         "    36  check r8 else \"x must not be empty\"\n  ----\n    39  result 0\n",
-        "    43  dispatch k0:add_one tiles x.0 bufs b0:x, b1 sizes x.0  //  model.py:12"
-        "  net.act  aten.add.Tensor\n",
+        "    43  dispatch k0:add_one tiles x.0 bufs b0:x, b1 sizes x.0  //  model.py:12  net",
         "    61  r9 = load i64 b3:table\n    65  jump 71 if r9 is 0\n",
         "    68  copy b5:state from b4:bias\n",
         "  k0 add_one  2 bufs, 1 sizes, 256 scratch bytes, 40 ns a tile, code at 0 0",
