@@ -31,12 +31,9 @@ def has_row(op):
 
 
 def _usable(op, fn):
-    """torch._refs end in prims, which are no ATen operators; in-place forms never occur."""
-    return (
-        isinstance(op, torch._ops.OpOverload)
-        and not op._schema.is_mutable
-        and not getattr(fn, "__module__", "").startswith("torch._refs")
-    )
+    """torch._refs end in prims, which are no ATen operators."""
+    is_ref = getattr(fn, "__module__", "").startswith("torch._refs")
+    return isinstance(op, torch._ops.OpOverload) and not is_ref
 
 
 @functools.cache
@@ -45,7 +42,8 @@ def _default():
 
     table = {op: fn for op, fn in decomposition_table.items() if _usable(op, fn)}
     table.update(torch.export.default_decompositions().items())
-    return {op: fn for op, fn in table.items() if not has_row(op)}
+    # Operators that change an argument must go, row or not: programs are functional.
+    return {op: fn for op, fn in table.items() if op._schema.is_mutable or not has_row(op)}
 
 
 def default_table():

@@ -29,7 +29,8 @@ def module_path(node):
         return ""
     path = next(reversed(stack.values()))[0]
     # Dynamo spells "L['self'].layer[0]"; torch.export "layer.0".
-    path = re.sub(r"^L\['(self|fn)'\]\.?|^L__self___?", "", path)
+    path = re.sub(r"^[LG]\['(?:self|fn)'\]\.?|^L__self___?", "", path)
+    path = re.sub(r"^[LG]\['([^']*)'\]", r"\1", path)
     path = re.sub(r"\[['\"]?([^'\"\]]*)['\"]?\]", r".\1", path)
     return re.sub(r"(^|\.)_modules\.", r"\1", path).strip(".")
 
