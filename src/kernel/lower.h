@@ -7,7 +7,7 @@
  *   pull.c       the value of a node at an index: walks movement as index arithmetic
  *   nest.c       kernels for maps and reductions
  *   contract.c   matrix products and convolutions; attention.c  streaming attention
- *   misc.c       scans, sort, scatter
+ *   scan.c, sort.c, scatter.c   one each; rows.c  the loops they share
  *   lower.c      chooses the schedule of a group
  *
  * A node is *materialised* when it has memory of its own: inputs, constants, globals and
