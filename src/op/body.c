@@ -152,6 +152,47 @@ tb_body_pad_axis(tb_graph *g, tb_val x, int axis, tb_dim lo, tb_dim hi, double v
     return tb_pad(g, x, los, his, K(x, value));
 }
 
+tb_dim
+tb_body_wrap_dim(tb_opctx *c, tb_dim at, tb_dim size)
+{
+    tb_unit *u = c->g->unit;
+    int64_t lo, hi;
+
+    tb_dim_range(u, at, &lo, &hi);
+    if (lo >= 0)
+        return at;
+    if (hi >= 0)
+        tb_body_lacks(c, "an index %s that may be negative or not",
+                      tb_dim_text(u, &u->cx->keep, at).ptr);
+    return tb_dim_add(u, at, size);
+}
+
+void
+tb_body_slice_range(tb_opctx *c, tb_dim size, uint32_t start, uint32_t end, int64_t step,
+                    tb_dim *first, tb_dim *count)
+{
+    tb_unit *u = c->g->unit;
+    tb_dim from = given(c, start) ? tb_body_dim_arg(c, start) : 0, to = size, n;
+    const int64_t far = INT64_MAX; /* "to the end" */
+
+    if (step < 1)
+        tb_body_raise(c, "step %lld is not positive", (long long)step);
+    if (from != far)
+        from = tb_dim_min(u, tb_dim_max(u, tb_body_wrap_dim(c, from, size), 0), size);
+    else
+        from = size;
+    if (given(c, end)) {
+        to = tb_body_dim_arg(c, end);
+        if (to != far)
+            to = tb_dim_min(u, tb_dim_max(u, tb_body_wrap_dim(c, to, size), 0), size);
+        else
+            to = size;
+    }
+    n = tb_dim_max(u, tb_dim_sub(u, to, from), 0);
+    *first = from;
+    *count = step == 1 ? n : tb_dim_ceildiv(u, n, step);
+}
+
 tb_val
 tb_body_wrap(tb_graph *g, tb_val index, tb_dim size)
 {

@@ -69,6 +69,12 @@ tb_val tb_body_count_up(tb_graph *g, tb_dim n, int rank, int axis);
 tb_val tb_body_dilate(tb_graph *g, tb_val x, int axis, int64_t step);
 /* Pads one axis; negative amounts (constants) cut off. */
 tb_val tb_body_pad_axis(tb_graph *g, tb_val x, int axis, tb_dim lo, tb_dim hi, double value);
+/* An index or place along an axis that may count from the end, as one that does not. */
+tb_dim tb_body_wrap_dim(tb_opctx *c, tb_dim at, tb_dim size);
+/* The elements that arguments `start` and `end` (either may be None) of a Python slice mean
+ * on an axis of that size: the first, and how many. */
+void tb_body_slice_range(tb_opctx *c, tb_dim size, uint32_t start, uint32_t end,
+                         int64_t step, tb_dim *first, tb_dim *count);
 /* Indices that may count from the end, made I64 and not negative. */
 tb_val tb_body_wrap(tb_graph *g, tb_val index, tb_dim size);
 /* x's elements along the axis at index, whose other axes broadcast with x's

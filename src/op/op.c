@@ -19,6 +19,7 @@
     X(pool)                                                                              \
     X(reduce)                                                                            \
     X(softmax)                                                                           \
+    X(shape)                                                                             \
     X(sort)
 
 #define X(family) extern const tb_op tb_ops_##family[];
