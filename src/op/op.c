@@ -13,6 +13,7 @@
     X(attention)                                                                         \
     X(conv)                                                                              \
     X(convert)                                                                           \
+    X(join)                                                                              \
     X(math)                                                                              \
     X(matmul)                                                                            \
     X(pointwise)                                                                         \
