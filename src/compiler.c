@@ -48,6 +48,22 @@ add_target(run *r, const tb_cpu_level *level, const char *name)
     r->targets[r->n_targets++] = tb_target_of(level);
 }
 
+/* The runtime takes the first image that fits: best levels first. */
+static void
+sort_targets(run *r)
+{
+    size_t n;
+    const tb_cpu_level *levels = tb_cpu_levels(&n);
+    uint32_t at = 0;
+    for (size_t i = 0; i < n; i++)
+        for (uint32_t k = at; k < r->n_targets; k++)
+            if (r->targets[k].level == &levels[i]) {
+                tb_target t = r->targets[k];
+                r->targets[k] = r->targets[at];
+                r->targets[at++] = t;
+            }
+}
+
 static void
 choose_targets(run *r)
 {
@@ -56,6 +72,7 @@ choose_targets(run *r)
             const char *name = r->o->targets[i];
             add_target(r, strcmp(name, "host") == 0 ? tb_cpu_host() : tb_cpu_find(name), name);
         }
+        sort_targets(r);
         return;
     }
     if (tb_cpu_machine() == 62) { /* EM_X86_64: what servers have, and what laptops have */

@@ -13,6 +13,7 @@
  * Loads of what the kernel does not write are placed like pure instructions: outside of
  * every loop that their address does not depend on.
  */
+#include "kernel/build.h"
 #include "kernel/lower.h"
 
 /* A place in memory or an index, split by how it moves along the lanes. */
@@ -250,6 +251,31 @@ vector_mask(tb_lower *l)
     return l->mask.id ? tb_k_splat(l->k, l->mask, l->lanes) : TB_NO_KV;
 }
 
+/* Where the guard does not hold, masked loads would point outside the tensor. They read
+ * nothing there, but touching an absent page costs a thousand cycles each time: let them
+ * point to its first row instead. */
+static tb_kv
+guarded_base(tb_lower *l, const tb_ix *flat, tb_kv base)
+{
+    tb_ix rest = {.c = flat->c};
+    tb_kv lane = TB_NO_KV;
+    if (!l->guard.id)
+        return base;
+    for (uint32_t i = 0; i < flat->n; i++) {
+        uint32_t var = flat->t[i].var;
+        if (lane_class(l, var) == UNIFORM)
+            rest.t[rest.n++] = flat->t[i];
+        else if (lane.id || flat->t[i].coef != 1 || l->ix.vars.at[var].kind != TB_IX_LOOP)
+            return base;
+        else
+            lane = l->env.at[var].value;
+    }
+    if (!lane.id)
+        return base;
+    tb_kv row = tb_k_map(l->k, TB_P_where, l->guard, spread(l, &rest).base, tb_k_int(l->k, 0));
+    return tb_k_add(l->k, row, lane);
+}
+
 static tb_kv
 load_at(tb_lower *l, tb_dtype mem, tb_kv ptr, const tb_ix *flat)
 {
@@ -263,7 +289,8 @@ load_at(tb_lower *l, tb_dtype mem, tb_kv ptr, const tb_ix *flat)
         return tb_k_load_pure(l->k, mem, 1, ptr, s.base, 0, mask);
     }
     if (s.step == 1 && !s.vec.id)
-        return tb_k_load_pure(l->k, mem, l->lanes, ptr, s.base, 0, vector_mask(l));
+        return tb_k_load_pure(l->k, mem, l->lanes, ptr, guarded_base(l, flat, s.base), 0,
+                              vector_mask(l));
     return tb_k_gather(l->k, mem, ptr, join(l, s), vector_mask(l));
 }
 
@@ -342,6 +369,19 @@ pull_where(tb_lower *l, tb_kv cond, tb_val v, const tb_ix *idx)
     return r;
 }
 
+/* Is v loaded under a mask that implies cond, so that it is 0 where cond does not hold? */
+static bool
+zero_outside(tb_lower *l, tb_kv v, tb_kv cond)
+{
+    const tb_kinst *i = tb_k_inst(l->k, v);
+    if (i->op != TB_K_LOAD || i->n_in == 0)
+        return false;
+    tb_kv last = l->k->f->operands.at[i->in + i->n_in - 1];
+    tb_kv mask = both(l, l->mask.id ? tb_k_splat(l->k, l->mask, i->lanes) : TB_NO_KV,
+                      tb_k_splat(l->k, cond, i->lanes));
+    return last.id == mask.id;
+}
+
 static tb_kv
 pull_pad(tb_lower *l, tb_val v, const tb_ix *idx)
 {
@@ -355,8 +395,11 @@ pull_pad(tb_lower *l, tb_val v, const tb_ix *idx)
         cond = both(l, cond, in_range(l, &in[i], dims[i]));
     if (!cond.id)
         return tb_pull(l, x, in);
-    return tb_k_map(l->k, TB_P_where, cond, pull_where(l, cond, x, in),
-                    tb_pull(l, tb_in(l->g, v, 1), NULL));
+    tb_kv inside = pull_where(l, cond, x, in), outside = tb_pull(l, tb_in(l->g, v, 1), NULL);
+    uint64_t bits;
+    if (tb_k_const_bits(l->k, outside, &bits) && bits == 0 && zero_outside(l, inside, cond))
+        return inside;
+    return tb_k_map(l->k, TB_P_where, cond, inside, outside);
 }
 
 static tb_kv

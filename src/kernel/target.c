@@ -15,16 +15,18 @@ static const struct {
     {"x86_64-v4-amx", {.lanes = 16, .vregs = 32, .fma = true, .masks = true,
                        .bf16_dot = true, .amx = true,
                        .l1_bytes = 48 * 1024, .l2_bytes = 2048 * 1024}},
+    {"x86_64-v4-bf16", {.lanes = 16, .vregs = 32, .fma = true, .masks = true,
+                        .bf16_dot = true,
+                        .l1_bytes = 32 * 1024, .l2_bytes = 1024 * 1024}},
     {"x86_64-v4", {.lanes = 16, .vregs = 32, .fma = true, .masks = true,
                    .l1_bytes = 32 * 1024, .l2_bytes = 1024 * 1024}},
     {"x86_64-v3", {.lanes = 8, .vregs = 16, .fma = true,
                    .l1_bytes = 32 * 1024, .l2_bytes = 256 * 1024}},
+    {"x86_64-v2", {.lanes = 4, .vregs = 16,
+                   .l1_bytes = 32 * 1024, .l2_bytes = 256 * 1024}},
     {"x86_64", {.lanes = 4, .vregs = 16,
                 .l1_bytes = 32 * 1024, .l2_bytes = 256 * 1024}},
     {"aarch64", {.lanes = 4, .vregs = 32, .fma = true,
-                 .l1_bytes = 32 * 1024, .l2_bytes = 256 * 1024}},
-    /* rv64gc has no vectors */
-    {"riscv64", {.lanes = 1, .vregs = 32, .fma = true,
                  .l1_bytes = 32 * 1024, .l2_bytes = 256 * 1024}},
 };
 

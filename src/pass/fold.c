@@ -5,9 +5,9 @@
  * Requires: primitives.   Gives: primitives.
  *
  * Candidates are the last nodes of constant-only regions: those that something not
- * constant uses. Movement of a constant stays as it is when a contraction reads it (it is
- * packed anyway) or when it would only make the constant larger. A value that would be
- * more than MAX_GROWTH bytes larger than what it is made of is left to run time.
+ * constant uses. Movement of a constant stays as it is: it is index arithmetic, or done
+ * while packing. A value that would be more than MAX_GROWTH bytes larger than what it is
+ * made of is left to run time.
  */
 #include "pass/pass.h"
 
@@ -15,7 +15,7 @@ enum { MAX_GROWTH = 1 << 16 };
 
 typedef struct facts {
     bool *constant;  /* by node: depends on constants only */
-    bool *computes;  /* ... and holds a map, reduction or permute somewhere */
+    bool *computes;  /* ... and holds more than movement somewhere */
     int64_t *source; /* bytes of the constants below, an upper bound */
     tb_val *folded;  /* by node of the input graph: its new constant */
     tb_graph *g;
@@ -50,7 +50,7 @@ learn(const tb_graph *g, facts *f, tb_val v)
     if (!tb_prim_is_pure(n->prim) || n->n_in == 0 || n->prim == TB_P_rand ||
         n->prim == TB_P_aten || n->dtype == TB_NONE || !byte_size(g, v, &bytes))
         return;
-    bool computes = !tb_prim_is_move(n->prim) || n->prim == TB_P_permute;
+    bool computes = !tb_prim_is_move(n->prim);
     for (uint32_t i = 0; i < n->n_in; i++) {
         tb_val x = tb_in(g, v, i);
         if (!f->constant[x.id])
@@ -65,7 +65,7 @@ learn(const tb_graph *g, facts *f, tb_val v)
 static bool
 packs(tb_prim p)
 {
-    return p == TB_P_dot || p == TB_P_conv_nhwc || p == TB_P_conv;
+    return p == TB_P_dot;
 }
 
 /* Is v worth a constant of its own where `user` reads it? */
@@ -74,12 +74,14 @@ worth(const tb_graph *g, const facts *f, tb_val v, tb_val user)
 {
     tb_val x = v;
     int64_t bytes = 0;
-    if (!f->constant[v.id] || !f->computes[v.id])
+    if (!f->constant[v.id])
         return false;
+    if (!f->computes[v.id] && tb_node_of(g, user)->prim != TB_P_conv_nhwc)
+        return false; /* index arithmetic; convolutions want their weights dense */
     if (packs(tb_node_of(g, user)->prim)) /* read through plain movement while packing */
         while (tb_prim_is_move(tb_node_of(g, x)->prim))
             x = tb_in(g, x, 0);
-    return tb_node_of(g, x)->prim != TB_P_const && byte_size(g, v, &bytes) &&
+    return x.id && tb_node_of(g, x)->prim != TB_P_const && byte_size(g, v, &bytes) &&
            bytes <= f->source[v.id] + MAX_GROWTH;
 }
 
@@ -129,6 +131,36 @@ evaluate(const tb_graph *g, facts *f, const tb_val *wanted, uint32_t n)
     }
 }
 
+tb_val
+tb_fold_value(tb_graph *g, tb_val v)
+{
+    tb_arena *a = &g->unit->cx->keep;
+    facts f = {.constant = TB_NEWN(a, bool, g->n),
+               .computes = TB_NEWN(a, bool, g->n),
+               .source = TB_NEWN(a, int64_t, g->n),
+               .folded = TB_NEWN(a, tb_val, g->n)};
+    if (tb_node_of(g, v)->prim == TB_P_const)
+        return v;
+    for (uint32_t id = 1; id <= v.id; id++)
+        learn(g, &f, (tb_val){id});
+    if (!f.constant[v.id])
+        return v;
+    evaluate(g, &f, &v, 1);
+    return tb_constant(g, f.folded[v.id].id - 1);
+}
+
+/* The part of operand x of `user` that is worth a constant: x, or what x only moves. */
+static tb_val
+candidate(const tb_graph *g, const facts *f, tb_val x, tb_val user)
+{
+    while (f->constant[x.id] && !worth(g, f, x, user)) {
+        if (!tb_prim_is_move(tb_node_of(g, x)->prim) || tb_node_of(g, x)->n_in != 1)
+            return TB_NO_VAL;
+        x = tb_in(g, x, 0);
+    }
+    return f->constant[x.id] ? x : TB_NO_VAL;
+}
+
 tb_graph *
 tb_pass_fold(const tb_graph *in)
 {
@@ -147,8 +179,8 @@ tb_pass_fold(const tb_graph *in)
         if (!live[id] || f.constant[id])
             continue;
         for (uint32_t i = 0; i < in->nodes[id].n_in; i++) {
-            tb_val x = tb_in(in, (tb_val){id}, i);
-            if (!chosen[x.id] && worth(in, &f, x, (tb_val){id})) {
+            tb_val x = candidate(in, &f, tb_in(in, (tb_val){id}, i), (tb_val){id});
+            if (x.id && !chosen[x.id]) {
                 chosen[x.id] = true;
                 TB_PUSH(a, &wanted, x);
             }

@@ -461,6 +461,8 @@ visit_inline(state *s, tb_val v)
     uint32_t gr = s->m[v.id].in;
     bool store = s->forced[v.id] || gr == 0;
 
+    if (!s->forced[v.id] && gr == 0 && tb_prim_is_move(p))
+        return; /* on the way to an operand that a contraction reads where it lies */
     if (!store && gr == MANY)
         store = !tb_prim_is_move(p) && !trivial(s, v);
     if (!store && gr != MANY && expensive(p))

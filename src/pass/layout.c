@@ -289,7 +289,7 @@ depthwise(tb_graph *g, tb_val x, tb_val w, tb_val bias, const conv_attr *c)
         dims[i] = 1;
     for (int i = 0; i <= ns; i++)
         dims[i] = tb_dims(g, w)[i];
-    w = tb_reshape(g, w, ns + 1, dims);
+    w = tb_fold_value(g, tb_reshape(g, w, ns + 1, dims));
     order[0] = ns;
     for (int i = 0; i < ns; i++)
         order[1 + i] = i;

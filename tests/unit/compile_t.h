@@ -213,7 +213,7 @@ c_call(const c_case *c, tb_session *s, const tb_eval_tensor *in, const tb_eval_t
 /* Compiles for one level and calls it with every set of sizes. */
 static inline void
 c_level(const c_case *c, const char *level, const tb_eval_tensor (*in)[C_MAX],
-        const tb_eval_tensor (*want)[C_MAX])
+        const tb_eval_tensor (*want)[C_MAX], const tb_eval_tensor (*again)[C_MAX])
 {
     tb_compile_options o = {.targets = &level, .n_targets = 1};
     tb_buf bytes = {0};
@@ -236,7 +236,7 @@ c_level(const c_case *c, const char *level, const tb_eval_tensor (*in)[C_MAX],
         char what[64];
         snprintf(what, sizeof what, "%s, sizes %d", level, i);
         c_call(c, s, in[i], want[i], what);
-        c_call(c, s, in[i], want[i], what); /* again: the prologue is skipped */
+        c_call(c, s, in[i], again[i], what); /* the prologue is skipped; globals changed */
     }
     tb_session_destroy(s);
     tb_buf_free(&bytes);
@@ -246,7 +246,7 @@ static inline void
 c_evaluate(void *user)
 {
     void **p = user;
-    tb_eval(u, f, p[0], f->inputs.n, NULL, &cx->keep, p[1]);
+    tb_eval(u, f, p[0], f->inputs.n, p[2], &cx->keep, p[1]);
 }
 
 /* The last words of a test: how the function is to be called. */
@@ -255,13 +255,16 @@ static inline void
 c_run(c_case c)
 {
     f->body = g;
+    if (c.sizes)
+        c.sizes = tb_dup(&cx->keep, c.sizes, sizeof *c.sizes * (size_t)c.n_sizes);
     c_how = c;
 }
 
 static inline void
 c_finish(c_case c)
 {
-    static tb_eval_tensor in[C_MAX][C_MAX], want[C_MAX][C_MAX];
+    static tb_eval_tensor in[C_MAX][C_MAX], want[C_MAX][C_MAX], again[C_MAX][C_MAX];
+    tb_eval_tensor globals[C_MAX] = {{0}};
     const char *stage = getenv("TURBINE_STAGE");
     if (stage) {
         tb_buf out = {0};
@@ -275,11 +278,22 @@ c_finish(c_case c)
         tb_buf_free(&out);
         return;
     }
+    for (uint32_t k = 0; k < u->globals.n; k++) { /* zeros */
+        const tb_global *gl = &u->globals.at[k];
+        size_t n = 1;
+        globals[k] = (tb_eval_tensor){.dtype = gl->dtype, .rank = gl->rank};
+        for (int a = 0; a < gl->rank; a++)
+            n *= (size_t)(globals[k].dims[a] = gl->dims[a]);
+        globals[k].data = tb_alloc(&cx->keep, n * tb_dtype_bytes(gl->dtype));
+    }
     for (int i = 0; i < (c.n_sizes ? c.n_sizes : 1); i++) {
         for (uint32_t k = 0; k < f->inputs.n; k++)
             in[i][k] = c_fill(&c, k, c.sizes ? c.sizes[i] : NULL);
-        void *args[2] = {in[i], want[i]};
+        void *args[3] = {in[i], want[i], globals};
         tb_status st = c.error ? NULL : tb_guard(cx, c_evaluate, args);
+        args[1] = again[i];
+        if (!st && !c.error)
+            st = tb_guard(cx, c_evaluate, args);
         if (!CHECK(!st))
             printf("# evaluator: %s\n", tb_status_message(st));
         tb_status_free(st);
@@ -290,7 +304,8 @@ c_finish(c_case c)
         if (levels[i].machine == tb_cpu_machine() &&
             (levels[i].features & ~tb_cpu_features()) == 0)
             c_level(&c, levels[i].name, (const tb_eval_tensor(*)[C_MAX])in,
-                    (const tb_eval_tensor(*)[C_MAX])want);
+                    (const tb_eval_tensor(*)[C_MAX])want,
+                    (const tb_eval_tensor(*)[C_MAX])again);
 }
 
 static inline void

@@ -281,7 +281,7 @@ globals(void)
     tb_global st = {.name = TB_STR("count"), .dtype = TB_F32, .rank = 1, .dims = {4}, .mutable_ = true};
     TB_PUSH(&cx->keep, &u->globals, st);
     tb_val x = IN(F32, 4), s = tb_read(g, no);
-    c_out(M2(add, x, M2(mul, s, tb_full_like(g, s, 0))));
+    c_out(M2(add, x, s));
     tb_write(g, no, M2(add, s, x));
     c_run((c_case){0});
 }
