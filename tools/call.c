@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/* call.c -- from flags to a session with inputs. */
+#include "call.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "value_text.h"
+
+bool
+flag_value(const char *arg, const char *name, const char **value)
+{
+    size_t n = strlen(name);
+    if (strncmp(arg, "--", 2) != 0 || strncmp(arg + 2, name, n) != 0 || arg[2 + n] != '=')
+        return false;
+    *value = arg + 3 + n;
+    return true;
+}
+
+bool
+call_flag(tool_call *c, const char *arg)
+{
+    const char *value;
+    if (flag_value(arg, "module", &c->module_path) ||
+        flag_value(arg, "function", &c->function) || flag_value(arg, "device", &c->device_uri))
+        return true;
+    if (!flag_value(arg, "input", &value))
+        return false;
+    if (c->n_input_text < CALL_MAX)
+        c->input_text[c->n_input_text++] = value;
+    return true;
+}
+
+double
+call_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static tb_status
+load(tool_call *c)
+{
+    tb_buf b = {0};
+    if (!c->module_path)
+        return tb_status_make(TB_INVALID_ARGUMENT, "no module given; --module=FILE.vmfb does");
+    if (strcmp(c->module_path, "-") != 0)
+        return tb_module_load_file(c->module_path, 0, &c->module);
+    TRY(tb_file_read("/dev/stdin", &b));
+    tb_status st = tb_module_load_memory(b.at, b.n, TB_LOAD_COPY, NULL, NULL, &c->module);
+    tb_buf_free(&b);
+    return st;
+}
+
+static tb_status
+find_function(tool_call *c)
+{
+    tb_buf names = {0};
+    int n = tb_module_function_count(c->module);
+    c->fn = c->function ? tb_module_find_function(c->module, c->function) : n == 1 ? 0 : -1;
+    if (c->fn >= 0)
+        return NULL;
+    for (int i = 0; i < n; i++)
+        tb_buf_printf(&names, "%s%s", i ? ", " : "", tb_module_function_name(c->module, i));
+    tb_buf_put(&names, "", 1);
+    tb_status st = tb_status_make(
+        TB_NOT_FOUND, c->function ? "no function '%s'; the module has %s"
+                                  : "%sthe module has several functions, choose one with "
+                                    "--function=: %s",
+        c->function ? c->function : "", names.failed ? "?" : (char *)names.at);
+    tb_buf_free(&names);
+    return st;
+}
+
+tb_status
+call_open(tool_call *c)
+{
+    double begin = call_now();
+    TRY(load(c));
+    c->load_seconds = call_now() - begin;
+    TRY(find_function(c));
+    TRY(tb_device_create(c->device_uri ? c->device_uri : "local-task", 0, &c->device));
+    tb_session_options o = {.device = c->device};
+    TRY(tb_session_create(c->module, &o, &c->session));
+    c->n_results = tb_module_result_count(c->module, c->fn);
+    if (c->n_results > CALL_MAX || tb_module_input_count(c->module, c->fn) > CALL_MAX)
+        return tb_status_make(TB_UNSUPPORTED, "more than %d inputs or results", CALL_MAX);
+    return NULL;
+}
+
+/* Numbers between 0 and 1, small integers; always the same. Dynamic sizes have no obvious
+ * value, so they must be given. */
+static tb_status
+make_up_input(tool_call *c, int i)
+{
+    tb_value_info info;
+    tb_tensor t = {0};
+    tb_module_input_info(c->module, c->fn, i, &info);
+    t.dtype = info.dtype;
+    t.rank = info.rank;
+    for (int d = 0; d < info.rank; d++) {
+        t.dims[d] = info.dims[d];
+        if (info.dims[d] < 0)
+            return tb_status_make(TB_INVALID_ARGUMENT,
+                                  "input %d '%s' has a dynamic size: give it with --input=", i,
+                                  info.name);
+    }
+    TRY(value_allocate(&t));
+    int64_t n = value_elems(&t);
+    uint32_t random = 1;
+    for (int64_t k = 0; k < n; k++) {
+        random = random * 1664525 + 1013904223;
+        float f = (float)(random >> 8) * 0x1p-24f;
+        double d = (double)f;
+        uint16_t h = t.dtype == TB_F16 ? tb_f32_to_f16(f) : tb_f32_to_bf16(f);
+        if (t.dtype == TB_F32)
+            ((float *)t.data)[k] = f;
+        else if (t.dtype == TB_F64)
+            ((double *)t.data)[k] = d;
+        else if (tb_dtype_is_float(t.dtype))
+            ((uint16_t *)t.data)[k] = h;
+        else if (!tb_dtype_is_complex(t.dtype))
+            ((uint8_t *)t.data)[(size_t)k * tb_dtype_bytes(t.dtype)] = random >> 31;
+    }
+    c->inputs[c->n_inputs++] = t;
+    return NULL;
+}
+
+tb_status
+call_inputs(tool_call *c, bool make_up)
+{
+    int want = tb_module_input_count(c->module, c->fn);
+    if (c->n_input_text == 0 && make_up) {
+        for (int i = 0; i < want; i++)
+            TRY(make_up_input(c, i));
+        return NULL;
+    }
+    for (int i = 0; i < c->n_input_text; i++) {
+        tb_value_info info;
+        tb_module_input_info(c->module, c->fn, i, &info);
+        TRY(value_parse(c->input_text[i], &info, &c->inputs[i]));
+        c->n_inputs = i + 1;
+    }
+    return NULL;
+}
+
+tb_status
+call_run(tool_call *c)
+{
+    return tb_session_call(c->session, c->fn, c->inputs, c->n_inputs, c->results,
+                           c->n_results);
+}
+
+void
+call_close(tool_call *c)
+{
+    for (int i = 0; i < c->n_inputs; i++)
+        tb_tensor_release(&c->inputs[i]);
+    for (int i = 0; i < c->n_results && i < CALL_MAX; i++)
+        tb_tensor_release(&c->results[i]);
+    tb_session_destroy(c->session);
+    tb_device_release(c->device);
+    tb_module_release(c->module);
+}
+
+int
+call_failed(const char *tool, tb_status st)
+{
+    fprintf(stderr, "%s: %s\n", tool, tb_status_message(st));
+    tb_status_free(st);
+    return 1;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/* call.h -- what the tools that call functions have in common: a module, one of its
+ * functions, a session and inputs, from flags spelled as IREE's tools spell them. */
+#pragma once
+#include "base/base.h"
+#include "turbine/runtime.h"
+
+enum { CALL_MAX = 1024 }; /* inputs or results */
+
+typedef struct tool_call {
+    /* from flags */
+    const char *module_path, *function, *device_uri;
+    const char *input_text[CALL_MAX];
+    int n_input_text;
+    /* made by call_open */
+    tb_module *module;
+    tb_device *device;
+    tb_session *session;
+    int fn, n_inputs, n_results;
+    tb_tensor inputs[CALL_MAX], results[CALL_MAX];
+    double load_seconds;
+} tool_call;
+
+/* If arg is "--name=value", *value gets the value. */
+bool flag_value(const char *arg, const char *name, const char **value);
+/* Takes --module=, --function=, --device= and --input=; false if arg is none of them. */
+bool call_flag(tool_call *c, const char *arg);
+#define CALL_USAGE                                                                       \
+    "  --module=FILE      a .vmfb file; - reads standard input\n"                        \
+    "  --function=NAME    may be left out if the module has one function\n"              \
+    "  --input=VALUE      one for each input, in order:\n"                               \
+    "                       --input=4xf32=1,2,3,4   --input=\"2x2xi64=[1 2][3 4]\"\n"    \
+    "                       --input=4x4xf32=0.5 (all alike)   --input=@file.npy\n"       \
+    "  --device=URI       local-sync, local-task (default), local-task://?workers=4\n"
+
+/* Loads the module, finds the function, makes the session. */
+tb_status call_open(tool_call *c) TB_MUST_CHECK;
+/* Reads the inputs; without any --input and `make_up` set, invents them. */
+tb_status call_inputs(tool_call *c, bool make_up) TB_MUST_CHECK;
+tb_status call_run(tool_call *c) TB_MUST_CHECK;
+void call_close(tool_call *c);
+double call_now(void); /* seconds */
+/* Prints and frees; returns the exit status 1. */
+int call_failed(const char *tool, tb_status st);
