@@ -13,14 +13,19 @@
     X(attention)                                                                         \
     X(conv)                                                                              \
     X(convert)                                                                           \
+    X(index)                                                                             \
+    X(index_write)                                                                       \
     X(join)                                                                              \
     X(math)                                                                              \
     X(matmul)                                                                            \
+    X(norm)                                                                              \
+    X(pad)                                                                               \
     X(pointwise)                                                                         \
     X(pool)                                                                              \
+    X(random)                                                                            \
     X(reduce)                                                                            \
-    X(softmax)                                                                           \
     X(shape)                                                                             \
+    X(softmax)                                                                           \
     X(sort)
 
 #define X(family) extern const tb_op tb_ops_##family[];
