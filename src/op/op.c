@@ -15,6 +15,7 @@
     X(convert)                                                                           \
     X(index)                                                                             \
     X(index_write)                                                                       \
+    X(create)                                                                            \
     X(join)                                                                              \
     X(math)                                                                              \
     X(matmul)                                                                            \
