@@ -1,0 +1,788 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * import.c -- functions, globals and ATen operators: records to nodes.
+ *
+ * Calls of functions in the text are imported in place of the call. A private function
+ * that is called so gets no function of its own.
+ */
+#include "mlir/import.h"
+
+#include "op/op.h"
+
+enum { MAX_INLINE_DEPTH = 16, INLINE_BUDGET = 200000 };
+
+void
+tb_ml_unsupported(const ml_importer *im, const char *what)
+{
+    tb_location l = {.file = im->p->file, .line = im->op->place.line, .col = im->op->place.col};
+
+    tb_raise(im->cx, tb_unit_loc(im->u, l), TB_UNSUPPORTED, "%.*s: %s",
+             TB_FMT(im->op->name), what);
+}
+
+/* ---- names of values ---- */
+
+static uint64_t
+name_hash(tb_str name)
+{
+    return tb_hash(name.ptr, name.len, 0);
+}
+
+static bool
+look_up(ml_scope *s, tb_str name, uint32_t *first, uint32_t *count)
+{
+    uint32_t at = 0, v;
+
+    while ((v = tb_map_next(&s->seen, name_hash(name), &at)) != 0)
+        if (tb_str_eq(s->names[v - 1].name, name)) {
+            *first = s->names[v - 1].first;
+            *count = s->names[v - 1].count;
+            return true;
+        }
+    return false;
+}
+
+ml_value *
+tb_ml_find(ml_importer *im, const ml_use *u)
+{
+    for (ml_scope *s = im->scope; s; s = s->outer) {
+        uint32_t first, count;
+
+        if (!look_up(s, u->name, &first, &count))
+            continue;
+        if (u->number >= count)
+            tb_ml_fail(im->p, u->place, "%%%.*s has %u results", TB_FMT(u->name), count);
+        return &s->values.at[first + u->number];
+    }
+    tb_ml_fail(im->p, u->place, "%%%.*s is not defined above", TB_FMT(u->name));
+}
+
+static void
+add_name(ml_importer *im, tb_str name, uint32_t count, ml_place at)
+{
+    ml_scope *s = im->scope;
+    uint32_t first, n;
+
+    if (look_up(s, name, &first, &n))
+        tb_ml_fail(im->p, at, "%%%.*s is defined twice", TB_FMT(name));
+    tb_vec_grow(&im->cx->scratch, (void **)&s->names, &s->cap_names, s->n_names + 1,
+                sizeof *s->names);
+    s->names[s->n_names].name = name;
+    s->names[s->n_names].first = s->values.n;
+    s->names[s->n_names++].count = count;
+    tb_map_put(&s->seen, name_hash(name), s->n_names);
+    for (uint32_t i = 0; i < count; i++)
+        TB_PUSH(&im->cx->scratch, &s->values, tb_ml_none());
+}
+
+/* Which name result k goes by. */
+static bool
+result_name(const ml_op *op, uint32_t k, tb_str *name, uint32_t *number)
+{
+    for (uint32_t i = 0; i < op->results.n; i++) {
+        if (k < op->results.at[i].count) {
+            *name = op->results.at[i].name;
+            *number = k;
+            return true;
+        }
+        k -= op->results.at[i].count;
+    }
+    return false;
+}
+
+void
+tb_ml_define(ml_importer *im, uint32_t k, ml_value v)
+{
+    ml_use u = {.place = im->op->place};
+
+    if (!result_name(im->op, k, &u.name, &u.number))
+        return; /* nobody looks */
+    *tb_ml_find(im, &u) = v;
+    if (v.arg.kind == TB_ARG_TENSOR && !v.cell && !im->g->names[v.arg.v.id].len)
+        im->g->names[v.arg.v.id] = tb_strdup(&im->cx->keep, u.name);
+}
+
+/* ---- a first look at a body ---- */
+
+const ml_hint *
+tb_ml_hint(const ml_importer *im, tb_str name, uint32_t number)
+{
+    for (const ml_scope *s = im->scope; s; s = s->outer) {
+        uint32_t at = 0, v;
+
+        while ((v = tb_map_next(&s->hint_names, name_hash(name), &at)) != 0)
+            if (s->hints.at[v - 1].number == number &&
+                tb_str_eq(s->hints.at[v - 1].name, name))
+                return &s->hints.at[v - 1];
+    }
+    return NULL;
+}
+
+const ml_hint *
+tb_ml_result_hint(const ml_importer *im, uint32_t k)
+{
+    tb_str name;
+    uint32_t number;
+
+    return result_name(im->op, k, &name, &number) ? tb_ml_hint(im, name, number) : NULL;
+}
+
+static ml_hint *
+hint(ml_importer *im, tb_str name, uint32_t number)
+{
+    ml_scope *s = im->scope;
+    ml_scope *outer = s->outer;
+    ml_hint *h;
+
+    s->outer = NULL;
+    h = (ml_hint *)tb_ml_hint(im, name, number);
+    s->outer = outer;
+    if (h)
+        return h;
+    TB_PUSH(&im->cx->scratch, &s->hints, ((ml_hint){.name = name, .number = number}));
+    tb_map_put(&s->hint_names, name_hash(name), s->hints.n);
+    return &s->hints.at[s->hints.n - 1];
+}
+
+/* The number of torch.constant.int, or -1. */
+static int64_t
+constant_of(const ml_hint *h)
+{
+    const ml_attr *a;
+
+    if (!h || !h->def || !tb_str_is(h->def->name, "torch.constant.int"))
+        return -1;
+    a = h->def->values.n ? &h->def->values.at[0] : tb_ml_key(&h->def->attrs, "value");
+    return a && a->kind == ML_ATTR_INT ? a->i : -1;
+}
+
+static bool
+reads_sizes(tb_str name)
+{
+    static const char *const names[] = {"torch.aten.size.int", "torch.aten.size",
+                                        "torch.aten.numel", "torch.aten.len.Tensor",
+                                        "torch.aten.sym_size.int", "torch.aten.sym_numel"};
+
+    for (size_t i = 0; i < TB_COUNT(names); i++)
+        if (tb_str_is(name, names[i]))
+            return true;
+    return false;
+}
+
+static void
+look_at(ml_importer *im, const ml_op *op)
+{
+    for (uint32_t i = 0; i < op->results.n; i++)
+        for (uint32_t k = 0; k < op->results.at[i].count; k++)
+            hint(im, op->results.at[i].name, k)->def = op;
+    if (!op->operands.n)
+        return;
+
+    ml_hint *h = hint(im, op->operands.at[0].name, op->operands.at[0].number);
+
+    if (tb_str_is(op->name, "torch.bind_symbolic_shape"))
+        h->bind = op;
+    else if (tb_str_is(op->name, "torch.prim.ListUnpack"))
+        h->unpack = op;
+    else if (reads_sizes(op->name))
+        h->sized = true;
+    else if (tb_str_is(op->name, "torch.aten.__getitem__.t") && op->operands.n == 2) {
+        int64_t i = constant_of(tb_ml_hint(im, op->operands.at[1].name,
+                                           op->operands.at[1].number));
+
+        if (i >= 0 && i < ML_MAX_RESULTS && i + 1 > h->n_items)
+            h->n_items = (uint32_t)i + 1;
+    }
+}
+
+/* ---- types ---- */
+
+/* Sizes that torch.bind_symbolic_shape gives, if its symbols are known by now. */
+static bool
+bound_sizes(ml_importer *im, const ml_op *bind, int rank, tb_dim *dims)
+{
+    const ml_attr *map = bind->values.n ? &bind->values.at[0]
+                                        : tb_ml_key(&bind->attrs, "shape_expressions");
+    tb_dim symbols[4 * TB_MAX_RANK];
+    uint32_t n = bind->operands.n ? bind->operands.n - 1 : 0, first, count;
+
+    if (!map || map->kind != ML_ATTR_MAP)
+        tb_ml_fail(im->p, bind->place, "expected an affine map");
+    if (map->n_exprs != (uint32_t)rank)
+        tb_ml_fail(im->p, bind->place, "%u sizes for a tensor of rank %d", map->n_exprs, rank);
+    if (map->n_dims || map->n_symbols != n || n > TB_COUNT(symbols))
+        tb_ml_fail(im->p, bind->place, "the map has %u symbols, the operation %u",
+                   map->n_symbols, n);
+    for (uint32_t i = 0; i < n; i++) {
+        const ml_use *u = &bind->operands.at[1 + i];
+
+        if (!look_up(im->scope, u->name, &first, &count))
+            return false;
+        symbols[i] = tb_ml_dim_of(im, tb_ml_find(im, u));
+    }
+    for (int i = 0; i < rank; i++)
+        dims[i] = tb_ml_affine(im, &map->exprs[i], symbols, n);
+    return true;
+}
+
+tb_type
+tb_ml_result_type(ml_importer *im, const ml_type *t, const ml_hint *h)
+{
+    tb_type r = t->tensor;
+    tb_dim bound[TB_MAX_RANK];
+    bool named;
+
+    if (!t->ranked)
+        tb_ml_unsupported(im, "a tensor whose rank is not said");
+    if (r.dtype == TB_NONE)
+        tb_ml_unsupported(im, t->text.len ? tb_sprintf(&im->cx->scratch, "tensors of %.*s",
+                                                       TB_FMT(t->text)).ptr
+                                          : "a tensor whose element type is not said");
+    named = h && h->bind && bound_sizes(im, h->bind, r.rank, bound);
+    for (int i = 0; i < r.rank; i++) {
+        if (r.dims[i] != TB_DIM_UNKNOWN)
+            continue;
+        if (named)
+            r.dims[i] = bound[i];
+        else if (h && h->sized)
+            r.dims[i] = tb_sym_new(im->u, tb_sprintf(&im->cx->scratch, "d%u", im->fresh++),
+                                   TB_SYM_SHAPE, 0, INT64_MAX);
+    }
+    return r;
+}
+
+/* ---- ATen operators ---- */
+
+static void
+results_of_list(ml_importer *im, tb_call *c)
+{
+    const ml_hint *h = tb_ml_result_hint(im, 0);
+    uint32_t n = h ? h->unpack ? h->unpack->out.n : h->n_items : 0;
+    tb_type *types = TB_NEWN(&im->cx->keep, tb_type, n + 1);
+
+    for (uint32_t i = 0; h && h->unpack && i < n; i++) {
+        const ml_op *op = im->op;
+        tb_str name;
+        uint32_t number;
+
+        im->op = h->unpack; /* the elements' sizes are bound to its results */
+        if (h->unpack->out.at[i].kind == ML_T_TENSOR && result_name(im->op, i, &name, &number))
+            types[i] = tb_ml_result_type(im, &h->unpack->out.at[i],
+                                         tb_ml_hint(im, name, number));
+        im->op = op;
+    }
+    c->results = types;
+    c->n_results = n;
+    c->result_is_list = true;
+}
+
+static tb_type
+declared(ml_importer *im, uint32_t k)
+{
+    const ml_type *t = &im->op->out.at[k];
+
+    switch (t->kind) {
+    case ML_T_TENSOR:
+        return tb_ml_result_type(im, t, tb_ml_result_hint(im, k));
+    case ML_T_INT:
+        return (tb_type){.dtype = TB_I64};
+    case ML_T_FLOAT:
+        return (tb_type){.dtype = TB_F64};
+    case ML_T_BOOL:
+        return (tb_type){.dtype = TB_BOOL};
+    case ML_T_NONE:
+        return (tb_type){0};
+    default:
+        tb_ml_unsupported(im, "the type of a result");
+    }
+}
+
+static void
+define_results(ml_importer *im, const tb_call *c, tb_val node)
+{
+    tb_arg *items;
+
+    if (!c->result_is_list) {
+        for (uint32_t k = 0; k < c->n_results; k++)
+            if (c->results[k].dtype != TB_NONE)
+                tb_ml_define(im, k,
+                             tb_ml_tensor(tb_result(im->g, node, k, &c->results[k])));
+        return;
+    }
+    items = TB_NEWN(&im->cx->keep, tb_arg, c->n_results + 1);
+    for (uint32_t k = 0; k < c->n_results; k++) {
+        items[k] = (tb_arg){.kind = TB_ARG_TENSOR};
+        items[k].v = tb_result(im->g, node, k, &c->results[k]);
+    }
+    tb_ml_define(im, 0, (ml_value){.arg = {.kind = TB_ARG_LIST,
+                                           .list = {items, c->n_results}}});
+}
+
+/* Schema order, as the text has them; with a row at hand also spelled as it wants them. */
+void
+tb_ml_call(ml_importer *im, tb_str name, const ml_value *in, uint32_t n)
+{
+    tb_arena *keep = &im->cx->keep;
+    tb_call c = {.name = tb_strdup(keep, name), .n_args = n, .op = tb_op_find(name)};
+    tb_arg *args = TB_NEWN(keep, tb_arg, n + 1);
+
+    for (uint32_t i = 0; i < n; i++)
+        args[i] = tb_ml_arg(im, &in[i]);
+    c.args = args;
+    if (c.op)
+        c.args = tb_op_normalize(im->cx, c.op, args, n, NULL, NULL, 0, im->g->loc, &c.n_args);
+    if (im->op->out.n == 1 && im->op->out.at[0].kind == ML_T_LIST) {
+        results_of_list(im, &c);
+    } else {
+        tb_type *types = TB_NEWN(keep, tb_type, im->op->out.n + 1);
+
+        for (uint32_t k = 0; k < im->op->out.n; k++)
+            types[k] = declared(im, k);
+        c.results = types;
+        c.n_results = im->op->out.n;
+    }
+    define_results(im, &c, tb_aten(im->g, c));
+}
+
+/* ---- operations ---- */
+
+/* The line in the user's program, or in the .mlir file. */
+static tb_loc
+op_loc(const ml_importer *im, const ml_op *op)
+{
+    tb_location l = {0};
+
+    if (!tb_ml_loc_find(im->p, op->loc, &l) || !l.file.len) {
+        l.file = im->p->file;
+        l.line = op->place.line;
+        l.col = op->place.col;
+    }
+    if (tb_str_prefix(op->name, "torch."))
+        l.op = (tb_str){op->name.ptr + 6, op->name.len - 6};
+    return tb_unit_loc(im->u, l);
+}
+
+static void import_body(ml_importer *im, const ml_block *b);
+
+static const ml_func *
+find_func(const ml_importer *im, tb_str name)
+{
+    for (uint32_t i = 0; i < im->p->funcs.n; i++)
+        if (tb_str_eq(im->p->funcs.at[i].name, name))
+            return &im->p->funcs.at[i];
+    return NULL;
+}
+
+static tb_str
+callee(const ml_op *op)
+{
+    const ml_attr *a = tb_ml_key(&op->attrs, "callee");
+
+    return op->symbol.len || !a ? op->symbol : a->text;
+}
+
+static bool
+is_call(tb_str name)
+{
+    return tb_str_is(name, "func.call") || tb_str_is(name, "call") ||
+           tb_str_is(name, "util.call");
+}
+
+static bool
+is_return(tb_str name)
+{
+    return tb_str_is(name, "return") || tb_str_is(name, "func.return") ||
+           tb_str_is(name, "util.return");
+}
+
+static void
+import_call(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    const ml_op *op = im->op;
+    tb_str name = callee(op);
+    const ml_func *f = find_func(im, name);
+    const ml_func *caller = im->func;
+    ml_scope *outer = im->scope, own = {0};
+
+    if (!f || !f->has_body)
+        ML_FAIL(im, "there is no function @%.*s with a body", TB_FMT(name));
+    if (f->args.n != n)
+        ML_FAIL(im, "@%.*s takes %u arguments, found %u", TB_FMT(name), f->args.n, n);
+    if (++im->inline_depth > MAX_INLINE_DEPTH)
+        ML_FAIL(im, "calls are nested more than %d levels deep", MAX_INLINE_DEPTH);
+    own.seen.arena = own.hint_names.arena = &im->cx->scratch;
+    im->scope = &own;
+    im->func = NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        add_name(im, f->args.at[i].name, 1, f->args.at[i].place);
+        own.values.at[own.values.n - 1] = in[i];
+    }
+    import_body(im, &f->body);
+    im->scope = outer;
+    im->func = caller;
+    im->op = op;
+    im->inline_depth--;
+    for (uint32_t i = 0; i < im->returned.n; i++)
+        tb_ml_define(im, i, im->returned.at[i]);
+}
+
+/* torch.operator "torch.aten.foo"(...): the name is in the attribute. */
+static tb_str
+operator_name(const ml_importer *im, const ml_op *op)
+{
+    const ml_attr *a;
+
+    if (!tb_str_is(op->name, "torch.operator"))
+        return op->name;
+    a = op->values.n ? &op->values.at[0] : tb_ml_key(&op->attrs, "name");
+    if (!a || a->kind != ML_ATTR_STR)
+        ML_FAIL(im, "the operator has no name");
+    return a->text;
+}
+
+/* argument_symbols was here. */
+static bool
+made_already(ml_importer *im, const ml_op *op)
+{
+    uint32_t first, n;
+
+    return !im->inline_depth && op->results.n == 1 &&
+           look_up(im->scope, op->results.at[0].name, &first, &n) &&
+           im->scope->values.at[first].arg.kind == TB_ARG_DIM;
+}
+
+static void
+import_op(ml_importer *im, const ml_op *op)
+{
+    uint32_t n = op->operands.n;
+    ml_value *in = TB_NEWN(&im->cx->scratch, ml_value, n + 1);
+    ml_handler *handler;
+    tb_str name;
+
+    if (im->inline_depth && im->budget-- == 0)
+        ML_FAIL(im, "too many operations in called functions");
+    im->op = op;
+    im->g->loc = op_loc(im, op);
+    name = operator_name(im, op);
+    if (tb_str_is(name, "torch.bind_symbolic_shape"))
+        return; /* used where its operand is defined */
+    if (tb_str_is(name, "torch.symbolic_int") && made_already(im, op))
+        return;
+    for (uint32_t i = 0; i < n; i++)
+        in[i] = *tb_ml_find(im, &op->operands.at[i]);
+    for (uint32_t i = 0; i < op->results.n; i++)
+        add_name(im, op->results.at[i].name, op->results.at[i].count, op->results.at[i].place);
+    handler = tb_ml_handler(name);
+    if (is_call(name)) {
+        import_call(im, in, n);
+    } else if (handler) {
+        handler(im, in, n);
+    } else if (!tb_str_prefix(name, "torch.") || !memchr(name.ptr + 6, '.', name.len - 6)) {
+        tb_ml_unsupported(im, "not an operation of the torch dialect that we know");
+    } else {
+        if (op->regions.n)
+            tb_ml_unsupported(im, "operations with bodies are not supported");
+        name.ptr += 6;
+        name.len -= 6;
+        tb_ml_call(im, name, in, n);
+    }
+}
+
+static void
+import_body(ml_importer *im, const ml_block *b)
+{
+    for (uint32_t i = 0; i < b->ops.n; i++)
+        look_at(im, &b->ops.at[i]);
+    for (uint32_t i = 0; i < b->ops.n; i++) {
+        const ml_op *op = &b->ops.at[i];
+
+        if (!is_return(op->name)) {
+            import_op(im, op);
+            continue;
+        }
+        im->op = op;
+        im->returned.n = 0;
+        for (uint32_t k = 0; k < op->operands.n; k++)
+            TB_PUSH(&im->cx->scratch, &im->returned, *tb_ml_find(im, &op->operands.at[k]));
+        if (i + 1 < b->ops.n)
+            tb_ml_fail(im->p, b->ops.at[i + 1].place, "operations behind the return");
+        return;
+    }
+    tb_ml_fail(im->p, im->op->place, "the function has no return");
+}
+
+/* ---- functions ---- */
+
+/* Symbols that arguments' shapes name come first: a size is later expressed by the symbols
+ * that are known earlier (tb_dim_assume_eq). */
+static void
+argument_symbols(ml_importer *im, const ml_func *f)
+{
+    for (uint32_t i = 0; i < f->body.ops.n; i++) {
+        const ml_op *op = &f->body.ops.at[i];
+        bool wanted = false;
+
+        if (!tb_str_is(op->name, "torch.symbolic_int") || op->results.n != 1)
+            continue;
+        for (uint32_t k = 0; k < f->args.n && !wanted; k++) {
+            const ml_attr *name = op->values.n ? &op->values.at[0] : NULL;
+            const ml_hint *h = tb_ml_hint(im, f->args.at[k].name, 0);
+
+            wanted = name && f->args.at[k].type.kind == ML_T_INT &&
+                     tb_str_eq(name->text, f->args.at[k].name);
+            for (uint32_t j = 1; h && h->bind && j < h->bind->operands.n; j++)
+                wanted |= tb_str_eq(h->bind->operands.at[j].name, op->results.at[0].name);
+        }
+        if (wanted)
+            import_op(im, op);
+    }
+}
+
+/* "arg0" is what MLIR calls an argument without a name. */
+static tb_str
+param_name(ml_importer *im, tb_str s)
+{
+    if (s.len > 3 && tb_str_prefix(s, "arg") && s.ptr[3] >= '0' && s.ptr[3] <= '9')
+        return TB_STR("");
+    if (s.len && s.ptr[0] >= '0' && s.ptr[0] <= '9')
+        return TB_STR("");
+    return tb_strdup(&im->cx->keep, s);
+}
+
+static void
+import_arg(ml_importer *im, const ml_func *f, uint32_t index, tb_func *to)
+{
+    const ml_arg *a = &f->args.at[index];
+    const ml_attr *bound = tb_ml_key(&a->attrs, "torch.type_bound");
+    tb_param param = {.name = param_name(im, a->name)};
+    ml_value v = {0};
+    ml_type t = a->type;
+    tb_val node;
+
+    if (bound && bound->kind == ML_ATTR_TYPE && bound->type.ranked)
+        t = bound->type;
+    if (t.kind == ML_T_TENSOR) {
+        const ml_hint *h = tb_ml_hint(im, a->name, 0);
+        ml_hint bind = {.bind = h ? h->bind : NULL};
+
+        param.type = tb_ml_result_type(im, &t, &bind);
+        for (int i = 0; i < param.type.rank; i++)
+            if (param.type.dims[i] == TB_DIM_UNKNOWN)
+                param.type.dims[i] =
+                    tb_sym_new(im->u, tb_sprintf(&im->cx->scratch, "s%u", im->u->syms.n),
+                               TB_SYM_SHAPE, 0, INT64_MAX);
+    } else if (t.kind == ML_T_INT) {
+        param.type.dtype = TB_I64;
+    } else if (t.kind == ML_T_FLOAT) {
+        param.type.dtype = TB_F64;
+    } else if (t.kind == ML_T_BOOL) {
+        param.type.dtype = TB_BOOL;
+    } else {
+        tb_ml_fail(im->p, a->place, "arguments of this type are not supported");
+    }
+    node = tb_input(im->g, (int)index, (tb_dtype)param.type.dtype, param.type.rank,
+                    param.type.dims);
+    v = tb_ml_tensor(node);
+    if (t.kind == ML_T_INT) {
+        if (!im->arg_dims[index]) {
+            tb_str s = param.name.len ? param.name
+                                      : tb_sprintf(&im->cx->scratch, "n%u", index);
+
+            im->arg_dims[index] = tb_sym_new(im->u, s, TB_SYM_ARG, INT64_MIN, INT64_MAX);
+            im->u->syms.at[im->u->syms.n - 1].arg = index;
+        }
+        v = tb_ml_of_dim(im->arg_dims[index]);
+    } else if (a->type.mutable_) {
+        TB_PUSH(&im->cx->scratch, &im->cells, ((ml_cell){node, (int32_t)index, false}));
+        v = (ml_value){.cell = im->cells.n};
+    }
+    im->g->names[node.id] = tb_strdup(&im->cx->keep, a->name);
+    add_name(im, a->name, 1, a->place);
+    im->scope->values.at[im->scope->values.n - 1] = v;
+    TB_PUSH(&im->cx->keep, &to->inputs, param);
+}
+
+static void
+add_output(ml_importer *im, tb_func *to, const ml_value *v)
+{
+    tb_graph *g = im->g;
+    tb_val out = TB_NO_VAL;
+    tb_param param = {.name = TB_STR("")};
+
+    if (v->cell || v->arg.kind != TB_ARG_NONE)
+        out = tb_ml_tensor_of(im, v);
+    if (out.id) {
+        param.type.dtype = (uint8_t)tb_dtype_of(g, out);
+        param.type.rank = (uint8_t)tb_rank(g, out);
+        memcpy(param.type.dims, tb_dims(g, out), sizeof(tb_dim) * param.type.rank);
+    }
+    TB_PUSH(&im->cx->keep, &g->outputs, out);
+    TB_PUSH(&im->cx->keep, &to->outputs, param);
+}
+
+static void
+add_attr(ml_importer *im, tb_func *to, tb_str key, tb_str value)
+{
+    tb_func_attr a = {tb_strdup(&im->cx->keep, key), tb_strdup(&im->cx->keep, value)};
+
+    TB_PUSH(&im->cx->keep, &to->attrs, a);
+}
+
+/* Strings are kept; iree.reflection is a dictionary of them. */
+static void
+import_attrs(ml_importer *im, const ml_attr *dict, tb_func *to)
+{
+    for (uint32_t i = 0; i < dict->n_items; i++) {
+        const ml_attr *a = &dict->items[i];
+
+        if (tb_str_is(a->key, "sym_name") || tb_str_is(a->key, "sym_visibility"))
+            continue;
+        if (a->kind == ML_ATTR_STR)
+            add_attr(im, to, a->key, a->text);
+        else if (a->kind == ML_ATTR_DICT && tb_str_is(a->key, "iree.reflection"))
+            for (uint32_t k = 0; k < a->n_items; k++)
+                if (a->items[k].kind == ML_ATTR_STR)
+                    add_attr(im, to, a->items[k].key, a->items[k].text);
+    }
+}
+
+/* An argument that is overwritten: its new value is one more result, and an attribute says
+ * of which ("2=0": result 2 is argument 0 after the call). */
+static void
+overwritten_args(ml_importer *im, tb_func *to)
+{
+    tb_str s = TB_STR("");
+
+    for (uint32_t i = 0; i < im->cells.n; i++) {
+        const ml_cell *c = &im->cells.at[i];
+        ml_value v = tb_ml_tensor(c->now);
+
+        if (c->arg < 0 || !c->changed)
+            continue;
+        s = tb_sprintf(&im->cx->scratch, "%.*s%s%u=%d", TB_FMT(s), s.len ? "," : "",
+                       im->g->outputs.n, c->arg);
+        add_output(im, to, &v);
+    }
+    if (s.len)
+        add_attr(im, to, TB_STR("turbine.overwrites"), s);
+}
+
+static void
+import_func(ml_importer *im, const ml_func *f)
+{
+    uint32_t index = im->u->funcs.n;
+    tb_func to = *tb_unit_func(im->u, f->name);
+    ml_scope scope = {0};
+    ml_op here = {.name = f->name, .place = f->place, .loc = f->loc};
+
+    for (uint32_t i = 0; i < index; i++)
+        if (tb_str_eq(im->u->funcs.at[i].name, f->name))
+            tb_ml_fail(im->p, f->place, "the function @%.*s is defined twice", TB_FMT(f->name));
+    scope.seen.arena = scope.hint_names.arena = &im->cx->scratch;
+    im->scope = &scope;
+    im->op = &here;
+    im->func = f;
+    im->arg_dims = TB_NEWN(&im->cx->scratch, tb_dim, f->args.n + 1);
+    im->g = to.body;
+    im->g->loc = op_loc(im, &here);
+    im->cells.n = 0;
+    to.exported = !f->is_private;
+    import_attrs(im, &f->attrs, &to);
+    for (uint32_t i = 0; i < f->body.ops.n; i++)
+        look_at(im, &f->body.ops.at[i]);
+    argument_symbols(im, f);
+    im->op = &here;
+    for (uint32_t i = 0; i < f->args.n; i++)
+        import_arg(im, f, i, &to);
+    import_body(im, &f->body);
+    for (uint32_t i = 0; i < im->returned.n; i++)
+        add_output(im, &to, &im->returned.at[i]);
+    overwritten_args(im, &to);
+    im->u->funcs.at[index] = to;
+}
+
+/* ---- globals ---- */
+
+static void
+import_global(ml_importer *im, const ml_op *op)
+{
+    const ml_attr *name = tb_ml_key(&op->attrs, "sym_name");
+    const ml_attr *type = tb_ml_key(&op->attrs, "type");
+    const ml_attr *init = tb_ml_key(&op->attrs, "initial_value");
+    tb_global x = {.mutable_ = tb_ml_key(&op->attrs, "is_mutable") != NULL};
+    ml_type t = op->out.n ? op->out.at[0] : type ? type->type : (ml_type){0};
+    int64_t bytes;
+    tb_const c;
+
+    im->op = op;
+    x.name = tb_strdup(&im->cx->keep, name && !op->symbol.len ? name->text : op->symbol);
+    for (uint32_t i = 0; i < im->u->globals.n; i++)
+        if (tb_str_eq(im->u->globals.at[i].name, x.name))
+            ML_FAIL(im, "the global @%.*s is defined twice", TB_FMT(x.name));
+    if (t.kind == ML_T_OTHER && t.tensor.dtype)
+        t.ranked = true; /* i64: as a tensor of rank 0 */
+    t.tensor = tb_ml_result_type(im, &t, NULL);
+    x.dtype = (tb_dtype)t.tensor.dtype;
+    x.rank = t.tensor.rank;
+    memcpy(x.dims, t.tensor.dims, sizeof x.dims);
+    for (int i = 0; i < x.rank; i++)
+        if (x.dims[i] == TB_DIM_UNKNOWN)
+            tb_ml_unsupported(im, "a global needs constant sizes");
+    if (init && init->kind == ML_ATTR_PARAMETER && init->n_items) {
+        c = (tb_const){.name = init->items[init->n_items - 1].text, .external = true,
+                       .dtype = x.dtype, .rank = x.rank, .scope = TB_STR("")};
+        if (init->n_items > 1)
+            c.scope = init->items[0].text;
+        memcpy(c.dims, x.dims, sizeof c.dims);
+        bytes = (int64_t)tb_dtype_bytes(x.dtype);
+        for (int i = 0; i < x.rank; i++)
+            if (!tb_mul_ok(bytes, x.dims[i], &bytes))
+                ML_FAIL(im, "the global is too large");
+        c.n_bytes = (size_t)bytes;
+        x.init = tb_unit_const(im->u, c) + 1;
+    } else if (init && (init->kind == ML_ATTR_INT || init->kind == ML_ATTR_FLOAT)) {
+        tb_ml_unsupported(im, "a global that is not a tensor");
+    } else if (init && (init->kind == ML_ATTR_DENSE || init->kind == ML_ATTR_RESOURCE)) {
+        c = tb_ml_dense(im->p, init, &t.tensor);
+        c.name = x.name;
+        x.init = tb_unit_const(im->u, c) + 1;
+    }
+    TB_PUSH(&im->cx->keep, &im->u->globals, x);
+}
+
+/* ---- the unit ---- */
+
+static bool
+is_called(const ml_importer *im, tb_str name)
+{
+    for (uint32_t i = 0; i < im->p->funcs.n; i++) {
+        const ml_block *b = &im->p->funcs.at[i].body;
+
+        for (uint32_t k = 0; k < b->ops.n; k++)
+            if (is_call(b->ops.at[k].name) && tb_str_eq(callee(&b->ops.at[k]), name))
+                return true;
+    }
+    return false;
+}
+
+tb_unit *
+tb_mlir_parse(tb_ctx *cx, tb_str text, tb_str file_name)
+{
+    ml_parser p = {.cx = cx, .at = text.ptr, .end = text.ptr + text.len,
+                   .line_start = text.ptr, .line = 1};
+    ml_importer im = {.p = &p, .cx = cx, .budget = INLINE_BUDGET};
+
+    p.file = tb_strdup(&cx->keep, file_name);
+    p.u = im.u = tb_unit_new(cx, TB_STR("module"));
+    p.alias_names.arena = p.resource_names.arena = &cx->scratch;
+    tb_ml_syntax(&p);
+    for (uint32_t i = 0; i < p.globals.n; i++)
+        import_global(&im, &p.globals.at[i]);
+    for (uint32_t i = 0; i < p.funcs.n; i++) {
+        const ml_func *f = &p.funcs.at[i];
+
+        if (f->has_body && !(f->is_private && is_called(&im, f->name)))
+            import_func(&im, f);
+    }
+    return im.u;
+}

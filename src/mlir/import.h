@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * import.h -- the second step of reading: records to nodes.
+ *
+ * A value of the text becomes what an argument of an operator can be (tb_arg): a node for
+ * a tensor, a size expression for an integer, a number, a string, a list. Two kinds are
+ * not: a comparison of sizes that is not decided yet, and a tensor that may be overwritten.
+ */
+#pragma once
+#include "mlir/text.h"
+
+typedef enum ml_compare {
+    ML_C_NONE, /* the value is arg */
+    ML_C_EQ,
+    ML_C_NE,
+    ML_C_LT,
+    ML_C_LE
+} ml_compare;
+
+typedef struct ml_value {
+    tb_arg arg;
+    ml_compare compare; /* a truth value: a <op> b */
+    tb_dim a, b;
+    uint32_t cell; /* number of the mutable tensor + 1; arg is not used then */
+} ml_value;
+
+/* What a first look at a body says about a value. */
+typedef struct ml_hint {
+    tb_str name;
+    uint32_t number;
+    const ml_op *def;    /* where it is computed; NULL for arguments */
+    const ml_op *bind;   /* torch.bind_symbolic_shape */
+    const ml_op *unpack; /* torch.prim.ListUnpack of it */
+    bool sized;          /* its sizes are read */
+    uint32_t n_items;    /* of a list: the greatest index read + 1 */
+} ml_hint;
+
+/* Names of one body. */
+typedef struct ml_scope {
+    TB_VEC(ml_hint) hints;
+    tb_map hint_names;
+    struct {
+        tb_str name;
+        uint32_t first, count; /* in values */
+    } *names;
+    uint32_t n_names, cap_names;
+    tb_map seen;
+    TB_VEC(ml_value) values;
+    struct ml_scope *outer; /* of a region, or NULL */
+} ml_scope;
+
+/* A tensor that may be overwritten. */
+typedef struct ml_cell {
+    tb_val now;
+    int32_t arg;  /* of the function, or -1 */
+    bool changed;
+} ml_cell;
+
+typedef struct ml_importer {
+    ml_parser *p;
+    tb_ctx *cx;
+    tb_unit *u;
+    tb_graph *g;
+    ml_scope *scope;
+    const ml_op *op;     /* being imported */
+    const ml_func *func; /* into whose body; NULL within called functions */
+    tb_dim *arg_dims;    /* symbols of integer arguments, 0 = none yet */
+    TB_VEC(ml_cell) cells;
+    TB_VEC(ml_value) returned; /* operands of the return */
+    tb_map global_names;
+    int inline_depth;
+    uint32_t budget; /* operations that may still be imported by calls */
+    uint32_t fresh;  /* symbols made for sizes without a name */
+} ml_importer;
+
+#define ML_FAIL(im, ...) tb_ml_fail((im)->p, (im)->op->place, __VA_ARGS__)
+void tb_ml_unsupported(const ml_importer *im, const char *what) TB_NORETURN;
+
+/* ---- import.c ---- */
+ml_value *tb_ml_find(ml_importer *im, const ml_use *u);
+/* Result number k of the current operation. */
+void tb_ml_define(ml_importer *im, uint32_t k, ml_value v);
+const ml_hint *tb_ml_hint(const ml_importer *im, tb_str name, uint32_t number);
+const ml_hint *tb_ml_result_hint(const ml_importer *im, uint32_t k);
+/* The type of result k, with symbols where sizes have a name or are read. */
+tb_type tb_ml_result_type(ml_importer *im, const ml_type *t, const ml_hint *hint);
+void tb_ml_call(ml_importer *im, tb_str name, const ml_value *in, uint32_t n);
+
+/* ---- ops.c ---- */
+typedef void ml_handler(ml_importer *im, const ml_value *in, uint32_t n);
+/* The handler of an operation that is not an ATen operator, or NULL. */
+ml_handler *tb_ml_handler(tb_str name);
+
+/* ---- scalar.c ---- */
+ml_handler *tb_ml_scalar_handler(tb_str name);
+ml_value tb_ml_none(void);
+ml_value tb_ml_tensor(tb_val v);
+ml_value tb_ml_of_dim(tb_dim d);
+ml_value tb_ml_of_float(double f);
+ml_value tb_ml_of_bool(bool b);
+/* As an argument of an operator. */
+tb_arg tb_ml_arg(ml_importer *im, const ml_value *v);
+tb_val tb_ml_tensor_of(ml_importer *im, const ml_value *v);
+tb_dim tb_ml_dim_of(ml_importer *im, const ml_value *v);
+/* A number or truth value as a tensor of rank 0. */
+tb_val tb_ml_rank0(ml_importer *im, const ml_value *v);
+/* Sizes of an affine map for the operands given. */
+tb_dim tb_ml_affine(ml_importer *im, const ml_affine *e, const tb_dim *symbols, uint32_t n);
+/* What holds from here on: equal sizes, the range of a symbol. Whether the start of a call
+ * checks that; otherwise the program must. */
+bool tb_ml_assume(ml_importer *im, const ml_value *cond);

@@ -1,0 +1,621 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * ops.c -- operations that are not ATen operators: constants, symbols, lists, sizes,
+ * state, and what says something without computing anything.
+ */
+#include "mlir/import.h"
+
+static void
+expect(ml_importer *im, uint32_t n, uint32_t want)
+{
+    if (n < want)
+        ML_FAIL(im, "%.*s takes %u operands, found %u", TB_FMT(im->op->name), want, n);
+}
+
+static const ml_type *
+out_type(ml_importer *im)
+{
+    if (!im->op->out.n)
+        ML_FAIL(im, "%.*s: the type of the result is missing", TB_FMT(im->op->name));
+    return &im->op->out.at[0];
+}
+
+/* ---- constants ---- */
+
+static const ml_attr *
+value_attr(ml_importer *im)
+{
+    const ml_attr *a = im->op->values.n ? &im->op->values.at[0]
+                                        : tb_ml_key(&im->op->attrs, "value");
+
+    if (!a)
+        ML_FAIL(im, "%.*s: the value is missing", TB_FMT(im->op->name));
+    return a;
+}
+
+static void
+op_constant(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    const ml_attr *a = value_attr(im);
+    ml_value v = tb_ml_none();
+    bool is_float = tb_str_is(im->op->name, "torch.constant.float");
+
+    (void)in, (void)n;
+    if (a->kind == ML_ATTR_INT && is_float && a->text.len > 2 && a->text.ptr[1] == 'x') {
+        v = tb_ml_of_float(0); /* the bits: infinities and NaN are written so */
+        memcpy(&v.arg.f, &a->i, sizeof a->i);
+    } else if (a->kind == ML_ATTR_INT && is_float) {
+        v = tb_ml_of_float((double)a->i);
+    } else if (a->kind == ML_ATTR_INT && tb_str_is(im->op->name, "torch.constant.bool")) {
+        v = tb_ml_of_bool(a->i != 0);
+    } else if (a->kind == ML_ATTR_INT) {
+        v = (ml_value){.arg = {.kind = TB_ARG_INT, .i = a->i}};
+    } else if (a->kind == ML_ATTR_FLOAT) {
+        v = tb_ml_of_float(a->f);
+    } else if (a->kind == ML_ATTR_BOOL) {
+        v = tb_ml_of_bool(a->i != 0);
+    } else if (a->kind == ML_ATTR_STR) {
+        v.arg = (tb_arg){.kind = TB_ARG_STR, .s = tb_strdup(&im->cx->keep, a->text)};
+    } else {
+        tb_ml_fail(im->p, a->place, "%.*s: expected a number or a string",
+                   TB_FMT(im->op->name));
+    }
+    tb_ml_define(im, 0, v);
+}
+
+static void
+op_none(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    (void)in, (void)n;
+    tb_ml_define(im, 0, tb_ml_none());
+}
+
+/* What hex and resources name is named after what stands in a file of ours or PyTorch's. */
+static tb_str
+const_name(const ml_attr *a)
+{
+    if (a->kind != ML_ATTR_RESOURCE || tb_str_prefix(a->text, "torch_tensor_") ||
+        tb_str_prefix(a->text, "_anonymous"))
+        return TB_STR("");
+    return a->text;
+}
+
+static double
+element_f(const tb_const *c)
+{
+    double d;
+    float f;
+    uint16_t h;
+
+    if (c->dtype == TB_F64) {
+        memcpy(&d, c->bytes, sizeof d);
+        return d;
+    }
+    if (c->dtype == TB_F32) {
+        memcpy(&f, c->bytes, sizeof f);
+        return (double)f;
+    }
+    memcpy(&h, c->bytes, sizeof h);
+    return (double)(c->dtype == TB_F16 ? tb_f16_to_f32(h) : tb_bf16_to_f32(h));
+}
+
+static int64_t
+element_i(const tb_const *c)
+{
+    int64_t i = 0;
+    size_t n = tb_dtype_bytes(c->dtype);
+
+    memcpy(&i, c->bytes, n);
+    if (tb_dtype_kind(c->dtype) == TB_KIND_INT && n < 8)
+        i = (int64_t)((uint64_t)i << (64 - 8 * n)) >> (64 - 8 * n);
+    return i;
+}
+
+static void
+op_literal(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    const ml_attr *a = value_attr(im);
+    tb_type t = tb_ml_result_type(im, out_type(im), NULL);
+    bool splat;
+    tb_const c;
+    tb_val v;
+
+    (void)in, (void)n;
+    if (a->type.kind == ML_T_TENSOR && !a->type.ranked)
+        tb_ml_unsupported(im, "a constant without sizes");
+    c = tb_ml_elements(im->p, a, &t, &splat);
+    if (splat && tb_dtype_is_float(c.dtype)) {
+        v = tb_full_f(im->g, c.dtype, t.rank, t.dims, element_f(&c));
+    } else if (splat && !tb_dtype_is_complex(c.dtype)) {
+        v = tb_full_i(im->g, c.dtype, t.rank, t.dims, element_i(&c));
+    } else {
+        if (splat)
+            c = tb_ml_dense(im->p, a, &t);
+        c.name = const_name(a);
+        v = tb_constant(im->g, tb_unit_const(im->u, c));
+    }
+    if (out_type(im)->mutable_) {
+        TB_PUSH(&im->cx->scratch, &im->cells, ((ml_cell){v, -1, false}));
+        tb_ml_define(im, 0, (ml_value){.cell = im->cells.n});
+    } else {
+        tb_ml_define(im, 0, tb_ml_tensor(v));
+    }
+}
+
+/* ---- symbols ---- */
+
+static int64_t
+limit(const ml_importer *im, const char *key, int64_t otherwise)
+{
+    const ml_attr *a = tb_ml_key(&im->op->attrs, key);
+
+    return a && a->kind == ML_ATTR_INT ? a->i : otherwise;
+}
+
+static bool
+is_item(tb_str name)
+{
+    static const char *const names[] = {"torch.aten.Int.Tensor", "torch.aten.item",
+                                        "torch.aten.IntImplicit",
+                                        "torch.aten._local_scalar_dense"};
+
+    for (size_t i = 0; i < TB_COUNT(names); i++)
+        if (tb_str_is(name, names[i]))
+            return true;
+    return false;
+}
+
+/* torch.symbolic_int "s0" {min_val = 2, max_val = 64}. A symbol that has the name of an
+ * integer argument or of a value read from a tensor is that. */
+static void
+op_symbolic_int(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    const ml_attr *a = im->op->values.n ? &im->op->values.at[0]
+                                        : tb_ml_key(&im->op->attrs, "symbol_name");
+    int64_t min = limit(im, "min_val", 0), max = limit(im, "max_val", INT64_MAX);
+    tb_sym_kind kind = TB_SYM_SHAPE;
+    const ml_hint *h;
+    int arg = -1;
+    tb_dim d;
+
+    (void)in, (void)n;
+    if (!a || a->kind != ML_ATTR_STR)
+        ML_FAIL(im, "the symbol has no name");
+    for (uint32_t i = 0; im->func && i < im->func->args.n; i++)
+        if (im->func->args.at[i].type.kind == ML_T_INT &&
+            tb_str_eq(im->func->args.at[i].name, a->text))
+            arg = (int)i;
+    h = tb_ml_hint(im, a->text, 0);
+    if (arg >= 0)
+        kind = TB_SYM_ARG;
+    else if (h && h->def && is_item(h->def->name))
+        kind = TB_SYM_ITEM;
+    if (max >= INT64_MAX - 1)
+        max = INT64_MAX; /* torch's "no limit" */
+    if (kind == TB_SYM_SHAPE && min < 0)
+        min = 0;
+    if (min > max)
+        ML_FAIL(im, "the symbol has an empty range: %lld to %lld", (long long)min,
+                (long long)max);
+    d = tb_sym_new(im->u, a->text, kind, min, max);
+    if (kind == TB_SYM_ARG) {
+        im->u->syms.at[im->u->syms.n - 1].arg = (uint32_t)arg;
+        im->arg_dims[arg] = d;
+    } else if (kind == TB_SYM_ITEM) {
+        im->u->syms.at[im->u->syms.n - 1].arg = UINT32_MAX; /* scalar.c: not there yet */
+    }
+    tb_ml_define(im, 0, tb_ml_of_dim(d));
+}
+
+/* ---- lists ---- */
+
+static void
+define_list(ml_importer *im, const tb_arg *items, uint32_t n)
+{
+    tb_ml_define(im, 0, (ml_value){.arg = {.kind = TB_ARG_LIST, .list = {items, n}}});
+}
+
+static void
+op_list(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    tb_arg *items = TB_NEWN(&im->cx->keep, tb_arg, n + 1);
+
+    for (uint32_t i = 0; i < n; i++)
+        items[i] = tb_ml_arg(im, &in[i]);
+    define_list(im, items, n);
+}
+
+static void
+need_list(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    expect(im, n, 1);
+    if (in[0].cell || in[0].compare || in[0].arg.kind != TB_ARG_LIST)
+        ML_FAIL(im, "%.*s: expected a list", TB_FMT(im->op->name));
+}
+
+static void
+op_unpack(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    need_list(im, in, n);
+    if (in[0].arg.list.n != im->op->out.n)
+        ML_FAIL(im, "a list of %u elements is unpacked into %u", in[0].arg.list.n,
+                im->op->out.n);
+    for (uint32_t i = 0; i < im->op->out.n; i++)
+        tb_ml_define(im, i, (ml_value){.arg = in[0].arg.list.at[i]});
+}
+
+static void
+op_get_item(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    int64_t i;
+
+    need_list(im, in, n);
+    expect(im, n, 2);
+    if (in[1].arg.kind != TB_ARG_INT)
+        tb_ml_unsupported(im, "an index that is not constant");
+    i = in[1].arg.i;
+    i += i < 0 ? in[0].arg.list.n : 0;
+    if (i < 0 || i >= in[0].arg.list.n)
+        ML_FAIL(im, "element %lld of a list of %u", (long long)in[1].arg.i,
+                in[0].arg.list.n);
+    tb_ml_define(im, 0, (ml_value){.arg = in[0].arg.list.at[i]});
+}
+
+static void
+op_len(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    need_list(im, in, n);
+    tb_ml_define(im, 0, tb_ml_of_dim(in[0].arg.list.n));
+}
+
+static void
+op_concat_lists(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    tb_arg *items;
+    uint32_t a, b;
+
+    expect(im, n, 2);
+    need_list(im, in, n);
+    need_list(im, in + 1, n);
+    a = in[0].arg.list.n, b = in[1].arg.list.n;
+    if (a + b > 1 << 16)
+        ML_FAIL(im, "the list is too long");
+    items = TB_NEWN(&im->cx->keep, tb_arg, a + b + 1);
+    memcpy(items, in[0].arg.list.at, a * sizeof *items);
+    if (b)
+        memcpy(items + a, in[1].arg.list.at, b * sizeof *items);
+    define_list(im, items, a + b);
+}
+
+/* ---- sizes ---- */
+
+static tb_val
+need_tensor(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    expect(im, n, 1);
+    if (!in[0].cell && (in[0].compare || in[0].arg.kind != TB_ARG_TENSOR))
+        ML_FAIL(im, "%.*s: expected a tensor", TB_FMT(im->op->name));
+    return tb_ml_tensor_of(im, in);
+}
+
+static tb_dim
+size(ml_importer *im, tb_val x, int64_t axis)
+{
+    int rank = tb_rank(im->g, x);
+    tb_dim d;
+
+    if (axis < -rank || axis >= rank)
+        ML_FAIL(im, "axis %lld of a tensor of rank %d", (long long)axis, rank);
+    d = tb_dims(im->g, x)[axis < 0 ? axis + rank : axis];
+    if (d == TB_DIM_UNKNOWN)
+        tb_ml_unsupported(im, "a size that the text does not say");
+    return d;
+}
+
+static void
+op_size(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    tb_val x = need_tensor(im, in, n);
+
+    expect(im, n, 2);
+    if (in[1].compare || in[1].arg.kind != TB_ARG_INT)
+        tb_ml_unsupported(im, "an axis that is not constant");
+    tb_ml_define(im, 0, tb_ml_of_dim(size(im, x, in[1].arg.i)));
+}
+
+static void
+op_sizes(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    tb_val x = need_tensor(im, in, n);
+    int rank = tb_rank(im->g, x);
+    tb_arg *items = TB_NEWN(&im->cx->keep, tb_arg, rank + 1);
+
+    for (int i = 0; i < rank; i++)
+        items[i] = tb_ml_of_dim(size(im, x, i)).arg;
+    define_list(im, items, (uint32_t)rank);
+}
+
+static void
+op_numel(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    tb_val x = need_tensor(im, in, n);
+    tb_dim d = 1;
+
+    for (int i = 0; i < tb_rank(im->g, x); i++)
+        d = tb_dim_mul(im->u, d, size(im, x, i));
+    tb_ml_define(im, 0, tb_ml_of_dim(d));
+}
+
+static void
+op_rank(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    tb_ml_define(im, 0, tb_ml_of_dim(tb_rank(im->g, need_tensor(im, in, n))));
+}
+
+static void
+op_len_tensor(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    tb_ml_define(im, 0, tb_ml_of_dim(size(im, need_tensor(im, in, n), 0)));
+}
+
+static void
+op_dtype(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    tb_dtype t = tb_dtype_of(im->g, need_tensor(im, in, n));
+
+    tb_ml_define(im, 0, tb_ml_of_dim(tb_dtype_to_torch(t)));
+}
+
+static void
+op_device(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    (void)in, (void)n;
+    tb_ml_define(im, 0, (ml_value){.arg = {.kind = TB_ARG_STR, .s = TB_STR("cpu")}});
+}
+
+static void
+op_zero(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    (void)in, (void)n;
+    tb_ml_define(im, 0, tb_ml_of_dim(0)); /* prim.layout: strided */
+}
+
+/* ---- the same value under another type ---- */
+
+static void
+op_same(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    expect(im, n, 1);
+    tb_ml_define(im, 0, in[0]);
+}
+
+/* torch_c.from_builtin_tensor: tensor<2xi8> may become signed or unsigned. */
+static void
+op_cast_tensor(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    tb_val x = need_tensor(im, in, n);
+    const ml_type *t = out_type(im);
+    tb_dtype want = (tb_dtype)t->tensor.dtype;
+
+    if (t->kind != ML_T_TENSOR)
+        ML_FAIL(im, "%.*s: expected a tensor's type", TB_FMT(im->op->name));
+    if (want != TB_NONE && want != tb_dtype_of(im->g, x) && !t->builtin) {
+        if (tb_dtype_bytes(want) != tb_dtype_bytes(tb_dtype_of(im->g, x)))
+            ML_FAIL(im, "a cast from %s to %s", tb_dtype_name(tb_dtype_of(im->g, x)),
+                    tb_dtype_name(want));
+        x = tb_bitcast(im->g, x, want);
+    }
+    tb_ml_define(im, 0, tb_ml_tensor(x));
+}
+
+/* The importer writes truth values as bytes and converts them. */
+static void
+op_convert(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    tb_val x = need_tensor(im, in, n);
+    const tb_node *node = tb_node_of(im->g, x);
+
+    expect(im, n, 2);
+    if (node->prim == TB_P_const && node->dtype == TB_U8 && in[1].arg.kind == TB_ARG_INT &&
+        tb_dtype_from_torch((int)in[1].arg.i) == TB_BOOL) {
+        tb_const c = im->u->consts.at[tb_attrs(im->g, x)[0]];
+        const uint8_t *bytes = c.bytes;
+        bool plain = bytes != NULL;
+
+        for (size_t i = 0; plain && i < c.n_bytes; i++)
+            plain = bytes[i] <= 1;
+        c.dtype = TB_BOOL;
+        if (plain) {
+            tb_ml_define(im, 0, tb_ml_tensor(tb_constant(im->g, tb_unit_const(im->u, c))));
+            return;
+        }
+    }
+    tb_ml_call(im, TB_STR("prims.convert_element_type"), in, n);
+}
+
+/* ---- state ---- */
+
+static uint32_t
+find_global(ml_importer *im)
+{
+    const ml_attr *a = tb_ml_key(&im->op->attrs, "global");
+    tb_str name = im->op->symbol.len || !a ? im->op->symbol : a->text;
+
+    for (uint32_t i = 0; i < im->u->globals.n; i++)
+        if (tb_str_eq(im->u->globals.at[i].name, name))
+            return i;
+    ML_FAIL(im, "there is no global @%.*s", TB_FMT(name));
+}
+
+/* A global that nobody changes is a constant. */
+static void
+op_load(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    uint32_t i = find_global(im);
+    const tb_global *x = &im->u->globals.at[i];
+
+    (void)in, (void)n;
+    if (!x->mutable_ && x->init)
+        tb_ml_define(im, 0, tb_ml_tensor(tb_constant(im->g, x->init - 1)));
+    else
+        tb_ml_define(im, 0, tb_ml_tensor(tb_read(im->g, i)));
+}
+
+static void
+op_store(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    uint32_t i = find_global(im);
+    tb_val x = need_tensor(im, in, n);
+    tb_dtype t = im->u->globals.at[i].dtype;
+
+    if (t != tb_dtype_of(im->g, x) &&
+        tb_dtype_bytes(t) == tb_dtype_bytes(tb_dtype_of(im->g, x)))
+        x = tb_bitcast(im->g, x, t);
+    tb_write(im->g, i, x);
+}
+
+static void
+op_to_mutable(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    tb_val x = need_tensor(im, in, n);
+
+    TB_PUSH(&im->cx->scratch, &im->cells, ((ml_cell){x, -1, false}));
+    tb_ml_define(im, 0, (ml_value){.cell = im->cells.n});
+}
+
+static void
+op_to_value(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    tb_ml_define(im, 0, tb_ml_tensor(need_tensor(im, in, n)));
+}
+
+static void
+op_overwrite(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    tb_val x = need_tensor(im, in, n);
+    ml_cell *c;
+
+    expect(im, n, 2);
+    if (!in[1].cell)
+        ML_FAIL(im, "only a !torch.tensor can be overwritten");
+    c = &im->cells.at[in[1].cell - 1];
+    c->now = x;
+    c->changed = true;
+}
+
+/* ---- checks ---- */
+
+/* The condition holds from here on; what is not checked as a call starts is checked where
+ * it stands. */
+static void
+op_assert(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    tb_str text = TB_STR("an assertion of the program failed");
+    const ml_value *c = in;
+
+    expect(im, n, 1);
+    if (n > 1 && in[1].arg.kind == TB_ARG_STR)
+        text = in[1].arg.s;
+    for (uint32_t i = 0; i < im->op->values.n; i++)
+        if (im->op->values.at[i].kind == ML_ATTR_STR)
+            text = im->op->values.at[i].text;
+    if (!c->compare && !c->cell && c->arg.kind == TB_ARG_BOOL && c->arg.b)
+        return;
+    if (!c->compare && !c->cell && c->arg.kind == TB_ARG_INT && c->arg.i)
+        return;
+    if (!c->compare && !c->cell &&
+        ((c->arg.kind == TB_ARG_BOOL && !c->arg.b) || c->arg.kind == TB_ARG_INT))
+        ML_FAIL(im, "this assertion never holds: %.*s", TB_FMT(text));
+    if (!c->compare || !tb_ml_assume(im, c))
+        tb_assert_node(im->g, tb_ml_rank0(im, c), text);
+}
+
+/* aten.sym_constrain_range(size, min, max) */
+static void
+op_constrain(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    for (uint32_t i = 1; i < n && i < 3 && in[0].arg.kind == TB_ARG_DIM; i++) {
+        ml_value c = {.compare = ML_C_LE};
+
+        if (in[i].arg.kind != TB_ARG_INT)
+            continue;
+        c.a = i == 1 ? in[1].arg.i : in[0].arg.d;
+        c.b = i == 1 ? in[0].arg.d : in[2].arg.i;
+        tb_ml_assume(im, &c);
+    }
+}
+
+static void
+op_ignore(ml_importer *im, const ml_value *in, uint32_t n)
+{
+    (void)im, (void)in, (void)n;
+}
+
+/* ---- the table ---- */
+
+static const struct {
+    const char *name;
+    ml_handler *fn;
+} table[] = {
+    {"torch.constant.int", op_constant},
+    {"torch.constant.float", op_constant},
+    {"torch.constant.bool", op_constant},
+    {"torch.constant.str", op_constant},
+    {"torch.constant.device", op_constant},
+    {"torch.constant.number", op_constant},
+    {"torch.constant.none", op_none},
+    {"torch.vtensor.literal", op_literal},
+    {"torch.tensor.literal", op_literal},
+    {"torch.symbolic_int", op_symbolic_int},
+    {"torch.prim.ListConstruct", op_list},
+    {"torch.prim.TupleConstruct", op_list},
+    {"torch.prim.ListUnpack", op_unpack},
+    {"torch.prim.TupleUnpack", op_unpack},
+    {"torch.prim.TupleIndex", op_get_item},
+    {"torch.aten.__getitem__.t", op_get_item},
+    {"torch.aten.len.t", op_len},
+    {"torch.aten.add.t", op_concat_lists},
+    {"torch.aten.list.t", op_same},
+    {"torch.aten.size.int", op_size},
+    {"torch.aten.sym_size.int", op_size},
+    {"torch.aten.size", op_sizes},
+    {"torch.aten.numel", op_numel},
+    {"torch.aten.sym_numel", op_numel},
+    {"torch.aten.dim", op_rank},
+    {"torch.aten.len.Tensor", op_len_tensor},
+    {"torch.prim.dtype", op_dtype},
+    {"torch.prim.device", op_device},
+    {"torch.prim.layout", op_zero},
+    {"torch.derefine", op_same},
+    {"torch.prim.unchecked_cast", op_same},
+    {"torch.tensor_static_info_cast", op_same},
+    {"torch_c.to_i1", op_same},
+    {"torch_c.from_i1", op_same},
+    {"torch_c.to_i64", op_same},
+    {"torch_c.from_i64", op_same},
+    {"torch_c.to_f64", op_same},
+    {"torch_c.from_f64", op_same},
+    {"torch_c.from_builtin_tensor", op_cast_tensor},
+    {"torch_c.to_builtin_tensor", op_cast_tensor},
+    {"torch.prims.convert_element_type", op_convert},
+    {"util.global.load", op_load},
+    {"util.global.store", op_store},
+    {"torch.copy.to_tensor", op_to_mutable},
+    {"torch.copy.to_vtensor", op_to_value},
+    {"torch.overwrite.tensor.contents", op_overwrite},
+    {"torch.runtime.assert", op_assert},
+    {"torch.aten._assert_scalar", op_assert},
+    {"torch.aten._assert_async.msg", op_assert},
+    {"torch.aten.sym_constrain_range", op_constrain},
+    {"torch.aten.sym_constrain_range_for_size", op_constrain},
+    {"torch.aten._assert_tensor_metadata", op_ignore},
+};
+
+ml_handler *
+tb_ml_handler(tb_str name)
+{
+    for (size_t i = 0; i < TB_COUNT(table); i++)
+        if (tb_str_is(name, table[i].name))
+            return table[i].fn;
+    return tb_ml_scalar_handler(name);
+}
