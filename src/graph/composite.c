@@ -205,5 +205,11 @@ tb_composite_expand(tb_graph *g, const tb_graph *from, tb_val node, const tb_val
     if (n->prim == TB_P_attention)
         return expand_attention(g, attr, operands[0], operands[1], operands[2],
                                 n->n_in > 3 ? operands[3] : TB_NO_VAL);
+    if (n->prim == TB_P_rand) {
+        tb_dim dims[TB_MAX_RANK];
+
+        memcpy(dims, tb_dims(from, node), sizeof *dims * n->rank);
+        return tb_expand_rand(g, operands[0], operands[1], n->rank, dims);
+    }
     TB_RAISE(g, "%s is not a composite", tb_prim_name((tb_prim)n->prim));
 }

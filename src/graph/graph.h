@@ -386,7 +386,7 @@ tb_val tb_copy_node(tb_graph *to, const tb_graph *from, tb_val v, const tb_val *
 /* Which nodes outputs and effects need: bool[g->n] in the arena. */
 bool *tb_live(const tb_graph *g, tb_arena *a);
 
-/* A composite (conv, attention) written in primitives: adds the expansion of `node` of
+/* A composite (conv, attention; also rand) written in primitives: adds the expansion of `node` of
  * `from` to g, with its operands replaced by `operands` (composite.c). */
 tb_val tb_composite_expand(tb_graph *g, const tb_graph *from, tb_val node,
                            const tb_val *operands);

@@ -56,3 +56,6 @@ tb_dim tb_same_size(tb_graph *g, const char *what, const char *which, tb_dim a,
 void tb_same_dtype(tb_graph *g, const char *what, tb_val a, tb_val b);
 /* "[2, s0, 3]" for messages. */
 const char *tb_dims_text(tb_graph *g, int rank, const tb_dim *dims);
+
+/* expand_rand.c: the primitive `rand` in other primitives. */
+tb_val tb_expand_rand(tb_graph *g, tb_val seed, tb_val offset, int rank, const tb_dim *dims);

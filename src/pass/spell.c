@@ -82,6 +82,7 @@ spell(tb_rewrite *rw, tb_val v)
             return TB_NO_VAL;
         return tb_composite_expand(g, rw->from, v, in);
     case TB_P_conv:
+    case TB_P_rand:
         return tb_composite_expand(g, rw->from, v, in);
     case TB_P_conv_nhwc:
         if (tb_dtype_is_float(n->dtype))

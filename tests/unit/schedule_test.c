@@ -254,6 +254,22 @@ scatter_into_nothing(void)
     c_run((c_case){SIZES({0}), .index_below = 1, .error = "range"});
 }
 
+/* ---- random numbers: spelled in maps ---- */
+
+static void
+random_bits(void)
+{
+    tb_dim n = c_sym("n", 1, 1000);
+    tb_val x = IN(F32, n, 7), seed = IN(I64, 1), at, r;
+    seed = tb_reshape(g, seed, 0, NULL);
+    at = tb_full_i(g, TB_I64, 0, NULL, INT64_C(0xfffffffff)); /* carries into the high word */
+    r = tb_rand(g, seed, at, 2, DIMS(n, 7));
+    c_out(r);
+    c_out(M2(lt, tb_cast(g, r, TB_F32), tb_full_like(g, x, 0x1p31)));
+    c_out(tb_rand(g, tb_full_i(g, TB_I64, 0, NULL, INT64_C(67280421310721)), seed, 0, NULL));
+    c_run((c_case){SIZES({1}, {3}, {10}, {500}), .tolerance = 0, .index_below = 1000});
+}
+
 int
 main(void)
 {
@@ -277,5 +293,6 @@ main(void)
     CASE(scatter_out_of_range);
     CASE(scatter_negative);
     CASE(scatter_into_nothing);
+    CASE(random_bits);
     return t_done();
 }
