@@ -165,12 +165,13 @@ whole_range(tb_opctx *c, tb_dim start, tb_dim end, int64_t step, tb_dtype t)
 {
     tb_graph *g = c->g;
     tb_unit *u = g->unit;
+    tb_dim span = step > 0 ? tb_dim_sub(u, end, start) : tb_dim_sub(u, start, end), n;
+    tb_val r;
+
     if (step == 0)
         tb_body_raise(c, "step must not be 0");
-    tb_dim span = step > 0 ? tb_dim_sub(u, end, start) : tb_dim_sub(u, start, end);
-    tb_dim n = tb_dim_max(u, tb_dim_ceildiv(u, span, step > 0 ? step : -step), 0);
-    tb_val r = tb_iota(g, 1, &n, 0);
-
+    n = tb_dim_max(u, tb_dim_ceildiv(u, span, step > 0 ? step : -step), 0);
+    r = tb_iota(g, 1, &n, 0);
     if (step != 1)
         r = MUL(r, I64(step));
     if (start != 0)

@@ -13,9 +13,9 @@
     X(attention)                                                                         \
     X(conv)                                                                              \
     X(convert)                                                                           \
+    X(create)                                                                            \
     X(index)                                                                             \
     X(index_write)                                                                       \
-    X(create)                                                                            \
     X(join)                                                                              \
     X(math)                                                                              \
     X(matmul)                                                                            \
