@@ -9,6 +9,7 @@ import torch
 
 from .. import _compiler
 from ..decompositions import current_aot_decompositions
+from ..evaluate import evaluate
 from ..progress import progress
 from .program import import_programs
 
@@ -147,9 +148,18 @@ class ExportOutput:
         self.session = Session()
         self.compiled_module = compiled_module
 
+    @classmethod
+    def from_mlir(cls, text, file_name="<text>"):
+        """A program given as torch-dialect MLIR; ValueError says line and column."""
+        return cls(_compiler.parse_mlir(text, file_name))
+
     @property
     def mlir_module(self):
         return MlirModule(self.unit)
+
+    def evaluate(self, *inputs, function="main"):
+        """Results of the reference evaluator: for tests, and to tell whose fault it is."""
+        return evaluate(self.unit, inputs, function)
 
     def verify(self):
         """Raises if the program is malformed."""
