@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * upsample.c -- images of another size: nearest, linear and cubic interpolation.
+ *
+ * Every kind works on one spatial axis at a time: positions in the source for each element
+ * of the result, a few neighbours of each, and their weights. Positions are made of counts
+ * and sizes, so they are constants where the sizes are. Growing by a whole factor without
+ * interpolation needs no positions at all.
+ */
+#include "op/body.h"
+
+typedef struct resize {
+    int n;                    /* spatial axes; the first is axis 2 */
+    tb_dim out[TB_MAX_RANK];
+    double factor[TB_MAX_RANK]; /* given by the caller; 0: the quotient of the sizes */
+} resize;
+
+/* size * factor, rounded down, for sizes that may not be known. */
+static tb_dim
+scaled(tb_opctx *c, tb_dim size, double factor)
+{
+    tb_unit *u = c->g->unit;
+
+    if (tb_dim_is_const(size))
+        return (tb_dim)floor((double)size * factor);
+    for (int64_t q = 1; q <= 64; q++)
+        if (factor * (double)q == floor(factor * (double)q))
+            return tb_dim_floordiv(u, tb_dim_mul(u, size, (int64_t)(factor * (double)q)), q);
+    tb_body_lacks(c, "a size that is not constant times %g", factor);
+}
+
+static resize
+start(tb_opctx *c, int n)
+{
+    tb_graph *g = c->g;
+
+    if (RANK(V(0)) != n + 2)
+        tb_body_raise(c, "expected rank %d, found rank %d", n + 2, RANK(V(0)));
+    return (resize){.n = n};
+}
+
+/* (self, output_size, ..., scales one by one from argument `scales`) */
+static resize
+read_sizes(tb_opctx *c, int n, uint32_t scales)
+{
+    resize r = start(c, n);
+
+    tb_body_dims(c, 1, n, r.out);
+    for (int i = 0; i < n; i++)
+        if (given(c, scales + (uint32_t)i))
+            r.factor[i] = FLOAT(scales + (uint32_t)i);
+    return r;
+}
+
+/* (input, output_size?, ..., scale_factors?) */
+static resize
+read_vec(tb_opctx *c, int n, uint32_t scales)
+{
+    tb_graph *g = c->g;
+    resize r = start(c, n);
+
+    if (given(c, 1)) {
+        tb_body_dims(c, 1, n, r.out);
+        return r;
+    }
+    if (tb_body_n(c, scales) != (uint32_t)n)
+        tb_body_raise(c, "expected %d sizes or %d factors", n, n);
+    for (int i = 0; i < n; i++) {
+        const tb_arg *a = tb_body_at(c, scales, (uint32_t)i);
+
+        r.factor[i] = a->kind == TB_ARG_FLOAT ? a->f : (double)a->i;
+        r.out[i] = scaled(c, SIZE(V(0), 2 + i), r.factor[i]);
+    }
+    return r;
+}
+
+/* ---- positions ---- */
+
+/* Source elements per element of the result along axis i, in f32 as PyTorch has it. */
+static tb_val
+step(tb_graph *g, const resize *r, int i, tb_dim in)
+{
+    if (r->factor[i] > 0)
+        return tb_full_f(g, TB_F32, 0, NULL, (float)(1 / r->factor[i]));
+    return DIV(tb_body_dim(g, in, TB_F32), tb_body_dim(g, r->out[i], TB_F32));
+}
+
+/* The same with the corners of both images at the same place. */
+static tb_val
+corner_step(tb_graph *g, const resize *r, int i, tb_dim in)
+{
+    tb_val last = tb_body_dim(g, tb_dim_sub(g->unit, in, 1), TB_F32);
+    tb_val n = tb_body_dim(g, tb_dim_sub(g->unit, r->out[i], 1), TB_F32);
+
+    return WHERE(LT(K(n, 0), n), DIV(last, MAX(n, K(n, 1))), K(n, 0));
+}
+
+static tb_val
+count_f32(tb_graph *g, tb_dim n)
+{
+    return CAST(tb_body_count_up(g, n, 1, 0), TB_F32);
+}
+
+/* Where the elements of the result lie in the source, f32 [out]. */
+static tb_val
+source(tb_graph *g, const resize *r, int i, tb_dim in, bool corners)
+{
+    tb_val at = count_f32(g, r->out[i]);
+
+    if (corners)
+        return MUL(at, corner_step(g, r, i, in));
+    at = MUL(ADD(at, K(at, 0.5)), step(g, r, i, in));
+    return SUB(at, K(at, 0.5));
+}
+
+/* As an index of [0, in). */
+static tb_val
+clamp_index(tb_graph *g, tb_val at, tb_dim in)
+{
+    tb_val last = tb_body_dim(g, tb_dim_sub(g->unit, in, 1), TB_I64);
+
+    return MAX(MIN(CAST(at, TB_I64), last), I64(0));
+}
+
+/* ---- nearest ---- */
+
+/* Each element `times` times, one after the other. */
+static tb_val
+repeat(tb_graph *g, tb_val x, int axis, tb_dim times)
+{
+    tb_dim d[TB_MAX_RANK];
+    int rank = RANK(x);
+
+    x = tb_unsqueeze(g, x, axis + 1);
+    memcpy(d, tb_dims(g, x), sizeof *d * (size_t)(rank + 1));
+    d[axis + 1] = times;
+    x = tb_expand(g, x, rank + 1, d);
+    d[axis] = tb_dim_mul(g->unit, d[axis], times);
+    memmove(d + axis + 1, d + axis + 2, sizeof *d * (size_t)(rank - axis - 1));
+    return tb_reshape(g, x, rank, d);
+}
+
+/* Is the result k times as large, by factor or by size? Then each element stays k times. */
+static bool
+whole_factor(const resize *r, int i, tb_unit *u, tb_dim in, tb_dim *times)
+{
+    double k = r->factor[i];
+
+    if (tb_dim_is_const(in) && (in == 0 || !tb_dim_is_const(r->out[i])))
+        return false;
+    *times = k > 0 && k == floor(k) ? (tb_dim)k : tb_dim_floordiv(u, r->out[i], in);
+    if (k > 0 && k != (double)*times)
+        return false;
+    return tb_dim_is_const(*times) && *times > 0 &&
+           tb_dim_eq(u, r->out[i], tb_dim_mul(u, in, *times));
+}
+
+static tb_val
+nearest(tb_opctx *c, const resize *r, bool exact)
+{
+    tb_graph *g = c->g;
+    tb_val x = V(0), at;
+    tb_dim times;
+
+    for (int i = 0; i < r->n; i++) {
+        tb_dim in = SIZE(x, 2 + i);
+
+        if (whole_factor(r, i, g->unit, in, &times)) {
+            if (times != 1)
+                x = repeat(g, x, 2 + i, times);
+            continue;
+        }
+        at = count_f32(g, r->out[i]);
+        if (exact)
+            at = ADD(at, K(at, 0.5));
+        at = FLOOR(MUL(at, step(g, r, i, in)));
+        x = tb_body_select(g, x, 2 + i, clamp_index(g, at, in));
+    }
+    return x;
+}
+
+#define NEAREST(name, n)                        \
+    static tb_val                               \
+    nearest_##name(tb_opctx *c)                 \
+    {                                           \
+        resize r = read_sizes(c, n, 2);         \
+                                                \
+        return nearest(c, &r, false);           \
+    }                                           \
+    static tb_val                               \
+    nearest_##name##_vec(tb_opctx *c)           \
+    {                                           \
+        resize r = read_vec(c, n, 2);           \
+                                                \
+        return nearest(c, &r, false);           \
+    }                                           \
+    static tb_val                               \
+    exact_##name(tb_opctx *c)                   \
+    {                                           \
+        resize r = read_sizes(c, n, 2);         \
+                                                \
+        return nearest(c, &r, true);            \
+    }                                           \
+    static tb_val                               \
+    exact_##name##_vec(tb_opctx *c)             \
+    {                                           \
+        resize r = read_vec(c, n, 2);           \
+                                                \
+        return nearest(c, &r, true);            \
+    }
+NEAREST(1d, 1)
+NEAREST(2d, 2)
+NEAREST(3d, 3)
+
+/* ---- linear and cubic ---- */
+
+enum { MAX_TAPS = 4 };
+
+/* Neighbours of a position: at[k] (f32, before they are clamped) with weight w[k]. */
+typedef struct taps {
+    int n;
+    tb_val at[MAX_TAPS], w[MAX_TAPS];
+} taps;
+
+static taps
+linear_taps(tb_graph *g, tb_val pos)
+{
+    tb_val low = FLOOR(pos), t = SUB(pos, low);
+
+    return (taps){2, {low, ADD(low, K(low, 1))}, {SUB(K(t, 1), t), t}};
+}
+
+/* ((a * x + b) * x + c) * x + d */
+static tb_val
+cubic(tb_graph *g, tb_val x, double a, double b, double c, double d)
+{
+    tb_val r = ADD(MUL(x, K(x, a)), K(x, b));
+
+    r = ADD(MUL(r, x), K(x, c));
+    return ADD(MUL(r, x), K(x, d));
+}
+
+/* Keys, "Cubic convolution interpolation for digital image processing", 1981; a = -3/4. */
+static taps
+cubic_taps(tb_graph *g, tb_val pos)
+{
+    const double a = -0.75;
+    tb_val low = FLOOR(pos), t = SUB(pos, low), u = SUB(K(t, 1), t);
+    taps r = {.n = 4};
+
+    for (int k = 0; k < 4; k++)
+        r.at[k] = ADD(low, K(low, k - 1));
+    r.w[0] = cubic(g, ADD(t, K(t, 1)), a, -5 * a, 8 * a, -4 * a);
+    r.w[1] = cubic(g, t, a + 2, -(a + 3), 0, 1);
+    r.w[2] = cubic(g, u, a + 2, -(a + 3), 0, 1);
+    r.w[3] = cubic(g, ADD(u, K(u, 1)), a, -5 * a, 8 * a, -4 * a);
+    return r;
+}
+
+/* The weighted sum of neighbours along an axis; x is wide. */
+static tb_val
+interpolate(tb_graph *g, tb_val x, int axis, const taps *p)
+{
+    tb_val sum = TB_NO_VAL;
+
+    for (int k = 0; k < p->n; k++) {
+        tb_val v = tb_body_select(g, x, axis, clamp_index(g, p->at[k], SIZE(x, axis)));
+        tb_val w = tb_body_on_axis(g, CAST(p->w[k], tb_dtype_of(g, x)), RANK(x), axis);
+
+        v = MUL(v, w);
+        sum = sum.id ? ADD(sum, v) : v;
+    }
+    return sum;
+}
+
+static tb_val
+smooth(tb_opctx *c, const resize *r, bool corners, bool is_cubic)
+{
+    tb_graph *g = c->g;
+    tb_dtype t = tb_dtype_of(g, V(0));
+    tb_val x = tb_body_wide(g, V(0));
+
+    if (!tb_dtype_is_float(t))
+        tb_body_lacks(c, "interpolation between numbers of type %s", tb_dtype_name(t));
+    for (int i = r->n - 1; i >= 0; i--) {
+        tb_dim in = SIZE(x, 2 + i);
+        tb_val pos = source(g, r, i, in, corners);
+        taps p;
+
+        if (tb_dim_eq(g->unit, in, r->out[i]) && (r->factor[i] <= 0 || r->factor[i] == 1))
+            continue;
+        if (!is_cubic && !corners)
+            pos = MAX(pos, K(pos, 0));
+        p = is_cubic ? cubic_taps(g, pos) : linear_taps(g, pos);
+        x = interpolate(g, x, 2 + i, &p);
+    }
+    return CAST(x, t);
+}
+
+#define SMOOTH(name, n, is_cubic)                    \
+    static tb_val                                    \
+    name(tb_opctx *c)                                \
+    {                                                \
+        resize r = read_sizes(c, n, 3);              \
+                                                     \
+        return smooth(c, &r, BOOL(2), is_cubic);     \
+    }                                                \
+    static tb_val                                    \
+    name##_vec(tb_opctx *c)                          \
+    {                                                \
+        resize r = read_vec(c, n, 3);                \
+                                                     \
+        return smooth(c, &r, BOOL(2), is_cubic);     \
+    }
+SMOOTH(linear_1d, 1, false)
+SMOOTH(linear_2d, 2, false)
+SMOOTH(linear_3d, 3, false)
+SMOOTH(cubic_2d, 2, true)
+
+/* ---- antialiased: a filter as wide as the image shrinks ---- */
+
+/* The filter's weight at distance d. */
+static tb_val
+filter(tb_graph *g, tb_val d, bool is_cubic)
+{
+    const double a = -0.5;
+    tb_val near, far;
+
+    d = M1(abs, d);
+    if (!is_cubic)
+        return MAX(SUB(K(d, 1), d), K(d, 0));
+    near = cubic(g, d, a + 2, -(a + 3), 0, 1);
+    far = cubic(g, d, a, -5 * a, 8 * a, -4 * a);
+    return WHERE(LT(d, K(d, 1)), near, WHERE(LT(d, K(d, 2)), far, K(d, 0)));
+}
+
+/* Weights [out, in] of all elements of an axis: those outside of the filter are 0. */
+static tb_val
+weights(tb_graph *g, const resize *r, int i, tb_dim in, bool corners, bool is_cubic)
+{
+    tb_val size = corners ? corner_step(g, r, i, in) : step(g, r, i, in);
+    tb_val wide = MAX(size, K(size, 1)), reach = MUL(wide, K(wide, is_cubic ? 2 : 1));
+    tb_val centre = MUL(ADD(count_f32(g, r->out[i]), K(size, 0.5)), size);
+    tb_val at = count_f32(g, in), low, high, w, in_reach;
+
+    centre = tb_unsqueeze(g, centre, 1);
+    low = FLOOR(ADD(SUB(centre, reach), K(centre, 0.5)));
+    high = FLOOR(ADD(ADD(centre, reach), K(centre, 0.5)));
+    w = filter(g, DIV(ADD(SUB(at, centre), K(at, 0.5)), wide), is_cubic);
+    in_reach = AND(LE(low, at), LT(at, high));
+    w = WHERE(in_reach, w, K(w, 0));
+    return DIV(w, RSUM(w, 2));
+}
+
+static tb_val
+antialiased(tb_opctx *c, const resize *r, bool is_cubic)
+{
+    tb_graph *g = c->g;
+    tb_dtype t = tb_dtype_of(g, V(0));
+    tb_val x = tb_body_wide(g, V(0));
+
+    if (!tb_dtype_is_float(t))
+        tb_body_lacks(c, "interpolation between numbers of type %s", tb_dtype_name(t));
+    for (int i = r->n - 1; i >= 0; i--) {
+        tb_val w = weights(g, r, i, SIZE(x, 2 + i), BOOL(2), is_cubic);
+        tb_dim d[4];
+
+        w = tb_transpose(g, CAST(w, tb_dtype_of(g, x)), 0, 1); /* [in, out] */
+        x = tb_body_move(g, x, 2 + i, 3);
+        memcpy(d, tb_dims(g, x), sizeof d);
+        x = tb_reshape(g, x, 2, (tb_dim[]){tb_body_count(g, x, 7), d[3]});
+        d[3] = r->out[i];
+        x = tb_body_move(g, tb_reshape(g, tb_dot(g, x, w), 4, d), 3, 2 + i);
+    }
+    return CAST(x, t);
+}
+
+#define ANTIALIASED(name, is_cubic)               \
+    static tb_val                                 \
+    name(tb_opctx *c)                             \
+    {                                             \
+        resize r = read_sizes(c, 2, 3);           \
+                                                  \
+        return antialiased(c, &r, is_cubic);      \
+    }                                             \
+    static tb_val                                 \
+    name##_vec(tb_opctx *c)                       \
+    {                                             \
+        resize r = read_vec(c, 2, 3);             \
+                                                  \
+        return antialiased(c, &r, is_cubic);      \
+    }
+ANTIALIASED(linear_aa, false)
+ANTIALIASED(cubic_aa, true)
+
+#define SIZES_1D "SymInt[1] output_size, "
+#define SIZES_2D "SymInt[2] output_size, "
+#define SIZES_3D "SymInt[3] output_size, "
+#define CORNERS "bool align_corners, "
+#define SCALE_1D "float? scales=None) -> Tensor"
+#define SCALE_2D "float? scales_h=None, float? scales_w=None) -> Tensor"
+#define SCALE_3D \
+    "float? scales_d=None, float? scales_h=None, float? scales_w=None) -> Tensor"
+#define VEC "(Tensor input, SymInt[]? output_size, "
+#define FACTORS "float[]? scale_factors) -> Tensor"
+
+const tb_op tb_ops_upsample[] = {
+    /* schema, verbatim from PyTorch; promotion; meaning */
+    {"upsample_nearest1d(Tensor self, " SIZES_1D SCALE_1D, TB_KEEP, nearest_1d},
+    {"upsample_nearest2d(Tensor self, " SIZES_2D SCALE_2D, TB_KEEP, nearest_2d},
+    {"upsample_nearest3d(Tensor self, " SIZES_3D SCALE_3D, TB_KEEP, nearest_3d},
+    {"upsample_nearest1d.vec" VEC FACTORS, TB_KEEP, nearest_1d_vec},
+    {"upsample_nearest2d.vec" VEC FACTORS, TB_KEEP, nearest_2d_vec},
+    {"upsample_nearest3d.vec" VEC FACTORS, TB_KEEP, nearest_3d_vec},
+    {"_upsample_nearest_exact1d(Tensor self, " SIZES_1D SCALE_1D, TB_KEEP, exact_1d},
+    {"_upsample_nearest_exact2d(Tensor self, " SIZES_2D SCALE_2D, TB_KEEP, exact_2d},
+    {"_upsample_nearest_exact3d(Tensor self, " SIZES_3D SCALE_3D, TB_KEEP, exact_3d},
+    {"_upsample_nearest_exact1d.vec" VEC FACTORS, TB_KEEP, exact_1d_vec},
+    {"_upsample_nearest_exact2d.vec" VEC FACTORS, TB_KEEP, exact_2d_vec},
+    {"_upsample_nearest_exact3d.vec" VEC FACTORS, TB_KEEP, exact_3d_vec},
+    {"upsample_linear1d(Tensor self, " SIZES_1D CORNERS SCALE_1D, TB_KEEP, linear_1d},
+    {"upsample_bilinear2d(Tensor self, " SIZES_2D CORNERS SCALE_2D, TB_KEEP, linear_2d},
+    {"upsample_trilinear3d(Tensor self, " SIZES_3D CORNERS SCALE_3D, TB_KEEP, linear_3d},
+    {"upsample_bicubic2d(Tensor self, " SIZES_2D CORNERS SCALE_2D, TB_KEEP, cubic_2d},
+    {"upsample_linear1d.vec" VEC CORNERS FACTORS, TB_KEEP, linear_1d_vec},
+    {"upsample_bilinear2d.vec" VEC CORNERS FACTORS, TB_KEEP, linear_2d_vec},
+    {"upsample_trilinear3d.vec" VEC CORNERS FACTORS, TB_KEEP, linear_3d_vec},
+    {"upsample_bicubic2d.vec" VEC CORNERS FACTORS, TB_KEEP, cubic_2d_vec},
+    {"_upsample_bilinear2d_aa(Tensor self, " SIZES_2D CORNERS SCALE_2D, TB_KEEP, linear_aa},
+    {"_upsample_bilinear2d_aa.vec" VEC CORNERS FACTORS, TB_KEEP, linear_aa_vec},
+    {"_upsample_bicubic2d_aa(Tensor self, " SIZES_2D CORNERS SCALE_2D, TB_KEEP, cubic_aa},
+    {"_upsample_bicubic2d_aa.vec" VEC CORNERS FACTORS, TB_KEEP, cubic_aa_vec},
+    {0},
+};
