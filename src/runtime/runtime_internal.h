@@ -30,6 +30,9 @@ extern const tb_allocator tb_default_allocator; /* aligned malloc */
 /* Zeroed memory, TB_DATA_ALIGN aligned; NULL if there is none. bytes may be 0. */
 void *tb_mem_alloc(const tb_allocator *a, size_t bytes);
 void tb_mem_free(const tb_allocator *a, void *p, size_t bytes); /* p may be NULL */
+/* Alignment for a block that is used for long. */
+enum { TB_HUGE_PAGE = 2 << 20 };
+size_t tb_mem_block_align(const tb_allocator *a, size_t bytes);
 /* "4x?xf32" into out[TB_TYPE_TEXT_BYTES]; negative dims are "?". Returns out. */
 const char *tb_type_text(char *out, tb_dtype dtype, int rank, const int64_t *dims);
 /* Bytes of a dense tensor; false if that does not fit. */

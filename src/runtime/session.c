@@ -323,7 +323,7 @@ grow_arena(tb_call *c, size_t need)
         s->allocator.free(s->allocator.user, s->arena, s->arena_bytes);
     s->arena_bytes = 0;
     s->arena_epoch++;
-    s->arena = s->allocator.alloc(s->allocator.user, n, TB_DATA_ALIGN);
+    s->arena = s->allocator.alloc(s->allocator.user, n, tb_mem_block_align(&s->allocator, n));
     if (!s->arena && n > need) {
         n = need;
         s->arena = s->allocator.alloc(s->allocator.user, n, TB_DATA_ALIGN);
