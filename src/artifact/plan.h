@@ -131,7 +131,7 @@ typedef struct tb_plan_function {
     X(RESULT, "w", "result w gets its dims from its type's registers, and memory")       \
     X(LOAD, "rbw", "r = the scalar of dtype w in b (after a barrier)")                   \
     X(DISPATCH, "*", "w kernel, r tiles, w flags, n bindings.., m sizes..")              \
-    X(COPY, "bb", "copy all bytes of the second buffer to the first (same size)")        \
+    X(COPY, "bb", "copy second buffer to first; same size, but arena ones may be longer") \
     X(JUMP, "l", "continue at l")                                                        \
     X(JUMP_ZERO, "rl", "continue at l if r is 0")                                        \
     X(CALL, "*", "reserved: call of an internal function")                               \
