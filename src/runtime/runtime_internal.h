@@ -127,7 +127,11 @@ typedef struct tb_fn_state {
     size_t transient_bytes;
 } tb_fn_state;
 
-typedef enum tb_result_state { TB_RESULT_NONE, TB_RESULT_GIVEN, TB_RESULT_ALLOCATED } tb_result_state;
+typedef enum tb_result_state {
+    TB_RESULT_NONE,
+    TB_RESULT_GIVEN,
+    TB_RESULT_ALLOCATED
+} tb_result_state;
 
 struct tb_session {
     tb_module *m;
