@@ -716,8 +716,8 @@ import_global(ml_importer *im, const ml_op *op)
 
     im->op = op;
     x.name = tb_strdup(&im->cx->keep, name && !op->symbol.len ? name->text : op->symbol);
-    for (uint32_t i = 0; i < im->u->globals.n; i++)
-        if (tb_str_eq(im->u->globals.at[i].name, x.name))
+    for (uint32_t i = 0; i < im->globals.n; i++)
+        if (tb_str_eq(im->globals.at[i].name, x.name))
             ML_FAIL(im, "the global @%.*s is defined twice", TB_FMT(x.name));
     if (t.kind == ML_T_OTHER && t.tensor.dtype)
         t.ranked = true; /* i64: as a tensor of rank 0 */
@@ -747,6 +747,11 @@ import_global(ml_importer *im, const ml_op *op)
         c.name = x.name;
         x.init = tb_unit_const(im->u, c) + 1;
     }
+    if (!x.mutable_ && x.init) {
+        TB_PUSH(&im->cx->scratch, &im->globals, ((ml_global){x.name, true, x.init - 1}));
+        return;
+    }
+    TB_PUSH(&im->cx->scratch, &im->globals, ((ml_global){x.name, false, im->u->globals.n}));
     TB_PUSH(&im->cx->keep, &im->u->globals, x);
 }
 

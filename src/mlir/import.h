@@ -56,6 +56,13 @@ typedef struct ml_cell {
     bool changed;
 } ml_cell;
 
+/* util.global: one that is never written is its initial value. */
+typedef struct ml_global {
+    tb_str name;
+    bool is_const;
+    uint32_t index; /* of the constant or of the unit's global */
+} ml_global;
+
 typedef struct ml_importer {
     ml_parser *p;
     tb_ctx *cx;
@@ -67,7 +74,7 @@ typedef struct ml_importer {
     tb_dim *arg_dims;    /* symbols of integer arguments, 0 = none yet */
     TB_VEC(ml_cell) cells;
     TB_VEC(ml_value) returned; /* operands of the return */
-    tb_map global_names;
+    TB_VEC(ml_global) globals;
     int inline_depth;
     uint32_t budget; /* operations that may still be imported by calls */
     uint32_t fresh;  /* symbols made for sizes without a name */

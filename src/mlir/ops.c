@@ -435,43 +435,42 @@ op_convert(ml_importer *im, const ml_value *in, uint32_t n)
 
 /* ---- state ---- */
 
-static uint32_t
+static const ml_global *
 find_global(ml_importer *im)
 {
     const ml_attr *a = tb_ml_key(&im->op->attrs, "global");
     tb_str name = im->op->symbol.len || !a ? im->op->symbol : a->text;
 
-    for (uint32_t i = 0; i < im->u->globals.n; i++)
-        if (tb_str_eq(im->u->globals.at[i].name, name))
-            return i;
+    for (uint32_t i = 0; i < im->globals.n; i++)
+        if (tb_str_eq(im->globals.at[i].name, name))
+            return &im->globals.at[i];
     ML_FAIL(im, "there is no global @%.*s", TB_FMT(name));
 }
 
-/* A global that nobody changes is a constant. */
 static void
 op_load(ml_importer *im, const ml_value *in, uint32_t n)
 {
-    uint32_t i = find_global(im);
-    const tb_global *x = &im->u->globals.at[i];
+    const ml_global *x = find_global(im);
 
     (void)in, (void)n;
-    if (!x->mutable_ && x->init)
-        tb_ml_define(im, 0, tb_ml_tensor(tb_constant(im->g, x->init - 1)));
-    else
-        tb_ml_define(im, 0, tb_ml_tensor(tb_read(im->g, i)));
+    tb_ml_define(im, 0, tb_ml_tensor(x->is_const ? tb_constant(im->g, x->index)
+                                                 : tb_read(im->g, x->index)));
 }
 
 static void
 op_store(ml_importer *im, const ml_value *in, uint32_t n)
 {
-    uint32_t i = find_global(im);
+    const ml_global *g = find_global(im);
     tb_val x = need_tensor(im, in, n);
-    tb_dtype t = im->u->globals.at[i].dtype;
+    tb_dtype t;
 
+    if (g->is_const)
+        ML_FAIL(im, "the global @%.*s is not mutable", TB_FMT(g->name));
+    t = im->u->globals.at[g->index].dtype;
     if (t != tb_dtype_of(im->g, x) &&
         tb_dtype_bytes(t) == tb_dtype_bytes(tb_dtype_of(im->g, x)))
         x = tb_bitcast(im->g, x, t);
-    tb_write(im->g, i, x);
+    tb_write(im->g, g->index, x);
 }
 
 static void
@@ -587,6 +586,7 @@ static const struct {
     {"torch.prim.device", op_device},
     {"torch.prim.layout", op_zero},
     {"torch.derefine", op_same},
+    {"torch.aten.detach_", op_same},
     {"torch.prim.unchecked_cast", op_same},
     {"torch.tensor_static_info_cast", op_same},
     {"torch_c.to_i1", op_same},

@@ -1,0 +1,283 @@
+module @module {
+  func.func @main(%arg0: !torch.vtensor<[2,8],si64>, %arg1: !torch.vtensor<[2,8],si64>) -> (!torch.vtensor<[2,8,16],f32>, !torch.vtensor<[2,16],f32>) attributes {torch.assume_strict_symbolic_shapes} {
+    %0 = torch.vtensor.literal(dense<1> : tensor<1x32xsi64>) : !torch.vtensor<[1,32],si64>
+    %int1 = torch.constant.int 1
+    %int0 = torch.constant.int 0
+    %int8 = torch.constant.int 8
+    %int1_0 = torch.constant.int 1
+    %1 = torch.aten.slice.Tensor %0, %int1, %int0, %int8, %int1_0 : !torch.vtensor<[1,32],si64>, !torch.int, !torch.int, !torch.int, !torch.int -> !torch.vtensor<[1,8],si64>
+    %2 = torch.vtensor.literal(dense<1> : tensor<1x32xsi64>) : !torch.vtensor<[1,32],si64>
+    %int1_1 = torch.constant.int 1
+    %int-1 = torch.constant.int -1
+    %3 = torch.prim.ListConstruct %int1_1, %int-1 : (!torch.int, !torch.int) -> !torch.list<int>
+    %false = torch.constant.bool false
+    %4 = torch.aten.expand %2, %3, %false : !torch.vtensor<[1,32],si64>, !torch.list<int>, !torch.bool -> !torch.vtensor<[1,32],si64>
+    %int1_2 = torch.constant.int 1
+    %false_3 = torch.constant.bool false
+    %5 = torch.aten.gather %4, %int1_2, %1, %false_3 : !torch.vtensor<[1,32],si64>, !torch.int, !torch.vtensor<[1,8],si64>, !torch.bool -> !torch.vtensor<[1,8],si64>
+    %int2 = torch.constant.int 2
+    %int8_4 = torch.constant.int 8
+    %6 = torch.prim.ListConstruct %int2, %int8_4 : (!torch.int, !torch.int) -> !torch.list<int>
+    %false_5 = torch.constant.bool false
+    %7 = torch.aten.expand %5, %6, %false_5 : !torch.vtensor<[1,8],si64>, !torch.list<int>, !torch.bool -> !torch.vtensor<[2,8],si64>
+    %8 = torch.vtensor.literal(dense<0.015625> : tensor<64x16xf32>) : !torch.vtensor<[64,16],f32>
+    %int0_6 = torch.constant.int 0
+    %false_7 = torch.constant.bool false
+    %false_8 = torch.constant.bool false
+    %9 = torch.aten.embedding %8, %arg1, %int0_6, %false_7, %false_8 : !torch.vtensor<[64,16],f32>, !torch.vtensor<[2,8],si64>, !torch.int, !torch.bool, !torch.bool -> !torch.vtensor<[2,8,16],f32>
+    %10 = torch.vtensor.literal(dense<0.015625> : tensor<2x16xf32>) : !torch.vtensor<[2,16],f32>
+    %int-1_9 = torch.constant.int -1
+    %false_10 = torch.constant.bool false
+    %false_11 = torch.constant.bool false
+    %11 = torch.aten.embedding %10, %7, %int-1_9, %false_10, %false_11 : !torch.vtensor<[2,16],f32>, !torch.vtensor<[2,8],si64>, !torch.int, !torch.bool, !torch.bool -> !torch.vtensor<[2,8,16],f32>
+    %int1_12 = torch.constant.int 1
+    %12 = torch.aten.add.Tensor %9, %11, %int1_12 : !torch.vtensor<[2,8,16],f32>, !torch.vtensor<[2,8,16],f32>, !torch.int -> !torch.vtensor<[2,8,16],f32>
+    %13 = torch.vtensor.literal(dense<0.015625> : tensor<32x16xf32>) : !torch.vtensor<[32,16],f32>
+    %int-1_13 = torch.constant.int -1
+    %false_14 = torch.constant.bool false
+    %false_15 = torch.constant.bool false
+    %14 = torch.aten.embedding %13, %1, %int-1_13, %false_14, %false_15 : !torch.vtensor<[32,16],f32>, !torch.vtensor<[1,8],si64>, !torch.int, !torch.bool, !torch.bool -> !torch.vtensor<[1,8,16],f32>
+    %int1_16 = torch.constant.int 1
+    %15 = torch.aten.add.Tensor %12, %14, %int1_16 : !torch.vtensor<[2,8,16],f32>, !torch.vtensor<[1,8,16],f32>, !torch.int -> !torch.vtensor<[2,8,16],f32>
+    %int16 = torch.constant.int 16
+    %16 = torch.prim.ListConstruct %int16 : (!torch.int) -> !torch.list<int>
+    %17 = torch.vtensor.literal(dense_resource<torch_tensor_16_torch.float32> : tensor<16xf32>) : !torch.vtensor<[16],f32>
+    %18 = torch.vtensor.literal(dense_resource<torch_tensor_16_torch.float32_1> : tensor<16xf32>) : !torch.vtensor<[16],f32>
+    %float9.999990e-13 = torch.constant.float 9.9999999999999998E-13
+    %false_17 = torch.constant.bool false
+    %19 = torch.aten.layer_norm %15, %16, %17, %18, %float9.999990e-13, %false_17 : !torch.vtensor<[2,8,16],f32>, !torch.list<int>, !torch.vtensor<[16],f32>, !torch.vtensor<[16],f32>, !torch.float, !torch.bool -> !torch.vtensor<[2,8,16],f32>
+    %float1.000000e-01 = torch.constant.float 1.000000e-01
+    %false_18 = torch.constant.bool false
+    %20 = torch.aten.dropout %19, %float1.000000e-01, %false_18 : !torch.vtensor<[2,8,16],f32>, !torch.float, !torch.bool -> !torch.vtensor<[2,8,16],f32>
+    %none = torch.constant.none
+    %none_19 = torch.constant.none
+    %int4 = torch.constant.int 4
+    %cpu = torch.constant.device "cpu"
+    %int0_20 = torch.constant.int 0
+    torch.aten._assert_tensor_metadata %arg1, %none, %none_19, %int4, %cpu, %int0_20 : !torch.vtensor<[2,8],si64>, !torch.none, !torch.none, !torch.int, !torch.Device, !torch.int
+    %cpu_21 = torch.constant.device "cpu"
+    %int11 = torch.constant.int 11
+    %false_22 = torch.constant.bool false
+    %false_23 = torch.constant.bool false
+    %none_24 = torch.constant.none
+    %21 = torch.aten.to.device %arg1, %cpu_21, %int11, %false_22, %false_23, %none_24 : !torch.vtensor<[2,8],si64>, !torch.Device, !torch.int, !torch.bool, !torch.bool, !torch.none -> !torch.vtensor<[2,8],i1>
+    %int2_25 = torch.constant.int 2
+    %none_26 = torch.constant.none
+    %none_27 = torch.constant.none
+    %cpu_28 = torch.constant.device "cpu"
+    %false_29 = torch.constant.bool false
+    %22 = torch.aten.arange %int2_25, %none_26, %none_27, %cpu_28, %false_29 : !torch.int, !torch.none, !torch.none, !torch.Device, !torch.bool -> !torch.vtensor<[2],si64>
+    %int1_30 = torch.constant.int 1
+    %none_31 = torch.constant.none
+    %none_32 = torch.constant.none
+    %cpu_33 = torch.constant.device "cpu"
+    %false_34 = torch.constant.bool false
+    %23 = torch.aten.arange %int1_30, %none_31, %none_32, %cpu_33, %false_34 : !torch.int, !torch.none, !torch.none, !torch.Device, !torch.bool -> !torch.vtensor<[1],si64>
+    %int8_35 = torch.constant.int 8
+    %none_36 = torch.constant.none
+    %none_37 = torch.constant.none
+    %cpu_38 = torch.constant.device "cpu"
+    %false_39 = torch.constant.bool false
+    %24 = torch.aten.arange %int8_35, %none_36, %none_37, %cpu_38, %false_39 : !torch.int, !torch.none, !torch.none, !torch.Device, !torch.bool -> !torch.vtensor<[8],si64>
+    %int0_40 = torch.constant.int 0
+    %int1_41 = torch.constant.int 1
+    %25 = torch.aten.add.Scalar %24, %int0_40, %int1_41 : !torch.vtensor<[8],si64>, !torch.int, !torch.int -> !torch.vtensor<[8],si64>
+    %int8_42 = torch.constant.int 8
+    %none_43 = torch.constant.none
+    %none_44 = torch.constant.none
+    %cpu_45 = torch.constant.device "cpu"
+    %false_46 = torch.constant.bool false
+    %26 = torch.aten.arange %int8_42, %none_43, %none_44, %cpu_45, %false_46 : !torch.int, !torch.none, !torch.none, !torch.Device, !torch.bool -> !torch.vtensor<[8],si64>
+    %int0_47 = torch.constant.int 0
+    %int1_48 = torch.constant.int 1
+    %27 = torch.aten.add.Scalar %26, %int0_47, %int1_48 : !torch.vtensor<[8],si64>, !torch.int, !torch.int -> !torch.vtensor<[8],si64>
+    %int1_49 = torch.constant.int 1
+    %28 = torch.aten.unsqueeze %22, %int1_49 : !torch.vtensor<[2],si64>, !torch.int -> !torch.vtensor<[2,1],si64>
+    %int2_50 = torch.constant.int 2
+    %29 = torch.aten.unsqueeze %28, %int2_50 : !torch.vtensor<[2,1],si64>, !torch.int -> !torch.vtensor<[2,1,1],si64>
+    %int3 = torch.constant.int 3
+    %30 = torch.aten.unsqueeze %29, %int3 : !torch.vtensor<[2,1,1],si64>, !torch.int -> !torch.vtensor<[2,1,1,1],si64>
+    %int0_51 = torch.constant.int 0
+    %31 = torch.aten.unsqueeze %23, %int0_51 : !torch.vtensor<[1],si64>, !torch.int -> !torch.vtensor<[1,1],si64>
+    %int2_52 = torch.constant.int 2
+    %32 = torch.aten.unsqueeze %31, %int2_52 : !torch.vtensor<[1,1],si64>, !torch.int -> !torch.vtensor<[1,1,1],si64>
+    %int3_53 = torch.constant.int 3
+    %33 = torch.aten.unsqueeze %32, %int3_53 : !torch.vtensor<[1,1,1],si64>, !torch.int -> !torch.vtensor<[1,1,1,1],si64>
+    %int0_54 = torch.constant.int 0
+    %34 = torch.aten.unsqueeze %25, %int0_54 : !torch.vtensor<[8],si64>, !torch.int -> !torch.vtensor<[1,8],si64>
+    %int1_55 = torch.constant.int 1
+    %35 = torch.aten.unsqueeze %34, %int1_55 : !torch.vtensor<[1,8],si64>, !torch.int -> !torch.vtensor<[1,1,8],si64>
+    %int3_56 = torch.constant.int 3
+    %36 = torch.aten.unsqueeze %35, %int3_56 : !torch.vtensor<[1,1,8],si64>, !torch.int -> !torch.vtensor<[1,1,8,1],si64>
+    %int0_57 = torch.constant.int 0
+    %37 = torch.aten.unsqueeze %27, %int0_57 : !torch.vtensor<[8],si64>, !torch.int -> !torch.vtensor<[1,8],si64>
+    %int1_58 = torch.constant.int 1
+    %38 = torch.aten.unsqueeze %37, %int1_58 : !torch.vtensor<[1,8],si64>, !torch.int -> !torch.vtensor<[1,1,8],si64>
+    %int2_59 = torch.constant.int 2
+    %39 = torch.aten.unsqueeze %38, %int2_59 : !torch.vtensor<[1,1,8],si64>, !torch.int -> !torch.vtensor<[1,1,1,8],si64>
+    %40 = torch.prim.ListConstruct  : () -> !torch.list<int>
+    %int11_60 = torch.constant.int 11
+    %none_61 = torch.constant.none
+    %none_62 = torch.constant.none
+    %false_63 = torch.constant.bool false
+    %41 = torch.aten.new_ones %36, %40, %int11_60, %none_61, %none_62, %false_63 : !torch.vtensor<[1,1,8,1],si64>, !torch.list<int>, !torch.int, !torch.none, !torch.none, !torch.bool -> !torch.vtensor<[],i1>
+    %int0_64 = torch.constant.int 0
+    %42 = torch.aten.ge.Scalar %36, %int0_64 : !torch.vtensor<[1,1,8,1],si64>, !torch.int -> !torch.vtensor<[1,1,8,1],i1>
+    %none_65 = torch.constant.none
+    %none_66 = torch.constant.none
+    %int11_67 = torch.constant.int 11
+    %cpu_68 = torch.constant.device "cpu"
+    %int0_69 = torch.constant.int 0
+    torch.aten._assert_tensor_metadata %42, %none_65, %none_66, %int11_67, %cpu_68, %int0_69 : !torch.vtensor<[1,1,8,1],i1>, !torch.none, !torch.none, !torch.int, !torch.Device, !torch.int
+    %int11_70 = torch.constant.int 11
+    %int0_71 = torch.constant.int 0
+    %cpu_72 = torch.constant.device "cpu"
+    %none_73 = torch.constant.none
+    %false_74 = torch.constant.bool false
+    %false_75 = torch.constant.bool false
+    %none_76 = torch.constant.none
+    %43 = torch.aten.to.dtype_layout %42, %int11_70, %int0_71, %cpu_72, %none_73, %false_74, %false_75, %none_76 : !torch.vtensor<[1,1,8,1],i1>, !torch.int, !torch.int, !torch.Device, !torch.none, !torch.bool, !torch.bool, !torch.none -> !torch.vtensor<[1,1,8,1],i1>
+    %44 = torch.aten.__and__.Tensor %41, %43 : !torch.vtensor<[],i1>, !torch.vtensor<[1,1,8,1],i1> -> !torch.vtensor<[1,1,8,1],i1>
+    %45 = torch.prim.ListConstruct %30, %39 : (!torch.vtensor<[2,1,1,1],si64>, !torch.vtensor<[1,1,1,8],si64>) -> !torch.list<optional<vtensor>>
+    %46 = torch.aten.index.Tensor %21, %45 : !torch.vtensor<[2,8],i1>, !torch.list<optional<vtensor>> -> !torch.vtensor<[2,1,1,8],i1>
+    %none_77 = torch.constant.none
+    %none_78 = torch.constant.none
+    %int11_79 = torch.constant.int 11
+    %cpu_80 = torch.constant.device "cpu"
+    %int0_81 = torch.constant.int 0
+    torch.aten._assert_tensor_metadata %46, %none_77, %none_78, %int11_79, %cpu_80, %int0_81 : !torch.vtensor<[2,1,1,8],i1>, !torch.none, !torch.none, !torch.int, !torch.Device, !torch.int
+    %int11_82 = torch.constant.int 11
+    %int0_83 = torch.constant.int 0
+    %cpu_84 = torch.constant.device "cpu"
+    %none_85 = torch.constant.none
+    %false_86 = torch.constant.bool false
+    %false_87 = torch.constant.bool false
+    %none_88 = torch.constant.none
+    %47 = torch.aten.to.dtype_layout %46, %int11_82, %int0_83, %cpu_84, %none_85, %false_86, %false_87, %none_88 : !torch.vtensor<[2,1,1,8],i1>, !torch.int, !torch.int, !torch.Device, !torch.none, !torch.bool, !torch.bool, !torch.none -> !torch.vtensor<[2,1,1,8],i1>
+    %48 = torch.aten.__and__.Tensor %44, %47 : !torch.vtensor<[1,1,8,1],i1>, !torch.vtensor<[2,1,1,8],i1> -> !torch.vtensor<[2,1,8,8],i1>
+    %int2_89 = torch.constant.int 2
+    %int-1_90 = torch.constant.int -1
+    %int8_91 = torch.constant.int 8
+    %int8_92 = torch.constant.int 8
+    %49 = torch.prim.ListConstruct %int2_89, %int-1_90, %int8_91, %int8_92 : (!torch.int, !torch.int, !torch.int, !torch.int) -> !torch.list<int>
+    %false_93 = torch.constant.bool false
+    %50 = torch.aten.expand %48, %49, %false_93 : !torch.vtensor<[2,1,8,8],i1>, !torch.list<int>, !torch.bool -> !torch.vtensor<[2,1,8,8],i1>
+    %51 = torch.vtensor.literal(dense<0.015625> : tensor<16x16xf32>) : !torch.vtensor<[16,16],f32>
+    %52 = torch.vtensor.literal(dense_resource<torch_tensor_16_torch.float32_2> : tensor<16xf32>) : !torch.vtensor<[16],f32>
+    %53 = torch.aten.linear %20, %51, %52 : !torch.vtensor<[2,8,16],f32>, !torch.vtensor<[16,16],f32>, !torch.vtensor<[16],f32> -> !torch.vtensor<[2,8,16],f32>
+    %int2_94 = torch.constant.int 2
+    %int8_95 = torch.constant.int 8
+    %int-1_96 = torch.constant.int -1
+    %int8_97 = torch.constant.int 8
+    %54 = torch.prim.ListConstruct %int2_94, %int8_95, %int-1_96, %int8_97 : (!torch.int, !torch.int, !torch.int, !torch.int) -> !torch.list<int>
+    %55 = torch.aten.view %53, %54 : !torch.vtensor<[2,8,16],f32>, !torch.list<int> -> !torch.vtensor<[2,8,2,8],f32>
+    %int1_98 = torch.constant.int 1
+    %int2_99 = torch.constant.int 2
+    %56 = torch.aten.transpose.int %55, %int1_98, %int2_99 : !torch.vtensor<[2,8,2,8],f32>, !torch.int, !torch.int -> !torch.vtensor<[2,2,8,8],f32>
+    %57 = torch.vtensor.literal(dense<0.015625> : tensor<16x16xf32>) : !torch.vtensor<[16,16],f32>
+    %58 = torch.vtensor.literal(dense_resource<torch_tensor_16_torch.float32_3> : tensor<16xf32>) : !torch.vtensor<[16],f32>
+    %59 = torch.aten.linear %20, %57, %58 : !torch.vtensor<[2,8,16],f32>, !torch.vtensor<[16,16],f32>, !torch.vtensor<[16],f32> -> !torch.vtensor<[2,8,16],f32>
+    %int2_100 = torch.constant.int 2
+    %int8_101 = torch.constant.int 8
+    %int-1_102 = torch.constant.int -1
+    %int8_103 = torch.constant.int 8
+    %60 = torch.prim.ListConstruct %int2_100, %int8_101, %int-1_102, %int8_103 : (!torch.int, !torch.int, !torch.int, !torch.int) -> !torch.list<int>
+    %61 = torch.aten.view %59, %60 : !torch.vtensor<[2,8,16],f32>, !torch.list<int> -> !torch.vtensor<[2,8,2,8],f32>
+    %int1_104 = torch.constant.int 1
+    %int2_105 = torch.constant.int 2
+    %62 = torch.aten.transpose.int %61, %int1_104, %int2_105 : !torch.vtensor<[2,8,2,8],f32>, !torch.int, !torch.int -> !torch.vtensor<[2,2,8,8],f32>
+    %63 = torch.vtensor.literal(dense<0.015625> : tensor<16x16xf32>) : !torch.vtensor<[16,16],f32>
+    %64 = torch.vtensor.literal(dense_resource<torch_tensor_16_torch.float32_4> : tensor<16xf32>) : !torch.vtensor<[16],f32>
+    %65 = torch.aten.linear %20, %63, %64 : !torch.vtensor<[2,8,16],f32>, !torch.vtensor<[16,16],f32>, !torch.vtensor<[16],f32> -> !torch.vtensor<[2,8,16],f32>
+    %int2_106 = torch.constant.int 2
+    %int8_107 = torch.constant.int 8
+    %int-1_108 = torch.constant.int -1
+    %int8_109 = torch.constant.int 8
+    %66 = torch.prim.ListConstruct %int2_106, %int8_107, %int-1_108, %int8_109 : (!torch.int, !torch.int, !torch.int, !torch.int) -> !torch.list<int>
+    %67 = torch.aten.view %65, %66 : !torch.vtensor<[2,8,16],f32>, !torch.list<int> -> !torch.vtensor<[2,8,2,8],f32>
+    %int1_110 = torch.constant.int 1
+    %int2_111 = torch.constant.int 2
+    %68 = torch.aten.transpose.int %67, %int1_110, %int2_111 : !torch.vtensor<[2,8,2,8],f32>, !torch.int, !torch.int -> !torch.vtensor<[2,2,8,8],f32>
+    %float0.000000e00 = torch.constant.float 0.000000e+00
+    %false_112 = torch.constant.bool false
+    %float3.535530e-01 = torch.constant.float 0.35355339059327379
+    %false_113 = torch.constant.bool false
+    %69 = torch.aten.scaled_dot_product_attention %56, %62, %68, %50, %float0.000000e00, %false_112, %float3.535530e-01, %false_113 : !torch.vtensor<[2,2,8,8],f32>, !torch.vtensor<[2,2,8,8],f32>, !torch.vtensor<[2,2,8,8],f32>, !torch.vtensor<[2,1,8,8],i1>, !torch.float, !torch.bool, !torch.float, !torch.bool -> !torch.vtensor<[2,2,8,8],f32>
+    %int2_114 = torch.constant.int 2
+    %int-1_115 = torch.constant.int -1
+    %int8_116 = torch.constant.int 8
+    %int8_117 = torch.constant.int 8
+    %70 = torch.prim.ListConstruct %int2_114, %int-1_115, %int8_116, %int8_117 : (!torch.int, !torch.int, !torch.int, !torch.int) -> !torch.list<int>
+    %71 = torch.aten.reshape %69, %70 : !torch.vtensor<[2,2,8,8],f32>, !torch.list<int> -> !torch.vtensor<[2,2,8,8],f32>
+    %int1_118 = torch.constant.int 1
+    %int2_119 = torch.constant.int 2
+    %72 = torch.aten.transpose.int %71, %int1_118, %int2_119 : !torch.vtensor<[2,2,8,8],f32>, !torch.int, !torch.int -> !torch.vtensor<[2,8,2,8],f32>
+    %int2_120 = torch.constant.int 2
+    %int8_121 = torch.constant.int 8
+    %int-1_122 = torch.constant.int -1
+    %73 = torch.prim.ListConstruct %int2_120, %int8_121, %int-1_122 : (!torch.int, !torch.int, !torch.int) -> !torch.list<int>
+    %74 = torch.aten.reshape %72, %73 : !torch.vtensor<[2,8,2,8],f32>, !torch.list<int> -> !torch.vtensor<[2,8,16],f32>
+    %75 = torch.vtensor.literal(dense<0.015625> : tensor<16x16xf32>) : !torch.vtensor<[16,16],f32>
+    %76 = torch.vtensor.literal(dense_resource<torch_tensor_16_torch.float32_5> : tensor<16xf32>) : !torch.vtensor<[16],f32>
+    %77 = torch.aten.linear %74, %75, %76 : !torch.vtensor<[2,8,16],f32>, !torch.vtensor<[16,16],f32>, !torch.vtensor<[16],f32> -> !torch.vtensor<[2,8,16],f32>
+    %float1.000000e-01_123 = torch.constant.float 1.000000e-01
+    %false_124 = torch.constant.bool false
+    %78 = torch.aten.dropout %77, %float1.000000e-01_123, %false_124 : !torch.vtensor<[2,8,16],f32>, !torch.float, !torch.bool -> !torch.vtensor<[2,8,16],f32>
+    %int1_125 = torch.constant.int 1
+    %79 = torch.aten.add.Tensor %78, %20, %int1_125 : !torch.vtensor<[2,8,16],f32>, !torch.vtensor<[2,8,16],f32>, !torch.int -> !torch.vtensor<[2,8,16],f32>
+    %int16_126 = torch.constant.int 16
+    %80 = torch.prim.ListConstruct %int16_126 : (!torch.int) -> !torch.list<int>
+    %81 = torch.vtensor.literal(dense_resource<torch_tensor_16_torch.float32_6> : tensor<16xf32>) : !torch.vtensor<[16],f32>
+    %82 = torch.vtensor.literal(dense_resource<torch_tensor_16_torch.float32_7> : tensor<16xf32>) : !torch.vtensor<[16],f32>
+    %float9.999990e-13_127 = torch.constant.float 9.9999999999999998E-13
+    %false_128 = torch.constant.bool false
+    %83 = torch.aten.layer_norm %79, %80, %81, %82, %float9.999990e-13_127, %false_128 : !torch.vtensor<[2,8,16],f32>, !torch.list<int>, !torch.vtensor<[16],f32>, !torch.vtensor<[16],f32>, !torch.float, !torch.bool -> !torch.vtensor<[2,8,16],f32>
+    %84 = torch.vtensor.literal(dense<0.015625> : tensor<32x16xf32>) : !torch.vtensor<[32,16],f32>
+    %85 = torch.vtensor.literal(dense<0.015625> : tensor<32xf32>) : !torch.vtensor<[32],f32>
+    %86 = torch.aten.linear %83, %84, %85 : !torch.vtensor<[2,8,16],f32>, !torch.vtensor<[32,16],f32>, !torch.vtensor<[32],f32> -> !torch.vtensor<[2,8,32],f32>
+    %str = torch.constant.str "none"
+    %87 = torch.aten.gelu %86, %str : !torch.vtensor<[2,8,32],f32>, !torch.str -> !torch.vtensor<[2,8,32],f32>
+    %88 = torch.vtensor.literal(dense<0.015625> : tensor<16x32xf32>) : !torch.vtensor<[16,32],f32>
+    %89 = torch.vtensor.literal(dense_resource<torch_tensor_16_torch.float32_8> : tensor<16xf32>) : !torch.vtensor<[16],f32>
+    %90 = torch.aten.linear %87, %88, %89 : !torch.vtensor<[2,8,32],f32>, !torch.vtensor<[16,32],f32>, !torch.vtensor<[16],f32> -> !torch.vtensor<[2,8,16],f32>
+    %float1.000000e-01_129 = torch.constant.float 1.000000e-01
+    %false_130 = torch.constant.bool false
+    %91 = torch.aten.dropout %90, %float1.000000e-01_129, %false_130 : !torch.vtensor<[2,8,16],f32>, !torch.float, !torch.bool -> !torch.vtensor<[2,8,16],f32>
+    %int1_131 = torch.constant.int 1
+    %92 = torch.aten.add.Tensor %91, %83, %int1_131 : !torch.vtensor<[2,8,16],f32>, !torch.vtensor<[2,8,16],f32>, !torch.int -> !torch.vtensor<[2,8,16],f32>
+    %int16_132 = torch.constant.int 16
+    %93 = torch.prim.ListConstruct %int16_132 : (!torch.int) -> !torch.list<int>
+    %94 = torch.vtensor.literal(dense_resource<torch_tensor_16_torch.float32_9> : tensor<16xf32>) : !torch.vtensor<[16],f32>
+    %95 = torch.vtensor.literal(dense_resource<torch_tensor_16_torch.float32_10> : tensor<16xf32>) : !torch.vtensor<[16],f32>
+    %float9.999990e-13_133 = torch.constant.float 9.9999999999999998E-13
+    %false_134 = torch.constant.bool false
+    %96 = torch.aten.layer_norm %92, %93, %94, %95, %float9.999990e-13_133, %false_134 : !torch.vtensor<[2,8,16],f32>, !torch.list<int>, !torch.vtensor<[16],f32>, !torch.vtensor<[16],f32>, !torch.float, !torch.bool -> !torch.vtensor<[2,8,16],f32>
+    %int1_135 = torch.constant.int 1
+    %int0_136 = torch.constant.int 0
+    %97 = torch.aten.select.int %96, %int1_135, %int0_136 : !torch.vtensor<[2,8,16],f32>, !torch.int, !torch.int -> !torch.vtensor<[2,16],f32>
+    %98 = torch.vtensor.literal(dense<0.015625> : tensor<16x16xf32>) : !torch.vtensor<[16,16],f32>
+    %99 = torch.vtensor.literal(dense_resource<torch_tensor_16_torch.float32_11> : tensor<16xf32>) : !torch.vtensor<[16],f32>
+    %100 = torch.aten.linear %97, %98, %99 : !torch.vtensor<[2,16],f32>, !torch.vtensor<[16,16],f32>, !torch.vtensor<[16],f32> -> !torch.vtensor<[2,16],f32>
+    %101 = torch.aten.tanh %100 : !torch.vtensor<[2,16],f32> -> !torch.vtensor<[2,16],f32>
+    return %96, %101 : !torch.vtensor<[2,8,16],f32>, !torch.vtensor<[2,16],f32>
+  }
+}
+
+{-#
+  dialect_resources: {
+    builtin: {
+      torch_tensor_16_torch.float32: "0x040000000000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F",
+      torch_tensor_16_torch.float32_1: "0x0400000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+      torch_tensor_16_torch.float32_2: "0x0400000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+      torch_tensor_16_torch.float32_3: "0x0400000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+      torch_tensor_16_torch.float32_4: "0x0400000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+      torch_tensor_16_torch.float32_5: "0x0400000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+      torch_tensor_16_torch.float32_6: "0x040000000000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F",
+      torch_tensor_16_torch.float32_7: "0x0400000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+      torch_tensor_16_torch.float32_8: "0x0400000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+      torch_tensor_16_torch.float32_9: "0x040000000000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F0000803F",
+      torch_tensor_16_torch.float32_10: "0x0400000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+      torch_tensor_16_torch.float32_11: "0x0400000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+    }
+  }
+#-}
