@@ -11,9 +11,11 @@
 #define FAMILIES(X)                                                                      \
     X(activation)                                                                        \
     X(attention)                                                                         \
+    X(combine)                                                                           \
     X(conv)                                                                              \
     X(convert)                                                                           \
     X(create)                                                                            \
+    X(grid)                                                                              \
     X(index)                                                                             \
     X(index_write)                                                                       \
     X(join)                                                                              \
@@ -27,7 +29,8 @@
     X(reduce)                                                                            \
     X(shape)                                                                             \
     X(softmax)                                                                           \
-    X(sort)
+    X(sort)                                                                              \
+    X(upsample)
 
 #define X(family) extern const tb_op tb_ops_##family[];
 FAMILIES(X)
