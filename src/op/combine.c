@@ -102,26 +102,6 @@ flipud(tb_opctx *c)
     return tb_flip(c->g, V(0), 1);
 }
 
-/* [.., groups * k, spatial] -> [.., k * groups, spatial] */
-static tb_val
-channel_shuffle(tb_opctx *c)
-{
-    tb_graph *g = c->g;
-    tb_val x = V(0);
-    int rank = RANK(x);
-    tb_dim d[TB_MAX_RANK + 1], whole[TB_MAX_RANK];
-
-    if (rank < 3)
-        tb_body_raise(c, "expected rank 3 or more, found %d", rank);
-    memcpy(whole, tb_dims(g, x), sizeof *d * (size_t)rank);
-    d[0] = whole[0];
-    d[1] = DIM(1);
-    d[2] = tb_dim_floordiv(g->unit, whole[1], d[1]);
-    memcpy(d + 3, whole + 2, sizeof *d * (size_t)(rank - 2));
-    x = tb_transpose(g, tb_reshape(g, x, rank + 1, d), 1, 2);
-    return tb_reshape(g, x, rank, whole);
-}
-
 /* ---- differences ---- */
 
 /* (self, n, dim, prepend, append): n times x[1:] - x[:-1] */
@@ -353,10 +333,6 @@ const tb_op tb_ops_combine[] = {
      TB_KEEP, fliplr},
     {"flipud(Tensor self) -> Tensor",
      TB_KEEP, flipud},
-    {"channel_shuffle(Tensor self, SymInt groups) -> Tensor",
-     TB_KEEP, channel_shuffle},
-    {"native_channel_shuffle(Tensor self, SymInt groups) -> Tensor",
-     TB_KEEP, channel_shuffle},
     {"diff(Tensor self, int n=1, int dim=-1, Tensor? prepend=None, Tensor? "
      "append=None) -> Tensor",
      TB_KEEP, diff},

@@ -309,23 +309,6 @@ eye_m(tb_opctx *c)
     return identity(c, DIM(0), DIM(1), 2);
 }
 
-static tb_val
-one_hot(tb_opctx *c)
-{
-    tb_graph *g = c->g;
-    tb_val x = V(0);
-    int rank = RANK(x);
-    int64_t lo, hi;
-    tb_dim n = DIM(1);
-
-    tb_dim_range(g->unit, n, &lo, &hi);
-    if (hi < 0)
-        tb_body_lacks(c, "num_classes that depends on the data");
-    return CAST(EQ(tb_unsqueeze(g, x, rank), CAST(tb_body_count_up(g, n, 1, 0),
-                                                  tb_dtype_of(g, x))),
-                TB_I64);
-}
-
 /* Rows and columns of the elements of a triangle, in row-major order: [2, n] */
 static tb_val
 triangle_indices(tb_opctx *c, bool lower)
@@ -459,8 +442,6 @@ const tb_op tb_ops_create[] = {
     {"eye.m(SymInt n, SymInt m, *, ScalarType? dtype=None, Layout? layout=None, "
      "Device? device=None, bool? pin_memory=None) -> Tensor",
      TB_KEEP, eye_m},
-    {"one_hot(Tensor self, int num_classes=-1) -> Tensor",
-     TB_KEEP, one_hot},
     {"tril_indices(int row, int col, int offset=0, *, ScalarType? dtype=4, Layout? "
      "layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
      TB_KEEP, tril_indices},
