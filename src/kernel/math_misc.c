@@ -25,36 +25,38 @@ sin_pi(mx m, tb_kv a)
     return m_where(m, far, m_fma(m, z, c, m_c(m, 1)), s);
 }
 
-/* In F64, of a positive number: Stirling's series from 8 on; below, x (x+1) ... (x+7) leads
- * there. Around 1 and 2, where the value is 0, a polynomial in the distance from 2. */
+/* In F64, of a positive number: Stirling's series from 8 on. Below, steps of 1 lead to
+ * [3/2, 5/2], where it is a polynomial in the distance from 2; they cost the logarithm of a
+ * product. */
 static tb_kv
 lgamma_positive(mx m, tb_kv a)
 {
-    tb_kv low = m_lt(m, a, m_c(m, 8)), product = a, one = m_c(m, 1), y, z, r, big, t, first;
-    tb_kv near = m_and(m, m_lt(m, m_c(m, 0.5), a), m_lt(m, a, m_c(m, 2.5)));
+    tb_kv low = m_lt(m, a, m_c(m, 8)), one = m_c(m, 1), z, far, near, t, up, log, product;
+    tb_kv half = m_lt(m, a, m_c(m, 0.5));
 
-    for (int i = 1; i < 8; i++)
-        product = m_mul(m, product, m_add(m, a, m_c(m, i)));
-    y = m_where(m, low, m_add(m, a, m_c(m, 8)), a);
-    z = m_div(m, one, m_mul(m, y, y));
-    r = M_POLY(m, z, 1.0 / 12, -1.0 / 360, 1.0 / 1260, -1.0 / 1680, 1.0 / 1188,
-               -691.0 / 360360, 1.0 / 156, -3617.0 / 122400);
-    r = m_add(m, m_div(m, r, y), m_c(m, 0.91893853320467274178));
-    /* (y - 1/2) (ln y - 1) - 1/2 does not overflow before the result does */
-    r = m_fma(m, m_sub(m, y, m_c(m, 0.5)), m_sub(m, tb_m_log(m, y), one), r);
-    big = m_sub(m, r, m_c(m, 0.5));
-
-    first = m_lt(m, a, m_c(m, 1.5)); /* lgamma(a) = lgamma(a + 1) - ln a */
-    t = m_sub(m, a, m_where(m, first, one, m_c(m, 2)));
-    r = M_POLY(m, t, 0x1.b0ee6072093cep-2, 0x1.4a34cc4a60fa8p-2, -0x1.13e001a55755ep-4,
+    up = m_lt(m, a, m_c(m, 1.5));
+    t = m_sub(m, a, m_where(m, half, m_c(m, 0), m_where(m, up, one, m_c(m, 2))));
+    product = m_where(m, half, m_mul(m, a, m_add(m, a, one)), m_where(m, up, a, one));
+    for (int i = 1; i < 7; i++) {
+        tb_kv above = m_lt(m, m_c(m, i + 1.5), a);
+        product = m_where(m, above, m_mul(m, product, m_sub(m, a, m_c(m, i))), product);
+        t = m_where(m, above, m_sub(m, t, one), t);
+    }
+    log = tb_m_log(m, m_where(m, low, product, a));
+    near = M_POLY(m, t, 0x1.b0ee6072093cep-2, 0x1.4a34cc4a60fa8p-2, -0x1.13e001a55755ep-4,
                0x1.51322ac7d6f96p-6, -0x1.e404fc21d6147p-8, 0x1.7add6eb022216p-9,
                -0x1.38ac5bfe58e8bp-10, 0x1.0b36ae8194165p-11, -0x1.d3fd69d998c3bp-13,
                0x1.a1282788b41b8p-14, -0x1.78d910ca29051p-15, 0x1.57fe0cc40be31p-16,
                -0x1.3d4b19894e4aap-17, 0x1.26d82143da092p-18, -0x1.090e844a218c4p-19,
                0x1.e321435f17862p-21, -0x1.37b6bdc39408dp-21, 0x1.3fa947c3933f4p-22);
-    r = m_where(m, near, m_mul(m, r, t), big);
-    product = m_where(m, near, m_where(m, first, a, one), m_where(m, low, product, one));
-    return m_sub(m, r, tb_m_log(m, product));
+    near = m_fma(m, t, near, m_where(m, up, m_neg(m, log), log));
+    z = m_div(m, one, m_mul(m, a, a));
+    far = M_POLY(m, z, 1.0 / 12, -1.0 / 360, 1.0 / 1260, -1.0 / 1680, 1.0 / 1188,
+                 -691.0 / 360360, 1.0 / 156, -3617.0 / 122400);
+    far = m_add(m, m_div(m, far, a), m_c(m, 0.91893853320467274178));
+    /* (a - 1/2) (ln a - 1) - 1/2 does not overflow before the result does */
+    far = m_fma(m, m_sub(m, a, m_c(m, 0.5)), m_sub(m, log, one), far);
+    return m_where(m, low, near, m_sub(m, far, m_c(m, 0.5)));
 }
 
 /* A negative argument is reflected: ln pi - ln |sin(pi x)| - lgamma(1 - x). */
