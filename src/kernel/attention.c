@@ -399,8 +399,9 @@ tb_lower_attention(tb_lower *l)
     a.acc = tb_dtype_of(l->g, a.anchor) == TB_F64 ? TB_F64 : TB_F32;
     geometry(&a);
     a.guarded = a.has_mask || !tb_dim_is_const(a.keys) || a.keys == 0;
-    int64_t q_hint = tb_dim_hint(u, a.queries);
-    a.panel = q_hint <= 16 ? 16 : q_hint <= 32 ? 32 : 64;
+    int64_t least, most; /* not the hint: an example's few queries say little */
+    tb_dim_range(u, a.queries, &least, &most);
+    a.panel = most <= 16 ? 16 : most <= 32 ? 32 : 64;
     prepare(&a);
 
     tb_dim blocks = tb_dim_ceildiv(u, a.queries, a.panel);

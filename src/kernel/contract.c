@@ -21,6 +21,7 @@
 #include "kernel/contract.h"
 
 enum { PANEL = TB_PANEL, KC = 512, MAX_MC = 192, MAX_NB = 4 };
+enum { OPEN_ROWS = 256 };
 enum { SPARE = 8 }; /* rows of a block past its tile: the last register tile's idle ones */
 
 typedef struct contract {
@@ -274,6 +275,11 @@ choose_tiles(contract *c)
     const tb_target *t = c->l->target;
     double rows = (double)tb_dim_hint(u, c->M), cols = (double)tb_dim_hint(u, c->N);
     double depth = (double)tb_dim_hint(u, c->R), b = (double)tb_dim_hint(u, c->batches);
+    int64_t least, most;
+
+    tb_dim_range(u, c->M, &least, &most);
+    if (!tb_dim_is_const(c->M) && rows < OPEN_ROWS) /* an example's few rows say little */
+        rows = most < OPEN_ROWS ? (double)most : OPEN_ROWS;
 
     c->mc = MAX_MC;
     while (c->mc > 12 && (double)c->mc / 2 >= rows)
