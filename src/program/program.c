@@ -21,6 +21,7 @@ typedef struct writer {
     uint32_t *buf_of;     /* by node: buffer register + 1 */
     uint32_t *packed_buf; /* by unit constant: buffer register + 1 */
     uint32_t *temp_buf;   /* by temp */
+    uint32_t *saved_buf;  /* by effect: buffer register + 1 of a copy made first */
     TB_VEC(int32_t) sym_reg;  /* by symbol, -1 = not yet */
     TB_VEC(tb_dim) reg_dims;  /* memo of computed dims */
     TB_VEC(int32_t) reg_regs;
@@ -445,13 +446,31 @@ use_at(writer *w, arena_use *uses, uint32_t *n, uint32_t buf, tb_dim bytes, uint
     uses[(*n)++] = (arena_use){buf, {.bytes = padded, .first = step, .last = step}};
 }
 
+/* Does effect i write what another global held before the call, and does an effect before
+ * it write that global (two globals change places)? */
+static bool
+overwritten_before(const writer *w, uint32_t i)
+{
+    const tb_graph *g = w->g;
+    tb_val e = g->effects.at[i];
+    if (tb_node_of(g, e)->prim != TB_P_write)
+        return false;
+    tb_val from = tb_storage(w->gs, tb_in(g, e, 0));
+    for (uint32_t k = 0; k < i && tb_node_of(g, from)->prim == TB_P_read; k++) {
+        tb_val o = g->effects.at[k];
+        if (tb_node_of(g, o)->prim == TB_P_write && tb_attrs(g, o)[0] == tb_attrs(g, from)[0])
+            return true;
+    }
+    return false;
+}
+
 static void
 plan_arena(writer *w)
 {
     tb_unit *u = w->u;
     tb_arena *a = &u->cx->keep;
-    uint32_t n = 0, max = w->g->n + w->low->temps.n + 1;
-    arena_use *uses = TB_NEWN(a, arena_use, max < 65536 ? max : max);
+    uint32_t n = 0, max = w->g->n + w->low->temps.n + w->g->effects.n + 1;
+    arena_use *uses = TB_NEWN(a, arena_use, max);
 
     for (uint32_t s = 0; s < w->low->steps.n; s++) {
         const tb_step *st = w->low->steps.at[s];
@@ -477,6 +496,12 @@ plan_arena(writer *w)
             use_at(w, uses, &n, node_buf(w, s), node_bytes(w, s), w->low->steps.n);
         }
     }
+    for (uint32_t i = 0; i < w->g->effects.n; i++)
+        if (overwritten_before(w, i)) {
+            tb_val s = tb_storage(w->gs, tb_in(w->g, w->g->effects.at[i], 0));
+            w->saved_buf[i] = add_buf(w, TB_BUF_ARENA, 0) + 1;
+            use_at(w, uses, &n, w->saved_buf[i] - 1, node_bytes(w, s), w->low->steps.n);
+        }
     tb_lifetime *lives = TB_NEWN(a, tb_lifetime, n + 1);
     for (uint32_t i = 0; i < n; i++)
         lives[i] = uses[i].life;
@@ -554,13 +579,21 @@ write_end(writer *w, const bool *direct)
         word(w, to);
         word(w, node_buf(w, tb_storage(w->gs, v)));
     }
+    for (uint32_t i = 0; i < w->g->effects.n; i++)
+        if (w->saved_buf[i]) {
+            op(w, TB_I_COPY, 2);
+            word(w, w->saved_buf[i] - 1);
+            word(w, node_buf(w, tb_storage(w->gs, tb_in(w->g, w->g->effects.at[i], 0))));
+        }
     for (uint32_t i = 0; i < w->g->effects.n; i++) {
         tb_val e = w->g->effects.at[i];
         if (tb_node_of(w->g, e)->prim != TB_P_write)
             tb_raise(w->u->cx, w->g->locs[e.id], TB_UNSUPPORTED,
                      "%s in a compiled function", tb_prim_name(tb_node_of(w->g, e)->prim));
         uint32_t to = add_buf(w, TB_BUF_GLOBAL, (uint32_t)tb_attrs(w->g, e)[0]);
-        uint32_t from = node_buf(w, tb_storage(w->gs, tb_in(w->g, e, 0)));
+        uint32_t from = w->saved_buf[i]
+                            ? w->saved_buf[i] - 1
+                            : node_buf(w, tb_storage(w->gs, tb_in(w->g, e, 0)));
         op(w, TB_I_COPY, 2);
         word(w, to);
         word(w, from);
@@ -611,6 +644,7 @@ tb_program_function(tb_program *p, const tb_func *f, const tb_graph *g, const tb
     w.buf_of = TB_NEWN(a, uint32_t, g->n);
     w.packed_buf = TB_NEWN(a, uint32_t, p->u->consts.n + 1);
     w.temp_buf = TB_NEWN(a, uint32_t, low->temps.n + 1);
+    w.saved_buf = TB_NEWN(a, uint32_t, g->effects.n + 1);
     declare(&w);
     write_symbols(&w);
     for (uint32_t i = 0; i < f->inputs.n; i++)

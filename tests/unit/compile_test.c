@@ -287,6 +287,21 @@ globals(void)
 }
 
 static void
+globals_change_places(void)
+{
+    uint32_t a = u->globals.n, b = a + 1;
+    tb_global st = {.name = TB_STR("a"), .dtype = TB_F32, .rank = 1, .dims = {4}, .mutable_ = true};
+    TB_PUSH(&cx->keep, &u->globals, st);
+    st.name = TB_STR("b");
+    TB_PUSH(&cx->keep, &u->globals, st);
+    tb_val x = IN(F32, 4), old_a = tb_read(g, a), old_b = tb_read(g, b);
+    c_out(M2(sub, M2(add, x, old_a), old_b));
+    tb_write(g, a, M2(add, old_b, x));
+    tb_write(g, b, old_a);
+    c_run((c_case){0});
+}
+
+static void
 results_of_many_kinds(void)
 {
     tb_val x = IN(F32, 4, 4);
@@ -342,6 +357,7 @@ main(void)
     CASE(conv_depthwise);
     CASE(conv_runtime_weights);
     CASE(globals);
+    CASE(globals_change_places);
     CASE(results_of_many_kinds);
     CASE(empty);
     return t_done();
