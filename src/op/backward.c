@@ -8,7 +8,7 @@
  * are spread out by the stride, and one shifted copy for each element of the window is
  * summed. For what does not vary within a window this works axis by axis.
  */
-#include "op/body.h"
+#include "op/upsample.h"
 
 static void
 read_sizes(tb_opctx *c, uint32_t i, int rank, tb_dim *out)
@@ -218,23 +218,15 @@ avg_pool_backward(tb_opctx *c, int n)
     for (int i = 0; i < n; i++) {
         int ax = first + i;
         window w = {k[i], stride[i], pad[i]};
-        tb_dim size = SIZE(x, ax), n_out = SIZE(r, ax), d[TB_MAX_RANK];
+        tb_dim size = SIZE(x, ax), n_out = SIZE(r, ax);
 
         if (!given(c, 7)) {
             tb_val count = window_counts(g, &w, n_out, size, BOOL(6));
 
             r = DIV(r, tb_body_on_axis(g, CAST(count, t), RANK(r), ax));
         }
-        if (w.stride == w.k) { /* windows side by side: each element repeated */
-            int rank = RANK(r);
-
-            r = tb_unsqueeze(g, r, ax + 1);
-            memcpy(d, tb_dims(g, r), sizeof *d * (size_t)(rank + 1));
-            d[ax + 1] = w.k;
-            r = tb_expand(g, r, rank + 1, d);
-            d[ax] = tb_dim_mul(u, n_out, w.k);
-            memmove(d + ax + 1, d + ax + 2, sizeof *d * (size_t)(rank - ax - 1));
-            r = tb_reshape(g, r, rank, d);
+        if (w.stride == w.k) { /* windows side by side */
+            r = tb_repeat_each(g, r, ax, w.k);
         } else {
             tb_val sum = TB_NO_VAL, y = tb_body_dilate(g, r, ax, w.stride);
             tb_dim len = tb_dim_add(u, SIZE(y, ax), w.k - 1);
@@ -264,22 +256,6 @@ avg_pool3d_backward(tb_opctx *c)
     return avg_pool_backward(c, 3);
 }
 
-/* Sums x along an axis with weights w [out, in]: [.., out, ..] -> [.., in, ..]. */
-static tb_val
-contract(tb_graph *g, tb_val x, int axis, tb_val w)
-{
-    int rank = RANK(x);
-    tb_dim d[TB_MAX_RANK], two[2];
-
-    x = tb_body_move(g, x, axis, rank - 1);
-    memcpy(d, tb_dims(g, x), sizeof *d * (size_t)rank);
-    two[0] = tb_body_count(g, x, (1u << (rank - 1)) - 1);
-    two[1] = d[rank - 1];
-    d[rank - 1] = SIZE(w, 1);
-    x = tb_reshape(g, tb_dot(g, tb_reshape(g, x, 2, two), w), rank, d);
-    return tb_body_move(g, x, rank - 1, axis);
-}
-
 /* (grad_output, self): part i of n covers elements floor(i*S/n) to ceil((i+1)*S/n). */
 static tb_val
 adaptive_avg_backward(tb_opctx *c, int n)
@@ -306,7 +282,7 @@ adaptive_avg_backward(tb_opctx *c, int n)
         to = DIV(ADD(MUL(ADD(i, I64(1)), s), SUB(p, I64(1))), p);
         i = tb_body_count_up(g, size, 2, 1);
         w = CAST(AND(LE(from, i), LT(i, to)), t);
-        r = contract(g, r, ax, DIV(w, CAST(SUB(to, from), t)));
+        r = tb_weigh_axis(g, r, ax, DIV(w, CAST(SUB(to, from), t)));
     }
     return CAST(r, tb_dtype_of(g, V(0)));
 }

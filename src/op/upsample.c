@@ -7,13 +7,7 @@
  * and sizes, so they are constants where the sizes are. Growing by a whole factor without
  * interpolation needs no positions at all.
  */
-#include "op/body.h"
-
-typedef struct resize {
-    int n;                    /* spatial axes; the first is axis 2 */
-    tb_dim out[TB_MAX_RANK];
-    double factor[TB_MAX_RANK]; /* given by the caller; 0: the quotient of the sizes */
-} resize;
+#include "op/upsample.h"
 
 /* size * factor, rounded down, for sizes that may not be known. */
 static tb_dim
@@ -29,21 +23,21 @@ scaled(tb_opctx *c, tb_dim size, double factor)
     tb_body_lacks(c, "a size that is not constant times %g", factor);
 }
 
-static resize
+static tb_resize
 start(tb_opctx *c, int n)
 {
     tb_graph *g = c->g;
 
     if (RANK(V(0)) != n + 2)
         tb_body_raise(c, "expected rank %d, found rank %d", n + 2, RANK(V(0)));
-    return (resize){.n = n};
+    return (tb_resize){.n = n};
 }
 
 /* (self, output_size, ..., scales one by one from argument `scales`) */
-static resize
+static tb_resize
 read_sizes(tb_opctx *c, int n, uint32_t scales)
 {
-    resize r = start(c, n);
+    tb_resize r = start(c, n);
 
     tb_body_dims(c, 1, n, r.out);
     for (int i = 0; i < n; i++)
@@ -53,11 +47,11 @@ read_sizes(tb_opctx *c, int n, uint32_t scales)
 }
 
 /* (input, output_size?, ..., scale_factors?) */
-static resize
+static tb_resize
 read_vec(tb_opctx *c, int n, uint32_t scales)
 {
     tb_graph *g = c->g;
-    resize r = start(c, n);
+    tb_resize r = start(c, n);
 
     if (given(c, 1)) {
         tb_body_dims(c, 1, n, r.out);
@@ -78,7 +72,7 @@ read_vec(tb_opctx *c, int n, uint32_t scales)
 
 /* Source elements per element of the result along axis i, in f32 as PyTorch has it. */
 static tb_val
-step(tb_graph *g, const resize *r, int i, tb_dim in)
+step(tb_graph *g, const tb_resize *r, int i, tb_dim in)
 {
     if (r->factor[i] > 0)
         return tb_full_f(g, TB_F32, 0, NULL, (float)(1 / r->factor[i]));
@@ -87,7 +81,7 @@ step(tb_graph *g, const resize *r, int i, tb_dim in)
 
 /* The same with the corners of both images at the same place. */
 static tb_val
-corner_step(tb_graph *g, const resize *r, int i, tb_dim in)
+corner_step(tb_graph *g, const tb_resize *r, int i, tb_dim in)
 {
     tb_val last = tb_body_dim(g, tb_dim_sub(g->unit, in, 1), TB_F32);
     tb_val n = tb_body_dim(g, tb_dim_sub(g->unit, r->out[i], 1), TB_F32);
@@ -103,7 +97,7 @@ count_f32(tb_graph *g, tb_dim n)
 
 /* Where the elements of the result lie in the source, f32 [out]. */
 static tb_val
-source(tb_graph *g, const resize *r, int i, tb_dim in, bool corners)
+source(tb_graph *g, const tb_resize *r, int i, tb_dim in, bool corners)
 {
     tb_val at = count_f32(g, r->out[i]);
 
@@ -113,9 +107,8 @@ source(tb_graph *g, const resize *r, int i, tb_dim in, bool corners)
     return SUB(at, K(at, 0.5));
 }
 
-/* As an index of [0, in). */
-static tb_val
-clamp_index(tb_graph *g, tb_val at, tb_dim in)
+tb_val
+tb_resize_clamp(tb_graph *g, tb_val at, tb_dim in)
 {
     tb_val last = tb_body_dim(g, tb_dim_sub(g->unit, in, 1), TB_I64);
 
@@ -124,9 +117,8 @@ clamp_index(tb_graph *g, tb_val at, tb_dim in)
 
 /* ---- nearest ---- */
 
-/* Each element `times` times, one after the other. */
-static tb_val
-repeat(tb_graph *g, tb_val x, int axis, tb_dim times)
+tb_val
+tb_repeat_each(tb_graph *g, tb_val x, int axis, tb_dim times)
 {
     tb_dim d[TB_MAX_RANK];
     int rank = RANK(x);
@@ -140,9 +132,8 @@ repeat(tb_graph *g, tb_val x, int axis, tb_dim times)
     return tb_reshape(g, x, rank, d);
 }
 
-/* Is the result k times as large, by factor or by size? Then each element stays k times. */
-static bool
-whole_factor(const resize *r, int i, tb_unit *u, tb_dim in, tb_dim *times)
+bool
+tb_resize_whole(tb_unit *u, const tb_resize *r, int i, tb_dim in, tb_dim *times)
 {
     double k = r->factor[i];
 
@@ -156,25 +147,23 @@ whole_factor(const resize *r, int i, tb_unit *u, tb_dim in, tb_dim *times)
 }
 
 static tb_val
-nearest(tb_opctx *c, const resize *r, bool exact)
+nearest(tb_opctx *c, const tb_resize *r, tb_resampling how)
 {
     tb_graph *g = c->g;
-    tb_val x = V(0), at;
+    tb_val x = V(0);
     tb_dim times;
 
     for (int i = 0; i < r->n; i++) {
         tb_dim in = SIZE(x, 2 + i);
 
-        if (whole_factor(r, i, g->unit, in, &times)) {
+        if (tb_resize_whole(g->unit, r, i, in, &times)) {
             if (times != 1)
-                x = repeat(g, x, 2 + i, times);
+                x = tb_repeat_each(g, x, 2 + i, times);
             continue;
         }
-        at = count_f32(g, r->out[i]);
-        if (exact)
-            at = ADD(at, K(at, 0.5));
-        at = FLOOR(MUL(at, step(g, r, i, in)));
-        x = tb_body_select(g, x, 2 + i, clamp_index(g, at, in));
+        tb_taps p = tb_resize_taps(g, r, i, in, how, false);
+
+        x = tb_body_select(g, x, 2 + i, tb_resize_clamp(g, p.at[0], in));
     }
     return x;
 }
@@ -183,30 +172,30 @@ nearest(tb_opctx *c, const resize *r, bool exact)
     static tb_val                               \
     nearest_##name(tb_opctx *c)                 \
     {                                           \
-        resize r = read_sizes(c, n, 2);         \
+        tb_resize r = read_sizes(c, n, 2);         \
                                                 \
-        return nearest(c, &r, false);           \
+        return nearest(c, &r, TB_NEAREST);           \
     }                                           \
     static tb_val                               \
     nearest_##name##_vec(tb_opctx *c)           \
     {                                           \
-        resize r = read_vec(c, n, 2);           \
+        tb_resize r = read_vec(c, n, 2);           \
                                                 \
-        return nearest(c, &r, false);           \
+        return nearest(c, &r, TB_NEAREST);           \
     }                                           \
     static tb_val                               \
     exact_##name(tb_opctx *c)                   \
     {                                           \
-        resize r = read_sizes(c, n, 2);         \
+        tb_resize r = read_sizes(c, n, 2);         \
                                                 \
-        return nearest(c, &r, true);            \
+        return nearest(c, &r, TB_NEAREST_EXACT);            \
     }                                           \
     static tb_val                               \
     exact_##name##_vec(tb_opctx *c)             \
     {                                           \
-        resize r = read_vec(c, n, 2);           \
+        tb_resize r = read_vec(c, n, 2);           \
                                                 \
-        return nearest(c, &r, true);            \
+        return nearest(c, &r, TB_NEAREST_EXACT);            \
     }
 NEAREST(1d, 1)
 NEAREST(2d, 2)
@@ -214,20 +203,12 @@ NEAREST(3d, 3)
 
 /* ---- linear and cubic ---- */
 
-enum { MAX_TAPS = 4 };
-
-/* Neighbours of a position: at[k] (f32, before they are clamped) with weight w[k]. */
-typedef struct taps {
-    int n;
-    tb_val at[MAX_TAPS], w[MAX_TAPS];
-} taps;
-
-static taps
+static tb_taps
 linear_taps(tb_graph *g, tb_val pos)
 {
     tb_val low = FLOOR(pos), t = SUB(pos, low);
 
-    return (taps){2, {low, ADD(low, K(low, 1))}, {SUB(K(t, 1), t), t}};
+    return (tb_taps){2, {low, ADD(low, K(low, 1))}, {SUB(K(t, 1), t), t}};
 }
 
 /* ((a * x + b) * x + c) * x + d */
@@ -241,12 +222,12 @@ cubic(tb_graph *g, tb_val x, double a, double b, double c, double d)
 }
 
 /* Keys, "Cubic convolution interpolation for digital image processing", 1981; a = -3/4. */
-static taps
+static tb_taps
 cubic_taps(tb_graph *g, tb_val pos)
 {
     const double a = -0.75;
     tb_val low = FLOOR(pos), t = SUB(pos, low), u = SUB(K(t, 1), t);
-    taps r = {.n = 4};
+    tb_taps r = {.n = 4};
 
     for (int k = 0; k < 4; k++)
         r.at[k] = ADD(low, K(low, k - 1));
@@ -257,14 +238,33 @@ cubic_taps(tb_graph *g, tb_val pos)
     return r;
 }
 
+tb_taps
+tb_resize_taps(tb_graph *g, const tb_resize *r, int i, tb_dim in, tb_resampling how,
+               bool corners)
+{
+    tb_val pos;
+
+    if (how == TB_NEAREST || how == TB_NEAREST_EXACT) {
+        pos = count_f32(g, r->out[i]);
+        if (how == TB_NEAREST_EXACT)
+            pos = ADD(pos, K(pos, 0.5));
+        pos = FLOOR(MUL(pos, step(g, r, i, in)));
+        return (tb_taps){1, {pos}, {tb_full_like(g, pos, 1)}};
+    }
+    pos = source(g, r, i, in, corners);
+    if (how == TB_CUBIC)
+        return cubic_taps(g, pos);
+    return linear_taps(g, corners ? pos : MAX(pos, K(pos, 0)));
+}
+
 /* The weighted sum of neighbours along an axis; x is wide. */
 static tb_val
-interpolate(tb_graph *g, tb_val x, int axis, const taps *p)
+interpolate(tb_graph *g, tb_val x, int axis, const tb_taps *p)
 {
     tb_val sum = TB_NO_VAL;
 
     for (int k = 0; k < p->n; k++) {
-        tb_val v = tb_body_select(g, x, axis, clamp_index(g, p->at[k], SIZE(x, axis)));
+        tb_val v = tb_body_select(g, x, axis, tb_resize_clamp(g, p->at[k], SIZE(x, axis)));
         tb_val w = tb_body_on_axis(g, CAST(p->w[k], tb_dtype_of(g, x)), RANK(x), axis);
 
         v = MUL(v, w);
@@ -274,7 +274,7 @@ interpolate(tb_graph *g, tb_val x, int axis, const taps *p)
 }
 
 static tb_val
-smooth(tb_opctx *c, const resize *r, bool corners, bool is_cubic)
+smooth(tb_opctx *c, const tb_resize *r, bool corners, bool is_cubic)
 {
     tb_graph *g = c->g;
     tb_dtype t = tb_dtype_of(g, V(0));
@@ -284,14 +284,11 @@ smooth(tb_opctx *c, const resize *r, bool corners, bool is_cubic)
         tb_body_lacks(c, "interpolation between numbers of type %s", tb_dtype_name(t));
     for (int i = r->n - 1; i >= 0; i--) {
         tb_dim in = SIZE(x, 2 + i);
-        tb_val pos = source(g, r, i, in, corners);
-        taps p;
+        tb_taps p;
 
         if (tb_dim_eq(g->unit, in, r->out[i]) && (r->factor[i] <= 0 || r->factor[i] == 1))
             continue;
-        if (!is_cubic && !corners)
-            pos = MAX(pos, K(pos, 0));
-        p = is_cubic ? cubic_taps(g, pos) : linear_taps(g, pos);
+        p = tb_resize_taps(g, r, i, in, is_cubic ? TB_CUBIC : TB_LINEAR, corners);
         x = interpolate(g, x, 2 + i, &p);
     }
     return CAST(x, t);
@@ -301,14 +298,14 @@ smooth(tb_opctx *c, const resize *r, bool corners, bool is_cubic)
     static tb_val                                    \
     name(tb_opctx *c)                                \
     {                                                \
-        resize r = read_sizes(c, n, 3);              \
+        tb_resize r = read_sizes(c, n, 3);              \
                                                      \
         return smooth(c, &r, BOOL(2), is_cubic);     \
     }                                                \
     static tb_val                                    \
     name##_vec(tb_opctx *c)                          \
     {                                                \
-        resize r = read_vec(c, n, 3);                \
+        tb_resize r = read_vec(c, n, 3);                \
                                                      \
         return smooth(c, &r, BOOL(2), is_cubic);     \
     }
@@ -318,6 +315,21 @@ SMOOTH(linear_3d, 3, false)
 SMOOTH(cubic_2d, 2, true)
 
 /* ---- antialiased: a filter as wide as the image shrinks ---- */
+
+tb_val
+tb_weigh_axis(tb_graph *g, tb_val x, int axis, tb_val w)
+{
+    int rank = RANK(x);
+    tb_dim d[TB_MAX_RANK], two[2];
+
+    x = tb_body_move(g, x, axis, rank - 1);
+    memcpy(d, tb_dims(g, x), sizeof *d * (size_t)rank);
+    two[0] = tb_body_count(g, x, (1u << (rank - 1)) - 1);
+    two[1] = d[rank - 1];
+    d[rank - 1] = SIZE(w, 1);
+    x = tb_reshape(g, tb_dot(g, tb_reshape(g, x, 2, two), w), rank, d);
+    return tb_body_move(g, x, rank - 1, axis);
+}
 
 /* The filter's weight at distance d. */
 static tb_val
@@ -336,7 +348,7 @@ filter(tb_graph *g, tb_val d, bool is_cubic)
 
 /* Weights [out, in] of all elements of an axis: those outside of the filter are 0. */
 static tb_val
-weights(tb_graph *g, const resize *r, int i, tb_dim in, bool corners, bool is_cubic)
+weights(tb_graph *g, const tb_resize *r, int i, tb_dim in, bool corners, bool is_cubic)
 {
     tb_val size = corners ? corner_step(g, r, i, in) : step(g, r, i, in);
     tb_val wide = MAX(size, K(size, 1)), reach = MUL(wide, K(wide, is_cubic ? 2 : 1));
@@ -353,7 +365,7 @@ weights(tb_graph *g, const resize *r, int i, tb_dim in, bool corners, bool is_cu
 }
 
 static tb_val
-antialiased(tb_opctx *c, const resize *r, bool is_cubic)
+antialiased(tb_opctx *c, const tb_resize *r, bool is_cubic)
 {
     tb_graph *g = c->g;
     tb_dtype t = tb_dtype_of(g, V(0));
@@ -363,14 +375,8 @@ antialiased(tb_opctx *c, const resize *r, bool is_cubic)
         tb_body_lacks(c, "interpolation between numbers of type %s", tb_dtype_name(t));
     for (int i = r->n - 1; i >= 0; i--) {
         tb_val w = weights(g, r, i, SIZE(x, 2 + i), BOOL(2), is_cubic);
-        tb_dim d[4];
 
-        w = tb_transpose(g, CAST(w, tb_dtype_of(g, x)), 0, 1); /* [in, out] */
-        x = tb_body_move(g, x, 2 + i, 3);
-        memcpy(d, tb_dims(g, x), sizeof d);
-        x = tb_reshape(g, x, 2, (tb_dim[]){tb_body_count(g, x, 7), d[3]});
-        d[3] = r->out[i];
-        x = tb_body_move(g, tb_reshape(g, tb_dot(g, x, w), 4, d), 3, 2 + i);
+        x = tb_weigh_axis(g, x, 2 + i, tb_transpose(g, CAST(w, tb_dtype_of(g, x)), 0, 1));
     }
     return CAST(x, t);
 }
@@ -379,14 +385,14 @@ antialiased(tb_opctx *c, const resize *r, bool is_cubic)
     static tb_val                                 \
     name(tb_opctx *c)                             \
     {                                             \
-        resize r = read_sizes(c, 2, 3);           \
+        tb_resize r = read_sizes(c, 2, 3);           \
                                                   \
         return antialiased(c, &r, is_cubic);      \
     }                                             \
     static tb_val                                 \
     name##_vec(tb_opctx *c)                       \
     {                                             \
-        resize r = read_vec(c, 2, 3);             \
+        tb_resize r = read_vec(c, 2, 3);             \
                                                   \
         return antialiased(c, &r, is_cubic);      \
     }
