@@ -175,6 +175,228 @@ fail_body(void)
 }
 LEVELS(fail)
 
+/* ---- rows ---- */
+
+static const double odd_floats[] = {0.0,   -0.0,  1,     -1,     0.5,   -0.5,     1.5,    -1.5,
+                                    2.5,   -2.5,  3,     -7.25,  1e-3,  0x1p-126, 0x1p-149,
+                                    0x1p-1074,    -0x1p-149,     1e10,  -1e10,    1e18,   -1e18,
+                                    1e19,  1.9e19, 1e30, -1e30,  127,   128,      -129,   255,
+                                    256,   32768, -32769, 65535, 65536, 2147483647.0,
+                                    2147483648.0, -2147483648.0, -2147483904.0,   4294967295.0,
+                                    4294967296.0, 9223372036854775808.0, -9223372036854775808.0,
+                                    INFINITY, -INFINITY, NAN, 0.1, 8388609.5, 4503599627370497.5};
+static const int64_t odd_ints[] = {0, 1, -1, 2, -2, 3, 5, 7, 8, 15, 16, 31, 32, 33, 63, 64, 65,
+                                   100, -100, 127, 128, -128, -129, 255, 256, 32767, -32768,
+                                   65535, INT32_MAX, INT32_MIN, UINT32_MAX, INT64_MAX,
+                                   INT64_MIN, 1000003, -1000003};
+
+static uint64_t
+odd_number(tb_dtype t, uint32_t n)
+{
+    if (t == TB_F32)
+        return tb_lane_of_f32((float)odd_floats[n % TB_COUNT(odd_floats)]);
+    if (t == TB_F64)
+        return tb_lane_of_f64(odd_floats[n % TB_COUNT(odd_floats)]);
+    return tb_lane_wrap(t, (uint64_t)odd_ints[n % TB_COUNT(odd_ints)]);
+}
+
+static bool
+is_nan(tb_dtype t, uint64_t x)
+{
+    return t == TB_F32 ? isnan(tb_lane_f32(x)) : t == TB_F64 && isnan(tb_lane_f64(x));
+}
+
+/* Words as tb_lane_map has them; one NaN is as good as another. */
+static bool
+same_lane(tb_dtype t, uint64_t a, uint64_t b)
+{
+    return a == b || (is_nan(t, a) && is_nan(t, b));
+}
+
+static uint64_t
+get(tb_dtype t, const void *at, size_t n)
+{
+    uint64_t x = 0;
+
+    memcpy(&x, (const char *)at + n * tb_dtype_bytes(t), tb_dtype_bytes(t));
+    return t == TB_BOOL ? x != 0 : tb_dtype_is_float(t) ? x : tb_lane_wrap(t, x);
+}
+
+static void
+put(tb_dtype t, void *at, size_t n, uint64_t x)
+{
+    memcpy((char *)at + n * tb_dtype_bytes(t), &x, tb_dtype_bytes(t));
+}
+
+static const tb_prim int_rows[] = {TB_P_add, TB_P_sub, TB_P_mul, TB_P_div, TB_P_rem, TB_P_max,
+                                   TB_P_min, TB_P_and, TB_P_or, TB_P_xor, TB_P_shl, TB_P_shr,
+                                   TB_P_eq, TB_P_ne, TB_P_lt, TB_P_le, TB_P_neg, TB_P_abs,
+                                   TB_P_not};
+static const tb_prim float_rows[] = {TB_P_add, TB_P_sub, TB_P_mul, TB_P_div, TB_P_max,
+                                     TB_P_min, TB_P_copysign, TB_P_eq, TB_P_ne, TB_P_lt,
+                                     TB_P_le, TB_P_neg, TB_P_abs, TB_P_floor, TB_P_ceil,
+                                     TB_P_trunc, TB_P_round, TB_P_sqrt};
+static const tb_dtype dtypes[] = {TB_U8, TB_I8, TB_I16, TB_U16, TB_I32, TB_U32, TB_I64, TB_U64,
+                                  TB_F32, TB_F64, TB_BOOL};
+
+enum { PAIRS = 48 * 48, ROOM = 64 };
+static char pair_a[PAIRS * 8], pair_b[PAIRS * 8], results[24][PAIRS * 8 + ROOM * 8];
+
+/* Row after row of one dtype on all pairs of odd numbers, `lanes` at a time. */
+static void
+check_rows(tb_dtype t, int lanes)
+{
+    bool floats = tb_dtype_is_float(t);
+    const tb_prim *rows = floats ? float_rows : int_rows;
+    uint32_t n = floats ? TB_COUNT(float_rows) : TB_COUNT(int_rows);
+    tb_kernel *k = begin("k4_rows");
+    void *bind[26] = {pair_a, pair_b};
+    tb_kv i = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, PAIRS), lanes, NULL, 0);
+    tb_kv a = tb_k_load(k, t, lanes, tb_k_binding(k, 0), i, 0, NO);
+    tb_kv b = tb_k_load(k, t, lanes, tb_k_binding(k, 1), i, 0, NO);
+
+    for (uint32_t r = 0; r < n; r++) {
+        tb_kv v = map2(k, rows[r], a, tb_prim_arity(rows[r]) == 2 ? b : NO);
+        tb_k_store(k, (tb_dtype)tb_k_inst(k, v)->dtype, tb_k_binding(k, r + 2), i, 0, v, NO);
+        bind[r + 2] = results[r];
+    }
+    tb_k_end_for(k, NULL, NULL);
+    for (uint32_t x = 0; x < PAIRS; x++) {
+        put(t, pair_a, x, odd_number(t, x / 48));
+        put(t, pair_b, x, odd_number(t, x % 48));
+    }
+    EQ_INT(t_call(k, bind, NULL, 0, 1), 0);
+    for (uint32_t r = 0; r < n; r++) {
+        bool compares = rows[r] == TB_P_eq || rows[r] == TB_P_ne || rows[r] == TB_P_lt ||
+                        rows[r] == TB_P_le;
+        tb_dtype to = compares ? TB_BOOL : t;
+        for (uint32_t x = 0; x < PAIRS; x++) {
+            uint64_t p = get(t, pair_a, x), q = get(t, pair_b, x), got = get(to, results[r], x);
+            uint64_t want = tb_lane_map(rows[r], t, to, p, q, 0);
+            if (!same_lane(to, got, want)) {
+                printf("# %s %s x%d: %s(%" PRIx64 ", %" PRIx64 ") is %" PRIx64 ", not %" PRIx64
+                       "\n", target.level->name, tb_dtype_name(t), lanes,
+                       tb_prim_name(rows[r]), p, q, got, want);
+                CHECK(false);
+                break;
+            }
+        }
+    }
+}
+
+static void
+rows_body(void)
+{
+    for (uint32_t t = 0; t < TB_COUNT(dtypes) - 1; t++) {
+        check_rows(dtypes[t], 1);
+        check_rows(dtypes[t], width());
+    }
+}
+LEVELS(rows)
+
+/* Every dtype to every other, and back as bits where the size is the same. */
+static void
+check_casts(tb_dtype t, int lanes)
+{
+    tb_kernel *k = begin("k5_casts");
+    void *bind[26] = {pair_a};
+    tb_kv i = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, 48), lanes, NULL, 0);
+    tb_kv a = tb_k_load(k, t, lanes, tb_k_binding(k, 0), i, 0, NO);
+
+    for (uint32_t r = 0; r < TB_COUNT(dtypes); r++) {
+        tb_k_store(k, dtypes[r], tb_k_binding(k, r + 1), i, 0, tb_k_cast(k, a, dtypes[r]), NO);
+        bind[r + 1] = results[r];
+    }
+    tb_k_end_for(k, NULL, NULL);
+    for (uint32_t x = 0; x < 48; x++)
+        put(t, pair_a, x, odd_number(t, x));
+    EQ_INT(t_call(k, bind, NULL, 0, 1), 0);
+    for (uint32_t r = 0; r < TB_COUNT(dtypes); r++)
+        for (uint32_t x = 0; x < 48; x++) {
+            uint64_t p = get(t, pair_a, x), got = get(dtypes[r], results[r], x);
+            uint64_t want = tb_lane_map(TB_P_cast, t, dtypes[r], p, 0, 0);
+            if (!same_lane(dtypes[r], got, want)) {
+                printf("# %s x%d: %s %" PRIx64 " to %s is %" PRIx64 ", not %" PRIx64 "\n",
+                       target.level->name, lanes, tb_dtype_name(t), p,
+                       tb_dtype_name(dtypes[r]), got, want);
+                CHECK(false);
+            }
+        }
+}
+
+static void
+casts_body(void)
+{
+    for (uint32_t t = 0; t < TB_COUNT(dtypes); t++) {
+        check_casts(dtypes[t], 1);
+        check_casts(dtypes[t], width());
+    }
+}
+LEVELS(casts)
+
+/* ---- 16-bit floats ---- */
+
+static uint16_t halves[65536 + ROOM], halves_back[65536 + ROOM];
+static float floats[65536 + ROOM];
+
+static void
+check_halves(tb_dtype mem, int lanes)
+{
+    tb_kernel *k = begin("k6_halves");
+    void *bind[3] = {halves, floats, halves_back};
+    tb_kv i = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, 65536), lanes, NULL, 0);
+    int faults = 0;
+
+    /* from halves; then, of other floats, to halves */
+    tb_k_if(k, map2(k, TB_P_eq, tb_k_tile_begin(k), tb_k_int(k, 0)));
+    tb_k_store(k, TB_F32, tb_k_binding(k, 1), i, 0,
+               tb_k_load(k, mem, lanes, tb_k_binding(k, 0), i, 0, NO), NO);
+    tb_k_else(k);
+    tb_k_store(k, mem, tb_k_binding(k, 2), i, 0,
+               tb_k_load(k, TB_F32, lanes, tb_k_binding(k, 1), i, 0, NO), NO);
+    tb_k_end_if(k);
+    tb_k_end_for(k, NULL, NULL);
+    for (uint32_t n = 0; n < 65536; n++)
+        halves[n] = (uint16_t)n;
+    EQ_INT(t_call(k, bind, NULL, 0, 1), 0);
+    for (uint32_t n = 0; n < 65536; n++) {
+        float want = mem == TB_F16 ? tb_f16_to_f32((uint16_t)n) : tb_bf16_to_f32((uint16_t)n);
+        faults += memcmp(&want, &floats[n], 4) != 0;
+    }
+    EQ_INT(faults, 0);
+    /* the middle between two halves, and its neighbours */
+    for (uint32_t n = 0; n < 65536; n++) {
+        uint32_t u = n * 65536u + (n % 5 == 0 ? 0x8000u : n % 5 == 1 ? 0x7fff : n * 77773u);
+        if (mem == TB_F16)
+            u = (n & 0x8000u) << 16 | (0x31800000u + (n & 0x7fff) * 14000u + n % 3);
+        if (mem == TB_F16 && n % 7 == 0)
+            u = (uint32_t)n * 65537u;
+        if (mem == TB_F16 && n % 2 == 0)
+            u &= ~0xfffu;
+        memcpy(&floats[n], &u, 4);
+    }
+    EQ_INT(t_call(k, bind, NULL, 1, 1), 0);
+    for (uint32_t n = 0; n < 65536 && faults < 5; n++) {
+        uint16_t want = mem == TB_F16 ? tb_f32_to_f16(floats[n]) : tb_f32_to_bf16(floats[n]);
+        if (want != halves_back[n]) {
+            printf("# %s x%d: %a to %s is %x, not %x\n", target.level->name, lanes,
+                   (double)floats[n], tb_dtype_name(mem), halves_back[n], want);
+            faults++;
+        }
+    }
+    EQ_INT(faults, 0);
+}
+
+static void
+small_floats_body(void)
+{
+    check_halves(TB_F16, 1);
+    check_halves(TB_F16, width());
+    check_halves(TB_BF16, 1);
+    check_halves(TB_BF16, width());
+}
+LEVELS(small_floats)
+
 int
 main(void)
 {
@@ -182,5 +404,8 @@ main(void)
     RUN(loops);
     RUN(masks_travel);
     RUN(fail);
+    RUN(rows);
+    RUN(casts);
+    RUN(small_floats);
     return t_done();
 }
