@@ -11,6 +11,7 @@
 #define FAMILIES(X)                                                                      \
     X(activation)                                                                        \
     X(attention)                                                                         \
+    X(backward)                                                                          \
     X(combine)                                                                           \
     X(conv)                                                                              \
     X(convert)                                                                           \
@@ -19,9 +20,11 @@
     X(index)                                                                             \
     X(index_write)                                                                       \
     X(join)                                                                              \
+    X(loss)                                                                              \
     X(math)                                                                              \
     X(matmul)                                                                            \
     X(norm)                                                                              \
+    X(norm_backward)                                                                     \
     X(pad)                                                                               \
     X(pointwise)                                                                         \
     X(pool)                                                                              \
@@ -30,7 +33,8 @@
     X(shape)                                                                             \
     X(softmax)                                                                           \
     X(sort)                                                                              \
-    X(upsample)
+    X(upsample)                                                                          \
+    X(upsample_backward)
 
 #define X(family) extern const tb_op tb_ops_##family[];
 FAMILIES(X)
