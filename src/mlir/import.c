@@ -585,8 +585,10 @@ import_arg(ml_importer *im, const ml_func *f, uint32_t index, tb_func *to)
     v = tb_ml_tensor(node);
     if (t.kind == ML_T_INT) {
         if (!im->arg_dims[index]) {
-            tb_str s = param.name.len ? param.name
-                                      : tb_sprintf(&im->cx->scratch, "n%u", index);
+            tb_str s = a->name; /* the name by which the symbol is found again */
+
+            if (!s.len || (s.ptr[0] >= '0' && s.ptr[0] <= '9'))
+                s = tb_sprintf(&im->cx->scratch, "arg%u", index);
 
             im->arg_dims[index] = tb_sym_new(im->u, s, TB_SYM_ARG, INT64_MIN, INT64_MAX);
             im->u->syms.at[im->u->syms.n - 1].arg = index;
@@ -646,6 +648,30 @@ import_attrs(ml_importer *im, const ml_attr *dict, tb_func *to)
     }
 }
 
+/* "a,b": names of results, which print_func.c wrote beside the other attributes. */
+static void
+name_outputs(tb_func *to)
+{
+    for (uint32_t i = 0; i < to->attrs.n; i++) {
+        tb_str s = to->attrs.at[i].value;
+        const char *at = s.ptr, *end = s.ptr + s.len;
+
+        if (!tb_str_is(to->attrs.at[i].key, "turbine.results"))
+            continue;
+        for (uint32_t k = 0; k < to->outputs.n && at <= end; k++) {
+            const char *comma = at < end ? memchr(at, ',', (size_t)(end - at)) : NULL;
+
+            comma = comma ? comma : end;
+            to->outputs.at[k].name = (tb_str){at, (size_t)(comma - at)};
+            at = comma + 1;
+        }
+        memmove(&to->attrs.at[i], &to->attrs.at[i + 1],
+                (to->attrs.n - i - 1) * sizeof *to->attrs.at);
+        to->attrs.n--;
+        return;
+    }
+}
+
 /* An argument that is overwritten: its new value is one more result, and an attribute says
  * of which ("2=0": result 2 is argument 0 after the call). */
 static void
@@ -698,6 +724,7 @@ import_func(ml_importer *im, const ml_func *f)
     for (uint32_t i = 0; i < im->returned.n; i++)
         add_output(im, &to, &im->returned.at[i]);
     overwritten_args(im, &to);
+    name_outputs(&to);
     im->u->funcs.at[index] = to;
 }
 
