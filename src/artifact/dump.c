@@ -283,6 +283,42 @@ put_bufs(const dumper *d)
     }
 }
 
+typedef struct extreme {
+    const dumper *d;
+    bool most;
+    bool bounded;
+} extreme;
+
+static int64_t
+extreme_size(void *user, uint32_t input, uint32_t axis)
+{
+    extreme *e = user;
+    const tb_plan *p = e->d->p;
+    const tb_plan_dim *dim = &p->dims[p->values[e->d->f->input + input].dims + axis];
+    if (dim->value >= 0)
+        return dim->value;
+    e->bounded = e->bounded && dim->max < INT64_MAX / 4;
+    return e->most ? dim->max : dim->min;
+}
+
+/* Transient memory of a call with the smallest and the largest sizes. */
+static void
+put_transient(const dumper *d)
+{
+    extreme least = {d, false, true}, most = {d, true, true};
+    int64_t low = tb_plan_transient(d->p, d->f, extreme_size, &least);
+    int64_t high = tb_plan_transient(d->p, d->f, extreme_size, &most);
+
+    if (low >= 0)
+        tb_buf_printf(d->out, "  transient memory  %" PRId64 " bytes", low);
+    if (low >= 0 && high > low && most.bounded)
+        tb_buf_printf(d->out, " for the smallest sizes, %" PRId64 " for the largest", high);
+    else if (low >= 0 && high != low)
+        tb_buf_puts(d->out, " for the smallest sizes");
+    if (low >= 0)
+        tb_buf_puts(d->out, "\n");
+}
+
 static void
 put_function(dumper *d, const tb_plan_function *f)
 {
@@ -307,6 +343,7 @@ put_function(dumper *d, const tb_plan_function *f)
         put_reg(d, f->arena_reg);
         tb_buf_puts(d->out, " bytes\n");
     }
+    put_transient(d);
     const int32_t *code = p->code + f->code;
     for (uint32_t at = 0; at < f->n_code; at += (uint32_t)code[at] >> 16) {
         if (at == f->prologue_end && at > 0)

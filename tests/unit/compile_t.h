@@ -210,6 +210,29 @@ c_call(const c_case *c, tb_session *s, const tb_eval_tensor *in, const tb_eval_t
         tb_tensor_release(&results[i]);
 }
 
+static const tb_eval_tensor *c_inputs;
+static inline int64_t
+c_size(void *user, uint32_t input, uint32_t axis)
+{
+    (void)user;
+    return c_inputs[input].dims[axis];
+}
+
+/* What turbine-dump-module prints as transient memory is what the call took. */
+static inline void
+c_transient(const tb_buf *bytes, tb_session *s, const tb_eval_tensor *in)
+{
+    tb_plan plan;
+    tb_status st = tb_artifact_read(bytes->at, bytes->n, 0, &plan);
+    if (!st) {
+        c_inputs = in;
+        EQ_INT(tb_plan_transient(&plan, &plan.functions[0], c_size, NULL),
+               tb_session_transient_bytes(s, 0));
+    }
+    CHECK(!st);
+    tb_status_free(st);
+}
+
 /* Compiles for one level and calls it with every set of sizes. */
 static inline void
 c_level(const c_case *c, const char *level, const tb_eval_tensor (*in)[C_MAX],
@@ -238,6 +261,8 @@ c_level(const c_case *c, const char *level, const tb_eval_tensor (*in)[C_MAX],
         c_call(c, s, in[i], want[i], what);
         c_call(c, s, in[i], again[i], what); /* the prologue is skipped; globals changed */
     }
+    if (!c->error)
+        c_transient(&bytes, s, in[c->n_sizes ? c->n_sizes - 1 : 0]);
     tb_session_destroy(s);
     tb_buf_free(&bytes);
 }
