@@ -397,6 +397,201 @@ small_floats_body(void)
 }
 LEVELS(small_floats)
 
+/* ---- images ---- */
+
+static const tb_kernel *
+numbered(int i)
+{
+    tb_kernel *k = begin(i % 10 == 0 ? "k7_same" : tb_sprintf(&cx->keep, "k%d_n", i).ptr);
+    tb_kv v = tb_k_load(k, TB_F32, width(), tb_k_binding(k, 0), NO, 0, NO);
+
+    for (int n = 0; n < i; n++) {
+        v = map2(k, TB_P_mul, v, tb_k_const(k, TB_F32, 1 + n * 0.25));
+        v = map2(k, TB_P_add, v, tb_k_const(k, TB_F32, i));
+    }
+    tb_k_store(k, TB_F32, tb_k_binding(k, 1), NO, 0, v, NO);
+    return k;
+}
+
+static size_t steps, last_done;
+
+static void
+count(void *user, const char *stage, size_t done, size_t total)
+{
+    CHECK(user == &steps && strcmp(stage, "code") == 0 && done <= total && total == 100);
+    CHECK(done >= last_done);
+    last_done = done;
+    steps++;
+}
+
+/* The same bytes with any number of threads; each kernel at its entry. */
+static void
+threads_body(void)
+{
+    const tb_kernel *k[100];
+    tb_flat_image a, b;
+    float x[64], r[64];
+    void *bind[2] = {x, r};
+
+    for (int i = 0; i < 100; i++)
+        k[i] = numbered(i);
+    steps = last_done = 0;
+    tb_codegen(cx, k, 100, &target, 1, NULL, NULL, &a);
+    tb_codegen(cx, k, 100, &target, 3, count, &steps, &b);
+    EQ_INT(last_done, 100);
+    EQ_INT(a.n, b.n);
+    CHECK(memcmp(a.bytes, b.bytes, a.n) == 0);
+    CHECK(memcmp(a.entries, b.entries, 400) == 0);
+    EQ_INT(a.text_bytes % 4096, 0);
+    EQ_INT(a.machine, tb_cpu_machine());
+    EQ_STR(a.names[0], "k7_same");
+    EQ_STR(a.names[10], "k7_same.10");
+    t_code c = t_compile(k, 100, 2);
+    for (int i = 0; i < 100; i++) {
+        float want = 0.5f;
+        x[0] = 0.5f;
+        CHECK(a.entries[i] < a.text_bytes);
+        t_entry(&c, (uint32_t)i)(bind, NULL, 0, 1, NULL);
+        for (int n = 0; n < i; n++)
+            want = want * (float)(1 + n * 0.25) + (float)i;
+        CHECK(memcmp(&want, r, 4) == 0);
+    }
+    t_drop(&c);
+    tb_codegen(cx, k, 0, &target, 2, NULL, NULL, &a);
+    EQ_INT(a.n, 0);
+}
+LEVELS(threads)
+
+static bool
+contains(const tb_buf *b, const char *text)
+{
+    return memmem(b->at, b->n, text, strlen(text)) != NULL;
+}
+
+static void
+dumps_body(void)
+{
+    const tb_kernel *k[2] = {numbered(3), numbered(5)};
+    tb_buf ir = {0}, text = {0};
+
+    tb_codegen_print(cx, k, 2, &target, false, &ir);
+    tb_codegen_print(cx, k, 2, &target, true, &text);
+    CHECK(contains(&ir, "define hidden i32 @k3_n(ptr") && contains(&ir, "@k5_n"));
+    CHECK(contains(&text, "k3_n:") && contains(&text, "ret"));
+    tb_buf_free(&ir);
+    tb_buf_free(&text);
+}
+LEVELS(dumps)
+
+/* An object with one call, of ELF as an assembler would write it. */
+typedef struct elf_file {
+    struct {
+        uint8_t ident[16];
+        uint16_t type, machine;
+        uint32_t version;
+        uint64_t entry, phoff, shoff;
+        uint32_t flags;
+        uint16_t ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
+    } h;
+    struct {
+        uint32_t name, type;
+        uint64_t flags, addr, offset, size;
+        uint32_t link, info;
+        uint64_t align, entsize;
+    } s[5]; /* none, text, its relocations, symbols, names */
+    struct {
+        uint32_t name;
+        uint8_t info, other;
+        uint16_t shndx;
+        uint64_t value, size;
+    } symbols[3];
+    struct {
+        uint64_t offset, info;
+        int64_t addend;
+    } rela;
+    char names[24];
+    uint8_t text[24];
+} elf_file;
+
+static elf_file
+object_with_call(void)
+{
+    elf_file f = {.names = "\0k0_bad\0memcpy\0.text"};
+    uint16_t machine = 62;
+
+    memcpy(f.h.ident, "\177ELF\2\1\1", 7);
+    f.h.type = 1;
+    f.h.machine = machine;
+    f.h.version = 1;
+    f.h.shoff = offsetof(elf_file, s);
+    f.h.ehsize = 64;
+    f.h.shentsize = 64;
+    f.h.shnum = 5;
+    f.h.shstrndx = 4;
+    f.s[1].name = 15;
+    f.s[1].type = 1;
+    f.s[1].flags = 6;
+    f.s[1].offset = offsetof(elf_file, text);
+    f.s[1].size = 16;
+    f.s[1].align = 16;
+    f.s[2].type = 4;
+    f.s[2].offset = offsetof(elf_file, rela);
+    f.s[2].size = sizeof f.rela;
+    f.s[2].link = 3;
+    f.s[2].info = 1;
+    f.s[3].type = 2;
+    f.s[3].offset = offsetof(elf_file, symbols);
+    f.s[3].size = sizeof f.symbols;
+    f.s[3].link = 4;
+    f.s[4].type = 3;
+    f.s[4].offset = offsetof(elf_file, names);
+    f.s[4].size = sizeof f.names;
+    f.symbols[1].name = 1;
+    f.symbols[1].info = 0x12;
+    f.symbols[1].shndx = 1;
+    f.symbols[2].name = 8;
+    f.symbols[2].info = 0x10;
+    f.rela.offset = 1;
+    f.rela.info = UINT64_C(2) << 32 | 4;
+    f.rela.addend = -4;
+    return f;
+}
+
+static elf_file given;
+
+static void
+link_given(void)
+{
+    const char *const names[1] = {"k0_bad"};
+    const void *object = &given;
+    size_t n = sizeof given;
+    tb_flat_image image;
+
+    tb_image_from_objects(cx, &object, &n, 1, names, 1, &image);
+    EQ_INT(image.entries[0], 0);
+}
+
+static void
+refused_objects(void)
+{
+    given = object_with_call();
+    t_guarded(link_given, "k0_bad needs the external symbol memcpy, which no kernel may");
+    given.symbols[2].shndx = 1; /* defined after all */
+    t_guarded(link_given, NULL);
+    given.rela.info = UINT64_C(2) << 32 | 1;
+    t_guarded(link_given, "k0_bad has a relocation of type 1 to memcpy that cannot be done");
+    given.rela.offset = 13;
+    t_guarded(link_given, "the code generator's object is malformed");
+    given = object_with_call();
+    given.symbols[2].shndx = 1;
+    given.symbols[1].name = 8;
+    t_guarded(link_given, "no code for kernel k0_bad");
+    given.s[1].flags = 7;
+    t_guarded(link_given, "kernel code has writable data, in section .text");
+    given.s[1].offset = 1000;
+    t_guarded(link_given, "the code generator's object is malformed");
+}
+
 int
 main(void)
 {
@@ -407,5 +602,8 @@ main(void)
     RUN(rows);
     RUN(casts);
     RUN(small_floats);
+    RUN(threads);
+    RUN(dumps);
+    RUN(refused_objects);
     return t_done();
 }
