@@ -30,6 +30,7 @@
     X(pool)                                                                              \
     X(random)                                                                            \
     X(reduce)                                                                            \
+    X(rnn)                                                                               \
     X(shape)                                                                             \
     X(softmax)                                                                           \
     X(sort)                                                                              \
