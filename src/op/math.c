@@ -347,6 +347,11 @@ digamma_of(tb_graph *g, tb_val x)
     return WHERE(EQ(x, K(x, 0)), COPYSIGN(K(x, INFINITY), NEG(x)), r);
 }
 
+/* The area of the normal distribution up to x. */
+UNARY_WIDE(ndtr, MUL(K(x, 0.5), erfc_of(g, MUL(x, K(x, -0.70710678118654752440)))))
+/* -x log(x), and its limits */
+UNARY_WIDE(entr, WHERE(EQ(x, K(x, 0)), K(x, 0),
+                       WHERE(LT(x, K(x, 0)), K(x, -INFINITY), NEG(MUL(x, LOG(x))))))
 UNARY_WIDE(erfc_, erfc_of(g, x))
 UNARY_WIDE(erfinv, erfinv_of(g, x))
 UNARY_WIDE(digamma, digamma_of(g, x))
@@ -482,5 +487,23 @@ const tb_op tb_ops_math[] = {
      TB_FLOATY, digamma},
     {"special_digamma(Tensor self) -> Tensor",
      TB_FLOATY, digamma},
+    {"special_expm1(Tensor self) -> Tensor",
+     TB_FLOATY, expm1_},
+    {"special_exp2(Tensor self) -> Tensor",
+     TB_FLOATY, exp2_},
+    {"special_log1p(Tensor self) -> Tensor",
+     TB_FLOATY, log1p_},
+    {"special_round(Tensor self, *, int decimals=0) -> Tensor",
+     TB_KEEP, round_decimals},
+    {"special_sinc(Tensor self) -> Tensor",
+     TB_FLOATY, sinc},
+    {"special_gammaln(Tensor self) -> Tensor",
+     TB_FLOATY, lgamma_},
+    {"special_psi(Tensor self) -> Tensor",
+     TB_FLOATY, digamma},
+    {"special_ndtr(Tensor self) -> Tensor",
+     TB_FLOATY, ndtr},
+    {"special_entr(Tensor self) -> Tensor",
+     TB_FLOATY, entr},
     {0},
 };

@@ -130,6 +130,22 @@ mean_dim(tb_opctx *c)
     return mean_over(c, 1, 2, 3);
 }
 
+/* The mean of what is not NaN. */
+static tb_val
+nanmean(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    tb_dtype t = tb_body_dtype(c, 3, tb_dtype_of(g, V(0)));
+    tb_val x = tb_body_wide(g, CAST(V(0), t)), is_number = EQ(x, x);
+    uint32_t axes = axes_of(c, 1, x);
+
+    if (!tb_dtype_is_float(t))
+        tb_body_raise(c, "expected a float dtype, found %s", tb_dtype_name(t));
+    x = DIV(RSUM(WHERE(is_number, x, K(x, 0)), axes),
+            RSUM(CAST(is_number, tb_dtype_of(g, x)), axes));
+    return CAST(finish(c, x, axes, 2), t);
+}
+
 static tb_val
 prod_over(tb_opctx *c, uint32_t dim, uint32_t keepdim, uint32_t dtype)
 {
@@ -425,6 +441,62 @@ norm_dim(tb_opctx *c)
     return norm_over(c, V(0), 1, 2, 3, 4);
 }
 
+/* Of a matrix, over its axes: the largest (smallest, for a negative ord) sum of magnitudes
+ * of a column (1) or a row (inf). */
+static tb_val
+matrix_norm(tb_opctx *c, tb_val x, double ord, int64_t a, int64_t b, uint32_t keepdim,
+            uint32_t dtype)
+{
+    tb_graph *g = c->g;
+    tb_dtype t = tb_body_dtype(c, dtype, float_dtype(g, x));
+    int row = tb_body_wrap_axis(c, a, RANK(x)), col = tb_body_wrap_axis(c, b, RANK(x));
+    uint32_t sum_axis, axes = 1u << row | 1u << col;
+    tb_val r;
+
+    if (fabs(ord) != 1 && !isinf(ord))
+        tb_body_lacks(c, "ord %g of a matrix (it needs singular values)", ord);
+    sum_axis = 1u << (isinf(ord) ? col : row);
+    r = RSUM(ABS(tb_body_wide(g, CAST(x, t))), sum_axis);
+    r = ord > 0 ? RMAX(r, axes & ~sum_axis) : RMIN(r, axes & ~sum_axis);
+    return CAST(finish(c, r, axes, keepdim), t);
+}
+
+/* (self, ord, dim, keepdim, dtype): of all elements without an ord or along one axis, else
+ * of matrices. */
+static tb_val
+linalg_norm(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    tb_val x = V(0);
+    uint32_t n = tb_body_n(c, 2);
+    bool matrix = given(c, 1) && (n == 2 || (n == 0 && RANK(x) == 2));
+    int64_t dim[2] = {0, 1};
+
+    if (!matrix)
+        return norm_over(c, x, 1, 2, 3, 4);
+    if (n)
+        tb_body_ints(c, 2, 2, dim);
+    return matrix_norm(c, x, FLOAT(1), dim[0], dim[1], 3, 4);
+}
+
+static tb_val
+linalg_matrix_norm(tb_opctx *c)
+{
+    int64_t dim[2];
+
+    tb_body_ints(c, 2, 2, dim);
+    return matrix_norm(c, V(0), FLOAT(1), dim[0], dim[1], 3, 4);
+}
+
+/* ord 'fro' */
+static tb_val
+linalg_matrix_norm_named(tb_opctx *c)
+{
+    if (!tb_body_is(c, 1, "fro"))
+        tb_body_lacks(c, "the nuclear norm");
+    return norm_over(c, V(0), NO_ARG, 2, 3, 4);
+}
+
 static tb_val
 frobenius(tb_opctx *c)
 {
@@ -549,5 +621,24 @@ const tb_op tb_ops_reduce[] = {
      TB_KEEP, frobenius},
     {"dist(Tensor self, Tensor other, Scalar p=2) -> Tensor",
      TB_KEEP, dist},
+    {"nanmean(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? "
+     "dtype=None) -> Tensor",
+     TB_KEEP, nanmean},
+    {"linalg_norm(Tensor self, Scalar? ord=None, int[1]? dim=None, bool keepdim=False, "
+     "*, ScalarType? dtype=None) -> Tensor",
+     TB_KEEP, linalg_norm},
+    {"linalg_norm.ord_str(Tensor self, str ord, int[1]? dim=None, bool keepdim=False, "
+     "*, ScalarType? dtype=None) -> Tensor",
+     TB_KEEP, linalg_matrix_norm_named},
+    {"linalg_matrix_norm(Tensor self, Scalar ord, int[] dim=[-2, -1], bool "
+     "keepdim=False, *, ScalarType? dtype=None) -> Tensor",
+     TB_KEEP, linalg_matrix_norm},
+    {"linalg_matrix_norm.str_ord(Tensor self, str ord=\"fro\", int[] dim=[-2, -1], "
+     "bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
+     TB_KEEP, linalg_matrix_norm_named},
+    {"_is_all_true(Tensor self) -> Tensor",
+     TB_KEEP, all},
+    {"_is_any_true(Tensor self) -> Tensor",
+     TB_KEEP, any},
     {0},
 };
