@@ -12,6 +12,7 @@
     X(activation)                                                                        \
     X(attention)                                                                         \
     X(backward)                                                                          \
+    X(bag)                                                                               \
     X(combine)                                                                           \
     X(conv)                                                                              \
     X(convert)                                                                           \
