@@ -730,6 +730,15 @@ import_func(ml_importer *im, const ml_func *f)
 
 /* ---- globals ---- */
 
+static bool
+all_zero(const tb_const *splat)
+{
+    for (size_t i = 0; i < tb_dtype_bytes(splat->dtype); i++)
+        if (((const uint8_t *)splat->bytes)[i])
+            return false;
+    return true;
+}
+
 static void
 import_global(ml_importer *im, const ml_op *op)
 {
@@ -739,6 +748,7 @@ import_global(ml_importer *im, const ml_op *op)
     tb_global x = {.mutable_ = tb_ml_key(&op->attrs, "is_mutable") != NULL};
     ml_type t = op->out.n ? op->out.at[0] : type ? type->type : (ml_type){0};
     int64_t bytes;
+    bool splat;
     tb_const c;
 
     im->op = op;
@@ -770,9 +780,12 @@ import_global(ml_importer *im, const ml_op *op)
     } else if (init && (init->kind == ML_ATTR_INT || init->kind == ML_ATTR_FLOAT)) {
         tb_ml_unsupported(im, "a global that is not a tensor");
     } else if (init && (init->kind == ML_ATTR_DENSE || init->kind == ML_ATTR_RESOURCE)) {
-        c = tb_ml_dense(im->p, init, &t.tensor);
-        c.name = x.name;
-        x.init = tb_unit_const(im->u, c) + 1;
+        c = tb_ml_elements(im->p, init, &t.tensor, &splat);
+        if (!splat || !x.mutable_ || !all_zero(&c)) {
+            c = splat ? tb_ml_dense(im->p, init, &t.tensor) : c;
+            c.name = x.name;
+            x.init = tb_unit_const(im->u, c) + 1;
+        }
     }
     if (!x.mutable_ && x.init) {
         TB_PUSH(&im->cx->scratch, &im->globals, ((ml_global){x.name, true, x.init - 1}));

@@ -142,9 +142,9 @@ scalar(reader *r, uint8_t *out, tb_dtype t, size_t n_bytes)
 
     if (tb_ml_is_word(p, "true") || tb_ml_is_word(p, "false")) {
         i = tb_ml_is_word(p, "true");
-        tb_ml_next(p);
         if (t != TB_BOOL)
             tb_ml_fail(p, p->tok.place, "a truth value in a tensor of %s", tb_dtype_name(t));
+        tb_ml_next(p);
         memcpy(out, &i, n_bytes);
         return;
     }
@@ -222,8 +222,10 @@ dense(ml_parser *p, const ml_attr *a, tb_const *c, bool *splat)
     q.line_start = q.at - a->place.col - 5; /* behind `dense<` */
     q.depth = 0;
     tb_ml_next(&q);
-    if (q.tok.kind == ML_END && !c->n_bytes)
-        return; /* dense<> */
+    if (q.tok.kind == ML_END && !c->n_bytes) { /* dense<> */
+        c->bytes = tb_alloc(&p->cx->keep, 1);
+        return;
+    }
     if (q.tok.kind == ML_STRING) {
         dense_hex(p, a, q.tok.text, c, splat);
         return;

@@ -25,7 +25,7 @@ is_elided(const ml_printer *p, const tb_const *c)
 {
     int64_t limit = p->o->large_elements_limit;
 
-    return !c->external && (!c->bytes || (limit >= 0 && count(c) > limit));
+    return !c->external && count(c) && (!c->bytes || (limit >= 0 && count(c) > limit));
 }
 
 /* dense<...> of few elements has no name, and a blob cannot hold truth values or nothing. */

@@ -99,9 +99,11 @@ tb_ml_rank0(ml_importer *im, const ml_value *v)
     static const tb_prim prims[] = {[ML_C_EQ] = TB_P_eq, [ML_C_NE] = TB_P_ne,
                                     [ML_C_LT] = TB_P_lt, [ML_C_LE] = TB_P_le};
 
-    if (v->compare)
-        return tb_map2(im->g, prims[v->compare], tb_dim_value(im->g, v->a),
-                       tb_dim_value(im->g, v->b));
+    if (v->compare) { /* operands in order: the graph must not depend on the C compiler */
+        tb_val a = tb_dim_value(im->g, v->a);
+
+        return tb_map2(im->g, prims[v->compare], a, tb_dim_value(im->g, v->b));
+    }
     switch (v->arg.kind) {
     case TB_ARG_INT:
         return tb_full_i(im->g, TB_I64, 0, NULL, v->arg.i);
@@ -256,13 +258,15 @@ real_arith(ml_importer *im, arith what, const ml_value *x, const ml_value *y)
                                     [MIN] = TB_P_min,     [MAX] = TB_P_max,
                                     [POW] = TB_P_pow};
     double a, b;
-    tb_val v;
+    tb_val v, w;
 
     if (known(x, &a) && known(y, &b))
         return tb_ml_of_float(real(what, a, b));
     if (what == MOD)
         tb_ml_unsupported(im, "the remainder of floats that depend on sizes");
-    v = tb_map2(im->g, prims[what], as_f64(im, x), as_f64(im, y));
+    v = as_f64(im, x);
+    w = as_f64(im, y);
+    v = tb_map2(im->g, prims[what], v, w);
     return tb_ml_tensor(what == FLOOR_DIV ? tb_map1(im->g, TB_P_floor, v) : v);
 }
 
@@ -388,16 +392,19 @@ comparison(ml_importer *im, ml_compare how, bool swap, const ml_value *in, uint3
                                     [ML_C_LT] = TB_P_lt, [ML_C_LE] = TB_P_le};
     const ml_value *x, *y;
     double a, b;
+    tb_val v, w;
 
     expect(im, n, 2);
     x = &in[swap], y = &in[!swap];
-    if (is_int(x) && is_int(y))
+    if (is_int(x) && is_int(y)) {
         tb_ml_define(im, 0, compare_ints(im, how, x, y));
-    else if (known(x, &a) && known(y, &b))
+    } else if (known(x, &a) && known(y, &b)) {
         tb_ml_define(im, 0, tb_ml_of_bool(decide(a, b, how)));
-    else
-        tb_ml_define(im, 0, tb_ml_tensor(tb_map2(im->g, prims[how], as_f64(im, x),
-                                                 as_f64(im, y))));
+    } else {
+        v = as_f64(im, x);
+        w = as_f64(im, y);
+        tb_ml_define(im, 0, tb_ml_tensor(tb_map2(im->g, prims[how], v, w)));
+    }
 }
 
 #define COMPARE(fn, how, swap)                                                           \
@@ -436,15 +443,17 @@ op_not(ml_importer *im, const ml_value *in, uint32_t n)
 static void
 connective(ml_importer *im, bool is_or, const ml_value *in, uint32_t n)
 {
+    tb_val a, b;
+
     expect(im, n, 2);
     for (int i = 0; i < 2; i++)
         if (!in[i].compare && in[i].arg.kind == TB_ARG_BOOL) {
             tb_ml_define(im, 0, in[i].arg.b == is_or ? in[i] : in[1 - i]);
             return;
         }
-    tb_ml_define(im, 0, tb_ml_tensor(tb_map2(im->g, is_or ? TB_P_or : TB_P_and,
-                                             tb_ml_rank0(im, &in[0]),
-                                             tb_ml_rank0(im, &in[1]))));
+    a = tb_ml_rank0(im, &in[0]);
+    b = tb_ml_rank0(im, &in[1]);
+    tb_ml_define(im, 0, tb_ml_tensor(tb_map2(im->g, is_or ? TB_P_or : TB_P_and, a, b)));
 }
 
 static void

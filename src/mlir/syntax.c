@@ -354,6 +354,7 @@ custom_func(ml_parser *p)
     if (p->tok.kind != ML_SYMBOL)
         tb_ml_expected(p, "the name of a function");
     f.name = p->tok.text;
+    f.place = p->tok.place;
     tb_ml_next(p);
     func_args(p, &f);
     func_results(p, &f);
