@@ -27,10 +27,17 @@
         if (try_status_)                                                                 \
             return try_status_;                                                          \
     } while (0)
-/* A check of our own invariants that stays in release builds. Prints and aborts. */
+/* A check of our own invariants that stays in release builds. What happens is the business
+ * of this thread's handler (a compilation raises TB_INTERNAL); without one: prints, aborts. */
 #define TB_CHECK(cond) ((cond) ? (void)0 : tb_check_failed(#cond, __FILE__, __LINE__))
 #define TB_UNREACHABLE() tb_check_failed("unreachable", __FILE__, __LINE__)
 void tb_check_failed(const char *what, const char *file, int line) TB_NORETURN;
+typedef struct tb_check_handler {
+    void (*failed)(void *user, const char *what, const char *file, int line); /* no return */
+    void *user;
+} tb_check_handler;
+/* Sets this thread's handler; returns the one before. */
+tb_check_handler tb_check_handle(tb_check_handler h);
 
 /* str.c -- a view; the arena (or a literal) owns the bytes. */
 typedef struct tb_str {

@@ -100,17 +100,29 @@ tb_raise(tb_ctx *cx, tb_loc loc, tb_code code, const char *fmt, ...)
     TB_UNREACHABLE();
 }
 
+/* A fault of ours ends the compilation, not the process. */
+static void
+check_failed(void *user, const char *what, const char *file, int line)
+{
+    tb_ctx *cx = user;
+    tb_check_handle((tb_check_handler){0}); /* one that fails while raising ends here */
+    tb_raise(cx, (tb_loc){0}, TB_INTERNAL,
+             "a fault in Turbine, please report it: check failed: %s (%s:%d)", what, file, line);
+}
+
 tb_status
 tb_guard(tb_ctx *cx, void (*fn)(void *user), void *user)
 {
     if (cx->unwind_set)
         return tb_status_make(TB_INTERNAL, "tb_guard does not nest");
+    tb_check_handler before = tb_check_handle((tb_check_handler){check_failed, cx});
+    tb_status st = NULL;
     cx->unwind_set = true;
-    if (setjmp(cx->unwind)) {
-        cx->unwind_set = false;
-        return tb_status_make(cx->code, "%.*s", TB_FMT(cx->message));
-    }
-    fn(user);
+    if (setjmp(cx->unwind))
+        st = tb_status_make(cx->code, "%.*s", TB_FMT(cx->message));
+    else
+        fn(user);
     cx->unwind_set = false;
-    return NULL;
+    tb_check_handle(before);
+    return st;
 }
