@@ -32,6 +32,15 @@ def _compilable_tensor(value):
     )
 
 
+def _without_dropout(node):
+    """Attention may draw random numbers, but does not where the probability is 0."""
+    for i, a in enumerate(node.target._schema.arguments):
+        if a.name == "dropout_p":
+            given = node.args[i] if i < len(node.args) else node.kwargs.get(a.name, 0.0)
+            return given == 0.0
+    return False
+
+
 def supported(node):
     """Whether a node may be part of a compiled graph."""
     target, value = node.target, node.meta.get("val")
@@ -46,7 +55,7 @@ def supported(node):
         return True
     if not isinstance(target, torch._ops.OpOverload):
         return False
-    if _SEEDED in target.tags:
+    if _SEEDED in target.tags and not _without_dropout(node):
         return False  # torch's generator gives the numbers
     if target._schema.name in _KNOWN:
         return True
