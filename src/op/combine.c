@@ -255,7 +255,92 @@ cosine_similarity(tb_opctx *c)
     return CAST(tb_squeeze_axes(g, RSUM(MUL(DIV(x, n), DIV(y, m)), axis), axis), t);
 }
 
+/* ---- weight norm ---- */
+
+/* Length of v over all axes but one (-1: over all), as [1, n, 1 ..]. */
+static tb_val
+length_but(tb_opctx *c, tb_val v, double p, int64_t dim)
+{
+    tb_graph *g = c->g;
+    uint32_t axes = (1u << RANK(v)) - 1;
+    tb_val a;
+
+    if (dim != -1)
+        axes &= ~(1u << tb_body_wrap_axis(c, dim, RANK(v)));
+    if (p == 2)
+        return SQRT(RSUM(MUL(v, v), axes));
+    a = M1(abs, v);
+    return p == 1 ? RSUM(a, axes) : POW(RSUM(POW(a, K(a, p)), axes), K(a, 1 / p));
+}
+
+/* (v, pow, dim) */
+static tb_val
+norm_except_dim(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+
+    return CAST(length_but(c, tb_body_wide(g, V(0)), FLOAT(1), INT(2)),
+                tb_dtype_of(g, V(0)));
+}
+
+/* (v, g, dim) -> (v * g / |v|, |v|) */
+static tb_val
+weight_norm_interface(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    tb_val v = tb_body_wide(g, V(0)), n = length_but(c, v, 2, INT(2)), r;
+
+    r = MUL(v, DIV(CAST(V(1), tb_dtype_of(g, v)), n));
+    return tb_body_out2(c, CAST(r, tb_dtype_of(g, V(0))), CAST(n, tb_dtype_of(g, V(1))));
+}
+
+static tb_val
+weight_norm(tb_opctx *c)
+{
+    weight_norm_interface(c);
+    c->n_out = 0;
+    return c->out[0];
+}
+
 /* ---- small ones ---- */
+
+/* Matrices along a diagonal, zeros beside them. */
+static tb_val
+block_diag(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    tb_unit *u = g->unit;
+    uint32_t n = tb_body_n(c, 0);
+    tb_dtype t = tb_body_common(c, 1);
+    tb_val *x = TB_NEWN(&u->cx->scratch, tb_val, n + 1);
+    tb_dim total = 0, before = 0, size;
+
+    if (!n)
+        tb_body_raise(c, "expected at least one tensor");
+    for (uint32_t i = 0; i < n; i++) {
+        x[i] = at_least(g, CAST(tb_body_at(c, 0, i)->v, t), 2);
+        total = tb_dim_add(u, total, SIZE(x[i], 1));
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        size = SIZE(x[i], 1);
+        x[i] = tb_body_pad_axis(g, x[i], 1, before,
+                                tb_dim_sub(u, total, tb_dim_add(u, before, size)), 0);
+        before = tb_dim_add(u, before, size);
+    }
+    return tb_concat(g, x, n, 0);
+}
+
+/* What a training graph of `rrelu` is in inference: the mean slope. */
+static tb_val
+rrelu(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    tb_val x = V(0);
+
+    if (BOOL(3))
+        tb_body_lacks(c, "training");
+    return WHERE(LE(K(x, 0), x), x, MUL(x, K(x, (FLOAT(1) + FLOAT(2)) / 2)));
+}
 
 static tb_val
 float_power(tb_opctx *c)
@@ -367,5 +452,16 @@ const tb_op tb_ops_combine[] = {
      TB_FLOATY, rad2deg},
     {"sum_to_size(Tensor self, SymInt[] size) -> Tensor",
      TB_KEEP, sum_to_size},
+    {"_weight_norm(Tensor v, Tensor g, int dim=0) -> Tensor",
+     TB_KEEP, weight_norm},
+    {"_weight_norm_interface(Tensor v, Tensor g, int dim=0) -> (Tensor, Tensor)",
+     TB_KEEP, weight_norm_interface},
+    {"norm_except_dim(Tensor v, int pow=2, int dim=0) -> Tensor",
+     TB_KEEP, norm_except_dim},
+    {"block_diag(Tensor[] tensors) -> Tensor",
+     TB_KEEP, block_diag},
+    {"rrelu(Tensor self, Scalar lower=0.125, Scalar upper=0.33333333333333331, bool "
+     "training=False, Generator? generator=None) -> Tensor",
+     TB_KEEP, rrelu},
     {0},
 };

@@ -11,6 +11,15 @@ same(tb_opctx *c)
     return V(0);
 }
 
+/* Of real numbers nothing is to be done. */
+static tb_val
+same_if_real(tb_opctx *c)
+{
+    if (tb_dtype_is_complex(tb_dtype_of(c->g, V(0))))
+        tb_body_lacks(c, "complex numbers");
+    return V(0);
+}
+
 /* The dtype is argument i, or None. */
 static tb_val
 to_dtype(tb_opctx *c, uint32_t i)
@@ -88,6 +97,26 @@ assert_true(tb_opctx *c)
     return TB_NO_VAL;
 }
 
+/* The same as a function: the last argument and the result keep its place among others. */
+static tb_val
+assert_true_then(tb_opctx *c)
+{
+    assert_true(c);
+    return V(2);
+}
+
+static tb_val
+second(tb_opctx *c)
+{
+    return V(c->n_args - 1);
+}
+
+static tb_val
+token(tb_opctx *c)
+{
+    return tb_full_f(c->g, TB_F32, 0, NULL, 0);
+}
+
 /* dtype and device were checked while exporting */
 static tb_val
 nothing(tb_opctx *c)
@@ -159,9 +188,9 @@ const tb_op tb_ops_convert[] = {
     {"lift_fresh_copy(Tensor self) -> Tensor",
      TB_KEEP, same},
     {"resolve_conj(Tensor(a) self) -> Tensor(a)",
-     TB_KEEP, same},
+     TB_KEEP, same_if_real},
     {"resolve_neg(Tensor(a) self) -> Tensor(a)",
-     TB_KEEP, same},
+     TB_KEEP, same_if_real},
     {"copy(Tensor self, Tensor src, bool non_blocking=False) -> Tensor",
      TB_KEEP, copy},
     {"_assert_async(Tensor self) -> ()",
@@ -172,6 +201,32 @@ const tb_op tb_ops_convert[] = {
      TB_KEEP, assert_true},
     {"_assert_tensor_metadata(Tensor a, SymInt[]? size=None, SymInt[]? stride=None, "
      "ScalarType? dtype=None, *, Device? device=None, Layout? layout=None) -> ()",
+     TB_KEEP, nothing},
+    {"view_copy.dtype(Tensor self, ScalarType dtype) -> Tensor",
+     TB_KEEP, view_dtype},
+    {"real(Tensor(a) self) -> Tensor(a)",
+     TB_KEEP, same_if_real},
+    {"conj(Tensor(a) self) -> Tensor(a)",
+     TB_KEEP, same_if_real},
+    {"_conj(Tensor(a) self) -> Tensor(a)",
+     TB_KEEP, same_if_real},
+    {"conj_physical(Tensor self) -> Tensor",
+     TB_KEEP, same_if_real},
+    {"_functional_assert_async.msg(Tensor self, str assert_msg, Tensor dep_token) -> "
+     "Tensor",
+     TB_KEEP, assert_true_then},
+    {"_functional_sym_constrain_range(Scalar size, int? min, int? max, Tensor "
+     "dep_token) -> Tensor",
+     TB_KEEP, second},
+    {"_functional_sym_constrain_range_for_size(Scalar size, int? min, int? max, Tensor "
+     "dep_token) -> Tensor",
+     TB_KEEP, second},
+    {"_make_dep_token(*, ScalarType? dtype=None, Layout? layout=None, Device? "
+     "device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
+     TB_KEEP, token},
+    {"sym_constrain_range(Scalar size, *, int? min=None, int? max=None) -> ()",
+     TB_KEEP, nothing},
+    {"sym_constrain_range_for_size(Scalar size, *, int? min=None, int? max=None) -> ()",
      TB_KEEP, nothing},
     {0},
 };

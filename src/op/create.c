@@ -286,6 +286,64 @@ logspace(tb_opctx *c)
     return CAST(POW(K(r, FLOAT(3)), r), tb_body_dtype(c, 4, TB_F32));
 }
 
+/* ---- windows: values a - b cos(2 pi i / n) + e cos(4 pi i / n) ---- */
+
+/* A periodic window of n is the beginning of a symmetric one of n + 1. */
+static tb_val
+window(tb_opctx *c, bool periodic, double a, double b, double e, uint32_t dtype)
+{
+    tb_graph *g = c->g;
+    tb_unit *u = g->unit;
+    tb_dim n = DIM(0);
+    tb_dtype t = tb_body_dtype(c, dtype, TB_F32);
+    tb_val span, turn, r;
+
+    if (n == 1 || n == 0)
+        return tb_full_f(g, t, 1, &n, 1);
+    span = tb_body_dim(g, periodic ? n : tb_dim_sub(u, n, 1), TB_F64);
+    turn = DIV(MUL(CAST(tb_iota(g, 1, &n, 0), TB_F64), K(span, 6.28318530717958647693)), span);
+    r = SUB(K(turn, a), MUL(M1(cos, turn), K(turn, b)));
+    if (e != 0)
+        r = ADD(r, MUL(M1(cos, ADD(turn, turn)), K(turn, e)));
+    return CAST(r, t);
+}
+
+static tb_val
+hann(tb_opctx *c)
+{
+    return window(c, true, 0.5, 0.5, 0, 1);
+}
+
+static tb_val
+hann_periodic(tb_opctx *c)
+{
+    return window(c, BOOL(1), 0.5, 0.5, 0, 2);
+}
+
+static tb_val
+hamming(tb_opctx *c)
+{
+    return window(c, true, 0.54, 0.46, 0, 1);
+}
+
+static tb_val
+hamming_periodic(tb_opctx *c)
+{
+    return window(c, BOOL(1), 0.54, 0.46, 0, 2);
+}
+
+static tb_val
+blackman(tb_opctx *c)
+{
+    return window(c, true, 0.42, 0.5, 0.08, 1);
+}
+
+static tb_val
+blackman_periodic(tb_opctx *c)
+{
+    return window(c, BOOL(1), 0.42, 0.5, 0.08, 2);
+}
+
 /* ---- identities and tables ---- */
 
 static tb_val
@@ -448,5 +506,38 @@ const tb_op tb_ops_create[] = {
     {"triu_indices(int row, int col, int offset=0, *, ScalarType? dtype=4, Layout? "
      "layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
      TB_KEEP, triu_indices},
+    {"hann_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, "
+     "Device? device=None, bool? pin_memory=None) -> Tensor",
+     TB_KEEP, hann},
+    {"hann_window.periodic(int window_length, bool periodic, *, ScalarType? "
+     "dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> "
+     "Tensor",
+     TB_KEEP, hann_periodic},
+    {"hamming_window(int window_length, *, ScalarType? dtype=None, Layout? "
+     "layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+     TB_KEEP, hamming},
+    {"hamming_window.periodic(int window_length, bool periodic, *, ScalarType? "
+     "dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> "
+     "Tensor",
+     TB_KEEP, hamming_periodic},
+    {"blackman_window(int window_length, *, ScalarType? dtype=None, Layout? "
+     "layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+     TB_KEEP, blackman},
+    {"blackman_window.periodic(int window_length, bool periodic, *, ScalarType? "
+     "dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> "
+     "Tensor",
+     TB_KEEP, blackman_periodic},
+    {"linspace.Tensor_Tensor(Tensor start, Tensor end, int steps, *, ScalarType? "
+     "dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> "
+     "Tensor",
+     TB_KEEP, linspace},
+    {"linspace.Tensor_Scalar(Tensor start, Scalar end, int steps, *, ScalarType? "
+     "dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> "
+     "Tensor",
+     TB_KEEP, linspace},
+    {"linspace.Scalar_Tensor(Scalar start, Tensor end, int steps, *, ScalarType? "
+     "dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> "
+     "Tensor",
+     TB_KEEP, linspace},
     {0},
 };

@@ -203,6 +203,38 @@ tensor_split_at(tb_opctx *c)
     return give_list(c, r, n + 1);
 }
 
+/* hsplit and its like: along axis `n` (a vector has only one), in sections or at places. */
+static tb_val
+split_named(tb_opctx *c, int n, bool sections)
+{
+    tb_graph *g = c->g;
+    tb_arg args[3] = {c->arg[0], c->arg[1], {.kind = TB_ARG_INT, .i = n}};
+    tb_opctx d = *c;
+    tb_val r;
+
+    if (RANK(V(0)) == 1 && n == 1)
+        args[2].i = 0;
+    d.arg = args;
+    d.n_args = 3;
+    r = sections ? tensor_split(&d) : tensor_split_at(&d);
+    c->list = d.list;
+    c->n_list = d.n_list;
+    return r;
+}
+
+#define SPLIT(name, n)                                                                   \
+    static tb_val name(tb_opctx *c)                                                      \
+    {                                                                                    \
+        return split_named(c, n, true);                                                  \
+    }                                                                                    \
+    static tb_val name##_at(tb_opctx *c)                                                 \
+    {                                                                                    \
+        return split_named(c, n, false);                                                 \
+    }
+SPLIT(vsplit, 0)
+SPLIT(hsplit, 1)
+SPLIT(dsplit, 2)
+
 static tb_val
 unbind(tb_opctx *c)
 {
@@ -497,5 +529,17 @@ const tb_op tb_ops_join[] = {
      TB_KEEP, pixel_shuffle},
     {"pixel_unshuffle(Tensor self, int downscale_factor) -> Tensor",
      TB_KEEP, pixel_unshuffle},
+    {"vsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]",
+     TB_KEEP, vsplit},
+    {"vsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]",
+     TB_KEEP, vsplit_at},
+    {"hsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]",
+     TB_KEEP, hsplit},
+    {"hsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]",
+     TB_KEEP, hsplit_at},
+    {"dsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]",
+     TB_KEEP, dsplit},
+    {"dsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]",
+     TB_KEEP, dsplit_at},
     {0},
 };

@@ -78,6 +78,41 @@ matmul(tb_opctx *c)
     return product(g, x, y);
 }
 
+/* (self, mat2, out_dtype) */
+static tb_val
+matmul_dtype(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    tb_dtype t = tb_body_dtype(c, 2, tb_dtype_of(g, V(0)));
+
+    return product(g, CAST(V(0), t), CAST(V(1), t));
+}
+
+/* i8 matrices, added up as i32 */
+static tb_val
+int_matmul(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+
+    return product(g, CAST(V(0), TB_I32), CAST(V(1), TB_I32));
+}
+
+/* From left to right. */
+static tb_val
+chain(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    uint32_t n = tb_body_n(c, 0);
+    tb_val r;
+
+    if (!n)
+        tb_body_raise(c, "expected at least one matrix");
+    r = tb_body_at(c, 0, 0)->v;
+    for (uint32_t i = 1; i < n; i++)
+        r = product(g, r, tb_body_at(c, 0, i)->v);
+    return r;
+}
+
 static tb_val
 linear(tb_opctx *c)
 {
@@ -503,5 +538,19 @@ const tb_op tb_ops_matmul[] = {
      TB_KEEP, einsum},
     {"tensordot(Tensor self, Tensor other, int[] dims_self, int[] dims_other) -> Tensor",
      TB_KEEP, tensordot},
+    {"mm.dtype(Tensor self, Tensor mat2, ScalarType out_dtype) -> Tensor",
+     TB_KEEP, matmul_dtype},
+    {"bmm.dtype(Tensor self, Tensor mat2, ScalarType out_dtype) -> Tensor",
+     TB_KEEP, matmul_dtype},
+    {"_int_mm(Tensor self, Tensor mat2) -> Tensor",
+     TB_KEEP, int_matmul},
+    {"vdot(Tensor self, Tensor other) -> Tensor",
+     TB_KEEP, matmul},
+    {"linalg_matmul(Tensor self, Tensor other) -> Tensor",
+     TB_KEEP, matmul},
+    {"linalg_multi_dot(Tensor[] tensors) -> Tensor",
+     TB_KEEP, chain},
+    {"chain_matmul(Tensor[] matrices) -> Tensor",
+     TB_KEEP, chain},
     {0},
 };
