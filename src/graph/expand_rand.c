@@ -2,9 +2,9 @@
 /*
  * expand_rand.c -- the generator behind `rand` in the other primitives, for kernels.
  *
- * Every element computes the block of four words that it is part of and takes its own: see
- * eval_move.c for the definition. Words of 32 bits live in U64, so that a product of two
- * has its high half.
+ * Every element computes the block of four words that it is part of and takes its own:
+ * see eval_move.c for the definition. Words of 32 bits live in U64, so that a product of
+ * two has its high half.
  */
 #include "graph/internal.h"
 
@@ -50,10 +50,12 @@ static tb_val
 positions(const words *w)
 {
     tb_dim n = 1;
+    tb_val at;
 
     for (int i = 0; i < w->rank; i++)
         n = tb_dim_mul(w->g->unit, n, w->dims[i]);
-    return tb_cast(w->g, tb_reshape(w->g, tb_iota(w->g, 1, &n, 0), w->rank, w->dims), TB_U64);
+    at = tb_reshape(w->g, tb_iota(w->g, 1, &n, 0), w->rank, w->dims);
+    return tb_cast(w->g, at, TB_U64);
 }
 
 tb_val

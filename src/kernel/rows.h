@@ -15,8 +15,9 @@ void tb_chunks_open(tb_lower *l, tb_dim total, double element_ns, tb_kv *lo, tb_
 
 /* Lanes for elements of dtype t: fewer of those with 8 bytes. */
 int tb_lanes_of(const tb_lower *l, tb_dtype t);
-/* for var in [lo, hi): calls fn with `lanes` lanes along var, then for what remains, with a
- * mask or one by one. lo must be a multiple of the lanes. fn reads l->lanes and l->mask. */
+/* for var in [lo, hi): calls fn with `lanes` lanes along var, then for what remains, with
+ * a mask or one by one. lo must be a multiple of the lanes. fn reads l->lanes and
+ * l->mask. */
 typedef void tb_lane_fn(tb_lower *l, void *arg);
-void tb_lane_loop(tb_lower *l, uint32_t var, int lanes, tb_kv lo, tb_kv hi, tb_lane_fn *fn,
-                  void *arg);
+void tb_lane_loop(tb_lower *l, uint32_t var, int lanes, tb_kv lo, tb_kv hi,
+                  tb_lane_fn *fn, void *arg);

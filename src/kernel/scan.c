@@ -90,7 +90,7 @@ tb_lower_scan(tb_lower *l)
 
     tb_lower_begin(l, "scan");
     if (tb_dtype_is_complex(s.acc))
-        tb_raise(l->u->cx, gr->loc, TB_UNSUPPORTED, "a scan of complex numbers in a kernel");
+        tb_raise(l->u->cx, gr->loc, TB_UNSUPPORTED, "a scan of complex numbers");
     s.op = step_of((tb_prim)tb_node_of(l->g, root)->prim);
     s.axis = (uint32_t)tb_attrs(l->g, root)[0];
     s.acc = s.acc == TB_F16 || s.acc == TB_BF16 ? TB_F32 : s.acc;

@@ -3,14 +3,14 @@
  * scatter.c -- writing by index: two kernels.
  *
  *   copy:     result = base, in chunks
- *   scatter:  for what runs in parallel (tiles): for the other positions of the indices, in
- *             order: result[index] = combine(result[index], update)
+ *   scatter:  for what runs in parallel (tiles): for the other positions of the indices:
+ *             result[index] = combine(result[index], update)
  *
  * What runs in parallel never meets in one element of the result: the axes that are not
- * indexed, and axes of the index tensors along which one of them counts 0, 1, 2 ... (all but
- * one axis of torch.scatter). One of these, if it is contiguous in the result, runs along
- * the lanes. Everything else keeps its order, so the last of several `set` wins and sums
- * are the same in every run.
+ * indexed, and axes of the index tensors along which one of them counts 0, 1, 2 ... (all
+ * but one axis of torch.scatter). One of these, if it is contiguous in the result, runs
+ * along the lanes. Everything else keeps its order, so the last of several `set` wins and
+ * sums are the same in every run.
  */
 #include "kernel/rows.h"
 
@@ -119,10 +119,10 @@ in_order(scatter *s)
     tb_kernel *k = s->k;
     tb_kv zero = tb_k_int(k, 0), lo = zero, hi, len;
 
-    for (uint32_t i = 0; i < s->n_order; i++)
-        tb_bind_var(l, s->order[i],
-                    tb_k_for(k, zero, tb_k_dim(k, l->u, extent(s, s->order[i])), 1, NULL, 0),
-                    0);
+    for (uint32_t i = 0; i < s->n_order; i++) {
+        hi = tb_k_dim(k, l->u, extent(s, s->order[i]));
+        tb_bind_var(l, s->order[i], tb_k_for(k, zero, hi, 1, NULL, 0), 0);
+    }
     if (s->lane == UINT32_MAX) {
         update(l, s);
     } else {
@@ -186,7 +186,8 @@ write_updates(scatter *s, uint32_t mask)
     const tb_dim *dims = tb_dims(g, s->root);
     tb_val index = tb_in(g, s->root, 2);
     int rank = tb_rank(g, s->root), i_rank = tb_rank(g, index), n_from = 0;
-    tb_ix at[TB_MAX_RANK + 1] = {{0}}, *from = TB_NEWN(&l->u->cx->keep, tb_ix, rank + i_rank);
+    tb_ix at[TB_MAX_RANK + 1] = {{0}};
+    tb_ix *from = TB_NEWN(&l->u->cx->keep, tb_ix, rank + i_rank);
     uint32_t first = 0, free = 0, rows[2 * TB_MAX_RANK], n_rows = 0, nth = 2;
     double tiles = 1, row_ns = 4;
     bool guarded;
@@ -248,7 +249,8 @@ write_updates(scatter *s, uint32_t mask)
         s->contiguous = tb_ix_linear(&l->ix, &s->flat, s->lane, &step) && step == 1;
         s->lanes = tb_lanes_of(l, tb_dtype_of(g, s->root));
         if (len >= 2 * CHUNK && tiles < 64) {
-            s->chunk = tb_ix_loop(&l->ix, tb_dim_ceildiv(l->u, extent(s, s->lane), CHUNK));
+            step = tb_dim_ceildiv(l->u, extent(s, s->lane), CHUNK);
+            s->chunk = tb_ix_loop(&l->ix, step);
             rows[n_rows++] = s->chunk;
             len = CHUNK;
         }

@@ -3,10 +3,10 @@
  * sort.c -- argsort: a merge sort of each row, from runs of one upwards.
  *
  * Elements become integers of the same order: of a float the bits, with those of negative
- * numbers turned round, -0 made +0 and every NaN the greatest; turned round as a whole for
- * a descending sort. With 32 bits or fewer the position fits beside the key in 64 bits: one
- * word per element, no two of them equal, so stability needs no care. 64-bit keys and
- * positions lie in two arrays.
+ * numbers turned round, -0 made +0 and every NaN the greatest; turned round as a whole
+ * for a descending sort. With 32 bits or fewer the position fits beside the key in 64
+ * bits: one word per element, no two of them equal, so stability needs no care. 64-bit
+ * keys and positions lie in two arrays.
  *
  *   runs:   a[i] = (key of x[i], i)
  *   merges: for width = 1, 2, 4 ...: merge neighbouring runs of `width` from one buffer
@@ -99,8 +99,8 @@ buffers(const sort *s, tb_kv row, runs *a, runs *b)
                 rows = tb_dim_mul(u, rows, tb_dims(s->l->g, s->root)[i]);
         rows = tb_dim_mul(u, rows, tb_dim_mul(u, bytes, 2));
         a->key = tb_bind_temp(s->l, tb_lower_temp(s->l, 0, rows), true);
-        a->key = tb_k_ptr_add(k, a->key, tb_k_mul(k, row, tb_k_mul(k, size, tb_k_int(k, 2))),
-                              1);
+        row = tb_k_mul(k, row, tb_k_mul(k, size, tb_k_int(k, 2)));
+        a->key = tb_k_ptr_add(k, a->key, row, 1);
         b->key = tb_k_ptr_add(k, a->key, size, 1);
     }
     a->pos = s->wide ? tb_k_ptr_add(k, a->key, half, 8) : a->key;
@@ -161,9 +161,11 @@ levels(const sort *s)
     tb_kernel *k = s->k;
     tb_kv n = tb_k_dim(k, s->l->u, s->n), count = tb_k_int(k, 0);
 
-    for (int i = 0; i < 40; i++)
-        count = tb_k_add(k, count, tb_k_cast(k, tb_k_lt(k, tb_k_int(k, INT64_C(1) << i), n),
-                                             TB_I64));
+    for (int i = 0; i < 40; i++) {
+        tb_kv more = tb_k_lt(k, tb_k_int(k, INT64_C(1) << i), n);
+
+        count = tb_k_add(k, count, tb_k_cast(k, more, TB_I64));
+    }
     return count;
 }
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * backward.c -- backward operators without a family of their own: pools, slices, embeddings,
- * attention. Those of activations, softmax, norms, convolutions, losses and upsampling are
- * with or beside their operators.
+ * backward.c -- backward operators without a family of their own: pools, slices,
+ * embeddings, attention. Those of activations, softmax, norms, convolutions, losses and
+ * upsampling are with or beside their operators.
  *
- * The adjoint of reading a window at position p with stride s is to add at p * s: elements
- * are spread out by the stride, and one shifted copy for each element of the window is
- * summed. For what does not vary within a window this works axis by axis.
+ * The adjoint of reading a window at position p with stride s is to add at p * s:
+ * elements are spread out by the stride, and one shifted copy for each element of the
+ * window is summed. For what does not vary within a window this works axis by axis.
  */
 #include "op/upsample.h"
 
@@ -18,7 +18,7 @@ read_sizes(tb_opctx *c, uint32_t i, int rank, tb_dim *out)
     tb_body_dims(c, i, rank, out);
 }
 
-/* Puts x at `from` of an axis of size n, with zeros around it; what does not fit is cut. */
+/* Puts x at `from` of an axis of size n, with zeros around it; cuts what does not fit. */
 static tb_val
 put_at(tb_graph *g, tb_val x, int axis, tb_dim from, tb_dim n)
 {
@@ -338,7 +338,7 @@ glu_backward(tb_opctx *c)
     return CAST(tb_concat(g, r, 2, axis), tb_dtype_of(g, V(1)));
 }
 
-/* (grad_output, self, eps?): 0 where self was clamped; without eps NaN outside of (0, 1) */
+/* (grad_output, self, eps?): 0 where self was clamped; without eps NaN outside of 0 .. 1 */
 static tb_val
 logit_backward(tb_opctx *c)
 {
@@ -353,7 +353,7 @@ logit_backward(tb_opctx *c)
 
 /* ---- attention ---- */
 
-/* (grad_out, query, key, value, out, logsumexp, dropout_p, is_causal, *, attn_mask, scale).
+/* (grad_out, query, key, value, out, logsumexp, dropout_p, is_causal, *, attn_mask, scale)
  * With P = exp(scale * Q K' - logsumexp):  dV = P' dO,  dS = P * (dO V' - sum(dO * O)),
  * dQ = scale * dS K,  dK = scale * dS' Q. */
 static tb_val

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * grid.c -- images sampled at given positions (spatial transformers), and shuffled channels.
+ * grid.c -- images sampled at given positions (spatial transformers), and shuffled
+ * channels.
  */
 #include "op/body.h"
 
@@ -37,8 +38,8 @@ clip(const sampler *s, tb_val v, tb_dim n)
     return MIN(MAX(v, K(v, 0)), last);
 }
 
-/* Back and forth between the outer edges of the image (or the middles of its first and last
- * element). */
+/* Back and forth between the outer edges of the image (or the middles of its first and
+ * last element). */
 static tb_val
 reflect(const sampler *s, tb_val v, tb_dim n)
 {
@@ -69,7 +70,8 @@ static tb_val
 fetch(const sampler *s, tb_val h, tb_val w)
 {
     tb_graph *g = s->g;
-    tb_val at[3] = {s->number, clip(s, h, SIZE(s->x, 2)), clip(s, w, SIZE(s->x, 3))}, r, in;
+    tb_val at[3] = {s->number, clip(s, h, SIZE(s->x, 2)), clip(s, w, SIZE(s->x, 3))};
+    tb_val r, in;
 
     in = AND(EQ(at[1], h), EQ(at[2], w));
     at[1] = CAST(at[1], TB_I64);

@@ -25,7 +25,8 @@ along(tb_opctx *c, tb_val x, int axis, tb_val index)
     tb_indices ix = {.mask = (1u << RANK(x)) - 1, .n = (uint32_t)RANK(x)};
 
     if (RANK(index) != RANK(x))
-        tb_body_raise(c, "expected an index of rank %d, found rank %d", RANK(x), RANK(index));
+        tb_body_raise(c, "expected an index of rank %d, found rank %d", RANK(x),
+                      RANK(index));
     ix.rank = RANK(index);
     tb_indices_along(g, index, axis, ix.at);
     return ix;
@@ -286,7 +287,8 @@ put_flat(tb_opctx *c)
 /* ---- masks ---- */
 
 /* For each element of the mask how many are true before it: the place of its value in a
- * list of values for the true ones. Anything, but not negative, where the mask is false. */
+ * list of values for the true ones. Anything, but not negative, where the mask is
+ * false. */
 static tb_val
 ordinal(tb_graph *g, tb_val mask)
 {

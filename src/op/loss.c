@@ -44,7 +44,9 @@ absolute(tb_graph *g, tb_val x)
 static tb_val
 sign(tb_graph *g, tb_val x)
 {
-    return SUB(CAST(LT(K(x, 0), x), tb_dtype_of(g, x)), CAST(LT(x, K(x, 0)), tb_dtype_of(g, x)));
+    tb_dtype t = tb_dtype_of(g, x);
+
+    return SUB(CAST(LT(K(x, 0), x), t), CAST(LT(x, K(x, 0)), t));
 }
 
 /* ---- of differences: (self, target, reduction, parameter) ---- */
@@ -106,7 +108,8 @@ huber(tb_opctx *c)
     return finish(c, WHERE(LE(d, K(d, delta)), near, far), INT(2));
 }
 
-/* (grad_output, self, target, reduction): slope * grad, divided by the count of a mean. */
+/* (grad_output, self, target, reduction): slope * grad, divided by the count of a
+ * mean. */
 static tb_val
 backward(tb_opctx *c, tb_val slope)
 {
@@ -326,8 +329,8 @@ nll_loss_backward(tb_opctx *c)
     if (p.w.id)
         grad = MUL(grad, p.w);
     here = EQ(tb_body_count_up(g, SIZE(p.x, p.axis), rank, p.axis), p.target);
-    here = AND(here, p.valid);
-    return CAST(tb_expand_like(g, WHERE(here, grad, K(grad, 0)), p.x), tb_dtype_of(g, V(1)));
+    grad = WHERE(AND(here, p.valid), grad, K(grad, 0));
+    return CAST(tb_expand_like(g, grad, p.x), tb_dtype_of(g, V(1)));
 }
 
 static tb_val

@@ -133,8 +133,9 @@ static batch
 read_batch(tb_opctx *c, int running, int momentum)
 {
     tb_graph *g = c->g;
-    batch p = {.t = tb_dtype_of(g, V(0)), .x = tb_body_wide(g, V(0)), .w = V(1), .b = V(2)};
+    batch p = {.t = tb_dtype_of(g, V(0)), .w = V(1), .b = V(2)};
 
+    p.x = tb_body_wide(g, V(0));
     p.rank = RANK(p.x);
     if (p.rank < 2)
         tb_body_raise(c, "expected rank 2 or more, found rank %d", p.rank);
@@ -204,8 +205,11 @@ update(tb_graph *g, const batch *p, const stats *s, tb_val *mean, tb_val *var)
 
     if (p->mean.id)
         *mean = moved(g, p->mean, tb_squeeze_axes(g, s->mean, axes), p->momentum);
-    if (p->var.id)
-        *var = moved(g, p->var, MUL(tb_squeeze_axes(g, s->var, axes), bessel), p->momentum);
+    if (p->var.id) {
+        tb_val now = MUL(tb_squeeze_axes(g, s->var, axes), bessel);
+
+        *var = moved(g, p->var, now, p->momentum);
+    }
 }
 
 /* Results are (y, mean, rstd); in inference the last two are empty. */
@@ -228,7 +232,8 @@ static void
 no_update(tb_opctx *c, const batch *p)
 {
     if (p->mean.id || p->var.id)
-        tb_body_lacks(c, "running statistics updated in place (functionalize the program)");
+        tb_body_lacks(c, "running statistics updated in place (functionalize the "
+                         "program)");
 }
 
 static tb_val

@@ -132,8 +132,8 @@ on_channels(tb_graph *g, tb_val v, int rank)
     return v.id ? tb_body_on_axis(g, v, rank, 1) : v;
 }
 
-/* (grad_out, input, weight?, running_mean?, running_var?, save_mean?, save_invstd?, train,
- * eps, output_mask) */
+/* (grad_out, input, weight?, running_mean?, running_var?, save_mean?, save_invstd?,
+ * train, eps, output_mask) */
 static tb_val
 batch_norm_backward(tb_opctx *c)
 {

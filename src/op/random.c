@@ -3,10 +3,10 @@
  * random.c -- random numbers, and what is made of them: dropout, sampling.
  *
  * All numbers come from the primitive `rand`, a counter-based generator. Its state is two
- * globals of the module, `turbine.rng.seed` and `turbine.rng.offset`: a function reads the
- * offset, each operator moves it on by what it draws, and the last value is written back,
- * so that the next call draws other numbers. A session begins with the seed that PyTorch
- * begins with; the numbers are not those of PyTorch's generator.
+ * globals of the module, `turbine.rng.seed` and `turbine.rng.offset`: a function reads
+ * the offset, each operator moves it on by what it draws, and the last value is written
+ * back, so that the next call draws other numbers. A session begins with the seed that
+ * PyTorch begins with; the numbers are not those of PyTorch's generator.
  *
  * A uniform float has as many random bits as its type has digits, so that 1 is never
  * reached; f64 has 32.
@@ -413,10 +413,10 @@ alpha_dropout(tb_opctx *c)
 /* ---- samples ---- */
 
 /*
- * Positions along the last axis, with the probabilities that x's values have to each other.
- * With replacement: where a uniform number falls among the sums. Without: the first in the
- * order of p / e, e drawn from an exponential distribution (Efraimidis and Spirakis,
- * "Weighted random sampling with a reservoir", 2006).
+ * Positions along the last axis, with the probabilities that x's values have to each
+ * other. With replacement: where a uniform number falls among the sums. Without: the
+ * first in the order of p / e, e drawn from an exponential distribution (Efraimidis and
+ * Spirakis, "Weighted random sampling with a reservoir", 2006).
  */
 static tb_val
 multinomial(tb_opctx *c)
@@ -457,8 +457,8 @@ const tb_op tb_ops_random[] = {
      TB_KEEP, rand_generator},
     {"randn(SymInt[] size, *, ScalarType? dtype=None, " HOW ") -> Tensor",
      TB_KEEP, randn},
-    {"randn.generator(SymInt[] size, *, Generator? generator, ScalarType? dtype=None, " HOW
-     ") -> Tensor",
+    {"randn.generator(SymInt[] size, *, Generator? generator, "
+     "ScalarType? dtype=None, " HOW ") -> Tensor",
      TB_KEEP, randn_generator},
     {"rand_like(Tensor self, *, ScalarType? dtype=None, " LIKE ") -> Tensor",
      TB_KEEP, rand_like},
@@ -486,7 +486,8 @@ const tb_op tb_ops_random[] = {
     {"normal.Tensor_float(Tensor mean, float std=1., *, Generator? generator=None) "
      "-> Tensor",
      TB_KEEP, normal},
-    {"normal.float_Tensor(float mean, Tensor std, *, Generator? generator=None) -> Tensor",
+    {"normal.float_Tensor(float mean, Tensor std, *, Generator? generator=None) "
+     "-> Tensor",
      TB_KEEP, normal},
     {"normal.Tensor_Tensor(Tensor mean, Tensor std, *, Generator? generator=None) "
      "-> Tensor",

@@ -2,10 +2,10 @@
 /*
  * upsample.c -- images of another size: nearest, linear and cubic interpolation.
  *
- * Every kind works on one spatial axis at a time: positions in the source for each element
- * of the result, a few neighbours of each, and their weights. Positions are made of counts
- * and sizes, so they are constants where the sizes are. Growing by a whole factor without
- * interpolation needs no positions at all.
+ * Every kind works on one spatial axis at a time: positions in the source for each
+ * element of the result, a few neighbours of each, and their weights. Positions are made
+ * of counts and sizes, so they are constants where the sizes are. Growing by a whole
+ * factor without interpolation needs no positions at all.
  */
 #include "op/upsample.h"
 
@@ -17,9 +17,12 @@ scaled(tb_opctx *c, tb_dim size, double factor)
 
     if (tb_dim_is_const(size))
         return (tb_dim)floor((double)size * factor);
-    for (int64_t q = 1; q <= 64; q++)
-        if (factor * (double)q == floor(factor * (double)q))
-            return tb_dim_floordiv(u, tb_dim_mul(u, size, (int64_t)(factor * (double)q)), q);
+    for (int64_t q = 1; q <= 64; q++) {
+        double p = factor * (double)q;
+
+        if (p == floor(p))
+            return tb_dim_floordiv(u, tb_dim_mul(u, size, (int64_t)p), q);
+    }
     tb_body_lacks(c, "a size that is not constant times %g", factor);
 }
 
@@ -221,7 +224,8 @@ cubic(tb_graph *g, tb_val x, double a, double b, double c, double d)
     return ADD(MUL(r, x), K(x, d));
 }
 
-/* Keys, "Cubic convolution interpolation for digital image processing", 1981; a = -3/4. */
+/* Keys, "Cubic convolution interpolation for digital image processing", 1981; a =
+ * -3/4. */
 static tb_taps
 cubic_taps(tb_graph *g, tb_val pos)
 {
@@ -264,7 +268,8 @@ interpolate(tb_graph *g, tb_val x, int axis, const tb_taps *p)
     tb_val sum = TB_NO_VAL;
 
     for (int k = 0; k < p->n; k++) {
-        tb_val v = tb_body_select(g, x, axis, tb_resize_clamp(g, p->at[k], SIZE(x, axis)));
+        tb_val at = tb_resize_clamp(g, p->at[k], SIZE(x, axis));
+        tb_val v = tb_body_select(g, x, axis, at);
         tb_val w = tb_body_on_axis(g, CAST(p->w[k], tb_dtype_of(g, x)), RANK(x), axis);
 
         v = MUL(v, w);
@@ -432,7 +437,8 @@ const tb_op tb_ops_upsample[] = {
     {"upsample_bilinear2d.vec" VEC CORNERS FACTORS, TB_KEEP, linear_2d_vec},
     {"upsample_trilinear3d.vec" VEC CORNERS FACTORS, TB_KEEP, linear_3d_vec},
     {"upsample_bicubic2d.vec" VEC CORNERS FACTORS, TB_KEEP, cubic_2d_vec},
-    {"_upsample_bilinear2d_aa(Tensor self, " SIZES_2D CORNERS SCALE_2D, TB_KEEP, linear_aa},
+    {"_upsample_bilinear2d_aa(Tensor self, " SIZES_2D CORNERS SCALE_2D,
+     TB_KEEP, linear_aa},
     {"_upsample_bilinear2d_aa.vec" VEC CORNERS FACTORS, TB_KEEP, linear_aa_vec},
     {"_upsample_bicubic2d_aa(Tensor self, " SIZES_2D CORNERS SCALE_2D, TB_KEEP, cubic_aa},
     {"_upsample_bicubic2d_aa.vec" VEC CORNERS FACTORS, TB_KEEP, cubic_aa_vec},

@@ -25,8 +25,8 @@ typedef enum tb_resampling {
     TB_CUBIC
 } tb_resampling;
 /* Along axis i, from size `in`. */
-tb_taps tb_resize_taps(tb_graph *g, const tb_resize *r, int i, tb_dim in, tb_resampling how,
-                       bool corners);
+tb_taps tb_resize_taps(tb_graph *g, const tb_resize *r, int i, tb_dim in,
+                       tb_resampling how, bool corners);
 /* As an index of [0, in). */
 tb_val tb_resize_clamp(tb_graph *g, tb_val at, tb_dim in);
 /* Is the result a whole number of times as large, so that `nearest` repeats elements? */

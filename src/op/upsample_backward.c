@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * upsample_backward.c -- how upsampled images change with their source: one axis at a time,
- * the weights that each element of the result gives its neighbours, transposed.
+ * upsample_backward.c -- how upsampled images change with their source: one axis at a
+ * time, the weights that each element of the result gives its neighbours, transposed.
  */
 #include "op/upsample.h"
 
