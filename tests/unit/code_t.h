@@ -3,7 +3,10 @@
  * code_t.h -- kernels compiled, mapped and called: for each CPU level this machine runs.
  */
 #pragma once
+#include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "codegen/codegen.h"
 #include "unit/t.h"
@@ -57,6 +60,115 @@ t_call(const tb_kernel *k, void *const *bindings, const int64_t *sizes, int64_t 
     r = t_entry(&c, 0)(bindings, sizes, begin, end, scratch);
     t_drop(&c);
     return r;
+}
+
+/* ---- another processor, emulated ---- */
+
+/* A program for AArch64 that calls the first kernel of an image and writes the `result`
+ * binding and the kernel's code to its standard output. The file is its memory. */
+typedef struct t_program {
+    struct {
+        uint8_t ident[16];
+        uint16_t type, machine;
+        uint32_t version;
+        uint64_t entry, phoff, shoff;
+        uint32_t flags;
+        uint16_t ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
+    } h;
+    struct {
+        uint32_t type, flags;
+        uint64_t offset, vaddr, paddr, filesz, memsz, align;
+    } segment;
+    uint32_t code[128];
+    uint64_t bindings[8], sizes[8];
+    uint32_t n_code, pad;
+} t_program;
+enum { T_BASE = 0x400000, T_SCRATCH = 1 << 14 };
+
+static inline void
+t_set_register(t_program *p, uint32_t reg, uint64_t x)
+{
+    for (uint32_t i = 0; i < 4; i++) /* movz, then movk */
+        p->code[p->n_code++] = (i ? 0xf2800000u : 0xd2800000u) | i << 21 |
+                               (uint32_t)(x >> 16 * i & 0xffff) << 5 | reg;
+}
+
+static inline bool
+t_has_qemu(void)
+{
+    return system("command -v qemu-aarch64 >/dev/null 2>&1") == 0;
+}
+
+/* Runs kernel 0 of an AArch64 image under qemu. `bytes` are the sizes of the bindings; the
+ * last one comes back. Returns the kernel's code, -1 if the program failed. */
+static inline int32_t
+t_call_arm(const tb_flat_image *image, void *const *bindings, const size_t *bytes, uint32_t n,
+           const int64_t *sizes, uint32_t n_sizes, int64_t begin, int64_t end)
+{
+    char program[] = "/tmp/turbine_arm_XXXXXX", line[256];
+    uint64_t at = 4096, code_at = T_BASE + at, result, file_bytes;
+    t_program p = {.h = {.type = 2, .machine = 183, .version = 1, .phoff = sizeof p.h,
+                         .ehsize = sizeof p.h, .phentsize = sizeof p.segment, .phnum = 1}};
+    int fd = mkstemp(program);
+    int32_t code = -1;
+    FILE *f;
+
+    memcpy(p.h.ident, "\177ELF\2\1\1", 7);
+    p.h.entry = T_BASE + offsetof(t_program, code);
+    at = TB_ALIGN_UP(at + image->n, 64);
+    result = T_BASE + at;
+    at += 64 + T_SCRATCH;
+    for (uint32_t i = 0; i < n; i++) {
+        p.bindings[i] = T_BASE + at;
+        at = TB_ALIGN_UP(at + bytes[i], 64);
+    }
+    for (uint32_t i = 0; i < n_sizes; i++)
+        p.sizes[i] = (uint64_t)sizes[i];
+    file_bytes = at;
+    p.segment.type = 1;
+    p.segment.flags = 7;
+    p.segment.vaddr = p.segment.paddr = T_BASE;
+    p.segment.filesz = p.segment.memsz = file_bytes;
+    p.segment.align = 4096;
+    t_set_register(&p, 0, T_BASE + offsetof(t_program, bindings));
+    t_set_register(&p, 1, T_BASE + offsetof(t_program, sizes));
+    t_set_register(&p, 2, (uint64_t)begin);
+    t_set_register(&p, 3, (uint64_t)end);
+    t_set_register(&p, 4, result + 64);
+    t_set_register(&p, 16, code_at + image->entries[0]);
+    p.code[p.n_code++] = 0xd63f0200; /* blr x16 */
+    t_set_register(&p, 17, result);
+    p.code[p.n_code++] = 0xb9000220; /* str w0, [x17] */
+    for (int i = 0; i < 2; i++) {    /* write(1, ...) */
+        t_set_register(&p, 0, 1);
+        t_set_register(&p, 1, i ? p.bindings[n - 1] : result);
+        t_set_register(&p, 2, i ? bytes[n - 1] : 4);
+        t_set_register(&p, 8, 64);
+        p.code[p.n_code++] = 0xd4000001; /* svc 0 */
+    }
+    p.code[p.n_code++] = 0xd2800000; /* mov x0, 0 */
+    p.code[p.n_code++] = 0xd2800ba8; /* mov x8, 93: exit */
+    p.code[p.n_code++] = 0xd4000001;
+    if (!CHECK(p.n_code <= 128) || !CHECK(fd >= 0))
+        return -1;
+    char *file = calloc(1, file_bytes);
+    memcpy(file, &p, sizeof p);
+    memcpy(file + 4096, image->bytes, image->n);
+    for (uint32_t i = 0; i < n; i++)
+        memcpy(file + (p.bindings[i] - T_BASE), bindings[i], bytes[i]);
+    CHECK(write(fd, file, file_bytes) == (ssize_t)file_bytes);
+    free(file);
+    CHECK(fchmod(fd, 0700) == 0);
+    close(fd);
+    snprintf(line, sizeof line, "qemu-aarch64 %s", program);
+    f = popen(line, "r");
+    if (!f || fread(&code, 4, 1, f) != 1 || fread(bindings[n - 1], 1, bytes[n - 1], f) !=
+                                                 bytes[n - 1])
+        code = -1;
+    if (f && pclose(f) != 0)
+        code = -1;
+    unlink(program);
+    return code;
 }
 
 typedef struct t_body {

@@ -412,6 +412,14 @@ same_outputs(const gen *g)
 
 static uint64_t seed;
 
+static int32_t
+run_compiled(const t_code *c, void *const *bind, const size_t *bytes, const int64_t *size)
+{
+    if (target.level->machine == tb_cpu_machine())
+        return t_entry(c, 0)(bind, size, *size, *size + 1, scratch);
+    return t_call_arm(&c->image, bind, bytes, 2, size, 1, *size, *size + 1);
+}
+
 static void
 random_body(void)
 {
@@ -446,7 +454,7 @@ random_body(void)
         memset(got, 0x11, sizeof got);
         memset(want, 0x11, sizeof want);
         a = tb_kernel_eval(g.k, bind2, bytes, &size, size, size + 1, scratch);
-        b = t_entry(&c, 0)(bind, &size, size, size + 1, scratch);
+        b = run_compiled(&c, bind, bytes, &size);
         if (!EQ_INT(b, a) || !CHECK(same_outputs(&g))) {
             printf("# seed %" PRIu64 ", level %s, size %" PRId64 "\n", seed,
                    target.level->name, size);
@@ -466,6 +474,20 @@ random_kernels(void)
         seed = (i + (first ? strtoull(first, NULL, 10) : 1)) * UINT64_C(0x9e3779b97f4a7c15);
         for (size_t level = 0; t_next_level(&level);)
             t_guarded(random_body, NULL);
+    }
+}
+
+static void
+random_kernels_for_arm(void)
+{
+    if (!t_has_qemu()) {
+        printf("# no qemu-aarch64 here\n");
+        return;
+    }
+    target = tb_target_of(tb_cpu_find("aarch64"));
+    for (uint64_t i = 0; i < 6; i++) {
+        seed = (i + 77) * UINT64_C(0x9e3779b97f4a7c15);
+        t_guarded(random_body, NULL);
     }
 }
 
@@ -498,6 +520,7 @@ int
 main(void)
 {
     RUN(random_kernels);
+    RUN(random_kernels_for_arm);
     RUN(outside);
     return t_done();
 }
