@@ -477,14 +477,17 @@ import_op(ml_importer *im, const ml_op *op)
         import_call(im, in, n);
     } else if (handler) {
         handler(im, in, n);
-    } else if (!tb_str_prefix(name, "torch.") || !memchr(name.ptr + 6, '.', name.len - 6)) {
-        tb_ml_unsupported(im, "not an operation of the torch dialect that we know");
-    } else {
-        if (op->regions.n)
-            tb_ml_unsupported(im, "operations with bodies are not supported");
+    } else if (op->regions.n) {
+        tb_ml_unsupported(im, "operations with bodies are not supported");
+    } else if (tb_str_prefix(name, "torch.") &&
+               (memchr(name.ptr + 6, '.', name.len - 6) || name.ptr != op->name.ptr)) {
         name.ptr += 6;
         name.len -= 6;
         tb_ml_call(im, name, in, n);
+    } else if (name.ptr != op->name.ptr) {
+        tb_ml_call(im, name, in, n); /* torch.operator "onnx.Add" */
+    } else {
+        tb_ml_unsupported(im, "not an operation of the torch dialect that we know");
     }
 }
 

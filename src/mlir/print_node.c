@@ -153,7 +153,13 @@ put_call(ml_printer *p, tb_val v)
                                                                  : tb_ml_name(p, list);
     ML_PUT(p, "    ");
     put_results(p, c, list);
-    ML_PUT(p, known ? "torch.%.*s" : "torch.operator \"torch.%.*s\"(", TB_FMT(name));
+    if (known) {
+        ML_PUT(p, "torch.%.*s", TB_FMT(name));
+    } else {
+        ML_PUT(p, "torch.operator ");
+        tb_ml_put_string(p, tb_sprintf(&p->cx->scratch, "torch.%.*s", TB_FMT(name)));
+        ML_PUT(p, "(");
+    }
     for (uint32_t i = 0; i < c->n_args; i++)
         ML_PUT(p, "%s%%%.*s", i ? ", " : known ? " " : "", TB_FMT(args[i]));
     ML_PUT(p, known ? c->n_args ? " : " : " : ()" : ") : (");

@@ -1,0 +1,18 @@
+"builtin.module"() <{sym_name = "module"}> ({
+  "func.func"() <{arg_attrs = [{}], function_type = (!torch.vtensor<[2,4],f32>) -> !torch.vtensor<[2,3],f32>, sym_name = "main"}> ({
+  ^bb0(%arg0: !torch.vtensor<[2,4],f32>):
+    %0 = "torch.vtensor.literal"() <{value = dense_resource<torch_tensor_3_4_torch.float32> : tensor<3x4xf32>}> : () -> !torch.vtensor<[3,4],f32>
+    %1 = "torch.vtensor.literal"() <{value = dense_resource<torch_tensor_3_torch.float32> : tensor<3xf32>}> : () -> !torch.vtensor<[3],f32>
+    %2 = "torch.aten.linear"(%arg0, %0, %1) : (!torch.vtensor<[2,4],f32>, !torch.vtensor<[3,4],f32>, !torch.vtensor<[3],f32>) -> !torch.vtensor<[2,3],f32>
+    "func.return"(%2) : (!torch.vtensor<[2,3],f32>) -> ()
+  }) {torch.assume_strict_symbolic_shapes} : () -> ()
+}) : () -> ()
+
+{-#
+  dialect_resources: {
+    builtin: {
+      torch_tensor_3_4_torch.float32: "0x04000000282FDD3E1AEFA5BEC0B06BBE1ADAB2BE76C2EFBE047095BE9E0EDC3EBC76643E0027783E406AD73C3A3F83BEC03EAD3D",
+      torch_tensor_3_torch.float32: "0x040000009E06EFBE1AFAB8BEC6F983BE"
+    }
+  }
+#-}
