@@ -279,8 +279,11 @@ norm_except_dim(tb_opctx *c)
 {
     tb_graph *g = c->g;
 
-    return CAST(length_but(c, tb_body_wide(g, V(0)), FLOAT(1), INT(2)),
-                tb_dtype_of(g, V(0)));
+    tb_val n = length_but(c, tb_body_wide(g, V(0)), FLOAT(1), INT(2));
+
+    if (INT(2) == -1)
+        n = tb_reshape(g, n, 0, NULL);
+    return CAST(n, tb_dtype_of(g, V(0)));
 }
 
 /* (v, g, dim) -> (v * g / |v|, |v|) */

@@ -161,9 +161,12 @@ check_type(tb_opctx *c, uint32_t i, tb_val v, const tb_type *want)
 /* ---- calls ---- */
 
 static tb_arg
-mapped(const decomposer *d, tb_arg a)
+mapped(const decomposer *d, tb_arg a, tb_loc loc)
 {
     if (a.kind == TB_ARG_TENSOR) {
+        if (a.v.id && !d->map[a.v.id].id)
+            tb_raise(d->to->unit->cx, loc, TB_INVALID_ARGUMENT,
+                     "an operand is not a tensor but a call: it needs a `result`");
         a.v = d->map[a.v.id];
     } else if (a.kind == TB_ARG_DIM) {
         a.d = tb_dim_canon(d->to->unit, a.d);
@@ -171,7 +174,7 @@ mapped(const decomposer *d, tb_arg a)
         tb_arg *at = TB_NEWN(&d->to->unit->cx->keep, tb_arg, a.list.n + 1);
 
         for (uint32_t i = 0; i < a.list.n; i++)
-            at[i] = mapped(d, a.list.at[i]);
+            at[i] = mapped(d, a.list.at[i], loc);
         a.list.at = at;
     }
     return a;
@@ -216,7 +219,7 @@ spell_call(decomposer *d, tb_val node)
 
     to->loc = c.loc;
     for (uint32_t i = 0; i < call->n_args; i++)
-        args[i] = mapped(d, call->args[i]);
+        args[i] = mapped(d, call->args[i], c.loc);
     bound = (tb_arg *)tb_bind_args(cx, s, args, call->n_args, NULL, NULL, 0, c.loc);
     if (op->promote != TB_KEEP)
         tb_promote_args(&c, s, op->promote, bound);

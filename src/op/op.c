@@ -142,6 +142,9 @@ settle(const binder *b, const tb_schema_arg *a, tb_str type, tb_arg v)
             /* the None in an output_size of an adaptive pool */
             if (at[i].kind != TB_ARG_NONE)
                 at[i] = settle(b, a, element, at[i]);
+            if (tb_str_prefix(element, "Tensor") && at[i].kind != TB_ARG_TENSOR &&
+                !(at[i].kind == TB_ARG_NONE && element.len > 6))
+                unsuitable(b, a);
         }
         return (tb_arg){.kind = TB_ARG_LIST, .list = {at, n}};
     }
