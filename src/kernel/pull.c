@@ -374,7 +374,9 @@ static bool
 zero_outside(tb_lower *l, tb_kv v, tb_kv cond)
 {
     const tb_kinst *i = tb_k_inst(l->k, v);
-    if (i->op != TB_K_LOAD || i->n_in == 0)
+    if (i->op != TB_K_LOAD || i->n_in == 0 ||
+        (i->lanes == 1 && (tb_k_inst(l->k, cond)->lanes > 1 ||
+                           (l->mask.id && tb_k_inst(l->k, l->mask)->lanes > 1))))
         return false;
     tb_kv last = l->k->f->operands.at[i->in + i->n_in - 1];
     tb_kv mask = both(l, l->mask.id ? tb_k_splat(l->k, l->mask, i->lanes) : TB_NO_KV,
@@ -417,13 +419,10 @@ pull_concat(tb_lower *l, tb_val v, const tb_ix *idx)
         if (size == 0)
             continue;
         tb_kv cond = in_range(l, &in[axis], size);
-        if (!cond.id) {
-            if (!r.id)
-                return tb_pull(l, x, in);
-        } else {
-            tb_kv part = pull_where(l, cond, x, in);
-            r = r.id ? tb_k_map(l->k, TB_P_where, cond, part, r) : part;
-        }
+        if (!cond.id) /* always this one */
+            return tb_pull(l, x, in);
+        tb_kv part = pull_where(l, cond, x, in);
+        r = r.id ? tb_k_map(l->k, TB_P_where, cond, part, r) : part;
         in[axis] = tb_ix_offset(&l->ix, in[axis], tb_dim_sub(l->u, 0, size));
     }
     return r;

@@ -102,6 +102,21 @@ movement(void)
 }
 
 static void
+concats_and_pads(void)
+{
+    tb_val x = IN(F32, 3, 4), y = tb_expand(g, IN(F32, 3, 1), 2, DIMS(3, 5));
+    tb_val c = tb_concat(g, (tb_val[]){x, y}, 2, 1), i = IN(I64, 3, 4);
+    c_out(M1(neg, tb_slice_axis(g, c, 1, 4, 5, 1))); /* always the second */
+    c_out(M1(neg, tb_slice_axis(g, c, 1, 1, 3, 1))); /* always the first */
+    c_out(M1(neg, tb_slice_axis(g, c, 1, 2, 5, 1)));
+    tb_val one = tb_slice_axis(g, i, 1, 0, 1, 1); /* the same for all lanes, padded */
+    tb_val z = tb_pad(g, tb_expand(g, one, 2, DIMS(3, 20)), DIMS(0, 3), DIMS(2, 4),
+                      tb_full_i(g, TB_I64, 0, NULL, 0));
+    c_out(tb_map2(g, TB_P_add, z, z));
+    c_run((c_case){0});
+}
+
+static void
 gathers(void)
 {
     tb_dim n = c_sym("n", 1, 1000);
@@ -337,6 +352,7 @@ main(void)
     CASE(layer_norm);
     CASE(reductions);
     CASE(movement);
+    CASE(concats_and_pads);
     CASE(gathers);
     CASE(gather_out_of_range);
     CASE(linear);
