@@ -222,8 +222,7 @@ long_log2(mx m, tb_kv x)
     l.lo = m_fma(m, r.hi, m_c(m, c_lo), l.lo);
     l.lo = m_fma(m, r.lo, m_c(m, c), l.lo);
     r = sum(m, p.e, l.hi);
-    r.lo = m_add(m, r.lo, l.lo);
-    return r;
+    return sum(m, r.hi, m_add(m, r.lo, l.lo)); /* the z^2 B in it is not small */
 }
 
 static tb_kv
