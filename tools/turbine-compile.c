@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * turbine-compile.c -- torch-dialect MLIR (or our own graph text) to a .vmfb.
+ */
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "artifact/artifact.h"
+#include "compiler.h"
+#include "source.h"
+
+static const char usage[] =
+    "usage: turbine-compile MODEL.mlir -o MODEL.vmfb [--target=NAME,...]\n"
+    "\n"
+    "Compiles a model. - reads standard input; as the name of the result it writes standard\n"
+    "output.\n"
+    "\n"
+    "  -o FILE            the artifact; also -o=FILE\n"
+    "  --target=NAME,...  CPU levels to make code for, or host (this machine's best).\n"
+    "                     Several are put side by side and chosen when the file is loaded.\n"
+    "                     Default: the levels that today's servers and laptops have\n"
+    "  --list-targets     their names\n"
+    "  --threads=N        threads that generate code (as many as are useful)\n"
+    "  --bf16-matmul      products of f32 may be computed in bf16\n"
+    "  --dump=STAGE,...   prints the program at these stages to standard error;\n"
+    "                     turbine-opt --list names them\n"
+    "  -v                 says what is done and how long it takes\n"
+    "  --help             this text\n"
+    "\n"
+    "Understood as in iree-compile: --iree-input-type=torch|auto|none,\n"
+    "--iree-hal-target-backends=llvm-cpu, --iree-hal-target-device=local,\n"
+    "--iree-llvmcpu-target-cpu=host|x86-64-v4|..., --iree-opt-level=...\n";
+
+typedef struct options {
+    const char *in, *out;
+    char *dump;
+    source_targets targets;
+    int threads;
+    bool bf16_matmul, verbose, terminal;
+} options;
+
+/* ---- progress ---- */
+
+typedef struct meter {
+    const options *o;
+    const char *stage;
+    double begin, stage_begin;
+    bool line_open;
+} meter;
+
+static void
+end_stage(meter *m, double now)
+{
+    if (m->line_open) {
+        fprintf(stderr, "\r\033[K");
+        m->line_open = false;
+    }
+    if (m->o->verbose && m->stage)
+        fprintf(stderr, "%-12s %8.1f ms\n", m->stage, (now - m->stage_begin) * 1e3);
+    m->stage = NULL;
+}
+
+static void
+progress(void *user, const char *stage, size_t done, size_t total)
+{
+    meter *m = user;
+    double now = call_now();
+
+    if (!m->stage || strcmp(m->stage, stage) != 0) {
+        end_stage(m, now);
+        m->stage = stage;
+        m->stage_begin = now;
+    }
+    /* nothing flickers for what is done in no time */
+    if (m->o->terminal && now - m->begin > 0.2) {
+        fprintf(stderr, "\r\033[K%s %zu/%zu", stage, done, total);
+        fflush(stderr);
+        m->line_open = true;
+    }
+}
+
+/* ---- compiling ---- */
+
+static tb_status
+dump_stages(tb_unit *u, const tb_compile_options *co, char *stages)
+{
+    for (char *at = stages; at;) {
+        char *comma = strchr(at, ',');
+        tb_buf text = {0};
+        tb_status st;
+
+        if (comma)
+            *comma++ = '\0';
+        st = tb_compile_print(u, co, at, &text);
+        if (!st)
+            fwrite(text.at, 1, text.n, stderr);
+        tb_buf_free(&text);
+        TRY(st);
+        at = comma;
+    }
+    return NULL;
+}
+
+static tb_status
+write_result(const char *path, const tb_buf *bytes)
+{
+    if (strcmp(path, "-") != 0)
+        return tb_file_write(path, bytes->at, bytes->n);
+    if (isatty(STDOUT_FILENO))
+        return tb_status_make(TB_INVALID_ARGUMENT, "an artifact is not for a terminal");
+    if (fwrite(bytes->at, 1, bytes->n, stdout) != bytes->n || fflush(stdout) != 0)
+        return tb_status_make(TB_IO, "standard output cannot be written");
+    return NULL;
+}
+
+static tb_status
+compile(const options *o, source *s, tb_buf *bytes)
+{
+    meter m = {.o = o, .begin = call_now()};
+    tb_compile_options co = {.targets = o->targets.names,
+                             .n_targets = o->targets.n,
+                             .threads = o->threads,
+                             .bf16_matmul = o->bf16_matmul,
+                             .progress = progress,
+                             .user = &m};
+
+    progress(&m, "reading", 0, 1);
+    TRY(source_read(s, o->in));
+    if (o->dump)
+        TRY(dump_stages(s->u, &co, o->dump));
+    tb_status st = tb_compile(s->u, &co, bytes);
+    end_stage(&m, call_now());
+    TRY(st);
+    TRY(write_result(o->out, bytes));
+    if (o->verbose)
+        fprintf(stderr, "%-12s %8.1f ms, %zu bytes, %.1f MB of memory\n", "all",
+                (call_now() - m.begin) * 1e3, bytes->n,
+                (double)(s->cx->keep.total_bytes + s->cx->scratch.total_bytes) / 1e6);
+    return NULL;
+}
+
+/* ---- the command line ---- */
+
+static bool
+is_one_of(const char *value, const char *const *words)
+{
+    for (; *words; words++)
+        if (strcmp(value, *words) == 0)
+            return true;
+    return false;
+}
+
+/* What IREE's compiler takes and what asks for nothing that we do not do. */
+static bool
+iree_flag(options *o, char *arg)
+{
+    static const char *const inputs[] = {"torch", "auto", "none", NULL};
+    static const char *const backends[] = {"llvm-cpu", NULL};
+    static const char *const devices[] = {"local", NULL};
+    const char *value;
+
+    if (flag_value(arg, "iree-input-type", &value))
+        return is_one_of(value, inputs);
+    if (flag_value(arg, "iree-hal-target-backends", &value))
+        return is_one_of(value, backends);
+    if (flag_value(arg, "iree-hal-target-device", &value))
+        return is_one_of(value, devices);
+    if (flag_value(arg, "iree-llvmcpu-target-cpu", &value))
+        return source_add_cpu(&o->targets, arg + (value - arg));
+    return flag_value(arg, "iree-opt-level", &value);
+}
+
+static bool
+take_flag(options *o, char *arg)
+{
+    const char *value;
+
+    if (flag_value(arg, "target", &value))
+        return source_add_targets(&o->targets, arg + (value - arg));
+    if (flag_value(arg, "threads", &value)) {
+        o->threads = atoi(value);
+        return o->threads > 0;
+    }
+    if (flag_value(arg, "dump", &value))
+        o->dump = arg + (value - arg);
+    else if (strncmp(arg, "-o=", 3) == 0)
+        o->out = arg + 3;
+    else if (strcmp(arg, "-v") == 0)
+        o->verbose = true;
+    else if (strcmp(arg, "--bf16-matmul") == 0)
+        o->bf16_matmul = true;
+    else if ((*arg != '-' || strcmp(arg, "-") == 0) && !o->in)
+        o->in = arg;
+    else
+        return iree_flag(o, arg);
+    return true;
+}
+
+static int
+list_targets(void)
+{
+    size_t n;
+    const tb_cpu_level *levels = tb_cpu_levels(&n);
+
+    for (size_t i = 0; i < n; i++)
+        printf("%s%s\n", levels[i].name,
+               tb_cpu_host() && strcmp(levels[i].name, tb_cpu_host()->name) == 0 ? " (host)"
+                                                                                : "");
+    return fflush(stdout) != 0;
+}
+
+int
+main(int argc, char **argv)
+{
+    options o = {.terminal = isatty(STDERR_FILENO)};
+    source s = {0};
+    tb_buf bytes = {0};
+
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            fputs(usage, stdout);
+            return 0;
+        }
+        if (strcmp(argv[i], "--list-targets") == 0)
+            return list_targets();
+        if (strcmp(argv[i], "-o") == 0 && i + 1 < argc) {
+            o.out = argv[++i];
+        } else if (!take_flag(&o, argv[i])) {
+            fprintf(stderr, "turbine-compile: %s is not understood\n\n%s", argv[i], usage);
+            return 2;
+        }
+    }
+    if (!o.in || !o.out) {
+        fprintf(stderr, "turbine-compile: %s is missing\n\n%s",
+                o.in ? "-o FILE" : "the name of a model", usage);
+        return 2;
+    }
+    tb_status st = compile(&o, &s, &bytes);
+    tb_buf_free(&bytes);
+    tb_ctx_free(s.cx);
+    return st ? call_failed("turbine-compile", st) : 0;
+}
