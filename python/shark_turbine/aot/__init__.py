@@ -10,14 +10,47 @@ except ImportError as e:
     ) from e
 
 from ..decompositions import current_aot_decompositions, extend_aot_decompositions
+from .abstract import (
+    AbstractBool,
+    AbstractF32,
+    AbstractF64,
+    AbstractI32,
+    AbstractI64,
+    AbstractIndex,
+    AbstractTensor,
+    abstractify,
+)
+from .compiled_module import CompiledModule, jittable
 from .exporter import ExportOutput, export
 from .fx_programs import FxPrograms, FxProgramsBuilder
+from .globals import (
+    export_buffers,
+    export_global,
+    export_global_tree,
+    export_parameters,
+)
+from .iree_builtins import IREE
 
 __all__ = [
+    "AbstractBool",
+    "AbstractF32",
+    "AbstractF64",
+    "AbstractI32",
+    "AbstractI64",
+    "AbstractIndex",
+    "AbstractTensor",
+    "CompiledModule",
     "ExportOutput",
     "FxPrograms",
     "FxProgramsBuilder",
+    "IREE",
+    "abstractify",
     "current_aot_decompositions",
     "export",
+    "export_buffers",
+    "export_global",
+    "export_global_tree",
+    "export_parameters",
     "extend_aot_decompositions",
+    "jittable",
 ]

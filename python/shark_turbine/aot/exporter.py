@@ -41,10 +41,15 @@ def export(
     scripts that set them: sizes keep their expressions anyway, and there is one device.
     """
     del import_symbolic_shape_expressions, arg_device
+    from .compiled_module import CompiledModule
     from .fx_programs import FxPrograms
 
     if example_args and args is not None:
         raise ValueError("example arguments are given both positionally and as args=")
+    if isinstance(mdl, type) and issubclass(mdl, CompiledModule):
+        mdl = mdl(module_name=module_name)
+    if isinstance(mdl, CompiledModule):
+        return ExportOutput(mdl._unit, mdl)
     if isinstance(mdl, FxPrograms):
         programs = {name: _decompose(ep) for name, ep in mdl.programs.items()}
     elif isinstance(mdl, torch.export.ExportedProgram):

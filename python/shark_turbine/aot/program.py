@@ -28,13 +28,20 @@ def mutated_names(ep):
 
 
 class State:
-    """The globals of a unit, by qualified name: what any of its programs changes."""
+    """The globals of a unit, by qualified name: what any of its programs changes.
 
-    def __init__(self, unit, mutated=()):
+    `declared` are tensors by name that are to be globals anyway; programs that captured
+    one of them as a constant see the global.
+    """
+
+    def __init__(self, unit, mutated=(), declared=None):
         self.unit = unit
-        self.mutated = set(mutated)
+        self.mutated = {*mutated, *(declared or {})}
         self.globals = {}
-        self._tensors = []
+        self._places = {_place(t): name for name, t in (declared or {}).items()}
+
+    def name_of(self, tensor):
+        return self._places.get(_place(tensor)) if tensor.numel() else None
 
     def index(self, name, tensor, importer):
         """Number of the global, which starts with the tensor's values."""
@@ -45,6 +52,10 @@ class State:
             dtype = dtype_name(t.dtype)
             self.globals[name] = self.unit.global_(name, dtype, dims, init)
         return self.globals[name]
+
+
+def _place(tensor):
+    return tensor.data_ptr(), tuple(tensor.shape), tuple(tensor.stride()), tensor.dtype
 
 
 def _state_tensor(ep, target):
@@ -142,11 +153,17 @@ class ProgramImporter:
             tensor = _state_tensor(self.ep, spec.target)
             if spec.target in self.state.mutated:
                 index = self.state.index(spec.target, tensor, self.importer)
-                self.importer.values[node] = self.function.read(index)
+                if node.users:
+                    self.importer.values[node] = self.function.read(index)
             elif node.users:
                 self.importer.values[node] = self.importer.constant(tensor, spec.target)
         elif spec.kind is InputKind.CONSTANT_TENSOR:
             tensor = self.ep.constants[spec.target]
+            name = self.state.name_of(tensor)
+            if name is not None:
+                index = self.state.index(name, tensor, self.importer)
+                self.importer.values[node] = self.function.read(index)
+                return
             self.importer.values[node] = self.importer.constant(tensor, spec.target)
         else:
             raise Unsupported(f"{spec.kind.name} {spec.target} is not supported")
@@ -185,9 +202,10 @@ def _positions(structure):
     return ",".join(str(i) for i, v in enumerate(structure) if v is None)
 
 
-def import_programs(unit, programs):
+def import_programs(unit, programs, declared=None):
     """{name: ExportedProgram} as functions of the unit that share state."""
-    state = State(unit, set().union(*(mutated_names(ep) for ep in programs.values())))
+    mutated = set().union(*(mutated_names(ep) for ep in programs.values()))
+    state = State(unit, mutated, declared)
     for name, ep in programs.items():
         ProgramImporter(unit, ep, name, state).run()
     return state

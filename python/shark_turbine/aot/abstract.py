@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Types of the arguments of a CompiledModule's functions."""
+
+import torch
+from torch.export import Dim
+from torch.utils import _pytree as pytree
+
+# What stands for a size that is not known while a function is captured.
+_ANY = 5
+
+
+class AbstractTensor:
+    """A tensor of these sizes (None: any) and element type."""
+
+    def __init__(self, *size, dtype=torch.float32):
+        if len(size) == 1 and isinstance(size[0], (tuple, list, torch.Size)):
+            size = size[0]
+        self.size = tuple(None if d is None else int(d) for d in size)
+        self.dtype = dtype
+
+    def example(self):
+        sizes = [_ANY if d is None else d for d in self.size]
+        return torch.zeros(sizes, dtype=self.dtype)
+
+    def dynamic_shape(self):
+        return {i: Dim.DYNAMIC for i, d in enumerate(self.size) if d is None}
+
+    def __repr__(self):
+        return f"AbstractTensor({', '.join(map(str, self.size))}, dtype={self.dtype})"
+
+
+class AbstractScalar:
+    """A number: a tensor of rank 0."""
+
+    def __init__(self, name, dtype):
+        self.name, self.dtype = name, dtype
+
+    def example(self):
+        return torch.zeros((), dtype=self.dtype)
+
+    def dynamic_shape(self):
+        return {}
+
+    def __repr__(self):
+        return self.name
+
+
+AbstractIndex = AbstractScalar("AbstractIndex", torch.int64)
+AbstractI32 = AbstractScalar("AbstractI32", torch.int32)
+AbstractI64 = AbstractScalar("AbstractI64", torch.int64)
+AbstractF32 = AbstractScalar("AbstractF32", torch.float32)
+AbstractF64 = AbstractScalar("AbstractF64", torch.float64)
+AbstractBool = AbstractScalar("AbstractBool", torch.bool)
+
+ABSTRACT = (AbstractTensor, AbstractScalar)
+
+
+def abstractify(tree):
+    """The tree with abstract types for tensors; for globals, the types of what they hold."""
+    from .globals import GlobalsDef
+
+    if isinstance(tree, GlobalsDef):
+        return tree.schema
+
+    def leaf(value):
+        if isinstance(value, torch.Tensor):
+            return AbstractTensor(*value.shape, dtype=value.dtype)
+        if isinstance(value, GlobalsDef):
+            return value.schema
+        return value
+
+    return pytree.tree_map(leaf, tree, is_leaf=lambda x: isinstance(x, GlobalsDef))
+
+
+def is_abstract(tree):
+    """Whether all leaves are abstract types."""
+    leaves = pytree.tree_leaves(tree)
+    return bool(leaves) and all(isinstance(x, ABSTRACT) for x in leaves)
+
+
+def examples(tree):
+    return pytree.tree_map(lambda t: t.example(), tree)
+
+
+def dynamic_shapes(tree):
+    """What torch.export wants to know about the sizes; None if all are constant."""
+    return pytree.tree_map(lambda t: t.dynamic_shape() or None, tree)
