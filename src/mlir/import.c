@@ -98,8 +98,12 @@ tb_ml_define(ml_importer *im, uint32_t k, ml_value v)
     if (!result_name(im->op, k, &u.name, &u.number))
         return; /* nobody looks */
     *tb_ml_find(im, &u) = v;
-    if (v.arg.kind == TB_ARG_TENSOR && !v.cell && !im->g->names[v.arg.v.id].len)
-        im->g->names[v.arg.v.id] = tb_strdup(&im->cx->keep, u.name);
+    if (v.arg.kind == TB_ARG_TENSOR && !v.cell) {
+        tb_str *name = &im->g->names[v.arg.v.id];
+
+        if (!name->len || (name->ptr[0] >= '0' && name->ptr[0] <= '9')) /* %0 says little */
+            *name = tb_strdup(&im->cx->keep, u.name);
+    }
 }
 
 /* ---- a first look at a body ---- */
