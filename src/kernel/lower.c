@@ -111,9 +111,24 @@ tb_lower_temp(tb_lower *l, uint32_t nth, tb_dim bytes)
     return no;
 }
 
+/* A root without elements: a step of no tiles. */
+static void
+lower_nothing(tb_lower *l)
+{
+    tb_lower_begin(l, "empty");
+    tb_bind_node(l, l->group->root, true);
+    l->step->tiles = 0;
+    tb_lower_end(l);
+}
+
 static void
 lower_group(tb_lower *l)
 {
+    for (int i = 0; i < tb_rank(l->g, l->group->root); i++)
+        if (tb_dims(l->g, l->group->root)[i] == 0) {
+            lower_nothing(l);
+            return;
+        }
     switch (l->group->kind) {
     case TB_GROUP_NEST:
         tb_lower_begin(l, "nest");

@@ -77,7 +77,7 @@ def load(binary, device):
 @pytest.mark.parametrize("name", MODELS)
 def test_evaluator(name):
     model = exported(name)
-    model.check(lambda arrays: evaluate(model.output, arrays))
+    model.check(lambda arrays: model.output.evaluate(*arrays)[0].numpy())
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -91,11 +91,11 @@ def test_compiled(name, device):
 @pytest.mark.parametrize("name", MODELS)
 def test_text_round_trip(name):
     """The printed .mlir compiles to a program with the same results."""
-    from shark_turbine import _compiler  # noqa: F401
-
     model = exported(name)
-    binary = compile_text(str(model.output.mlir_module))
-    main = load(binary, "local-sync").main
+    text = str(model.output.mlir_module)
+    again = aot.ExportOutput.from_mlir(text)
+    assert str(again.mlir_module) == text
+    main = load(again.compile(save_to=None), "local-sync").main
     model.check(lambda arrays: main(*arrays).to_host())
 
 

@@ -342,6 +342,18 @@ empty(void)
     c_run((c_case){SIZES({0}, {3}), .tolerance = 1e-6});
 }
 
+static void
+empty_for_ever(void)
+{
+    tb_val x = IN(F32, 0, 4);
+    c_out(M1(exp, x));
+    c_out(RED(rsum, x, 1));
+    c_out(RED(rsum, x, 3));
+    c_out(tb_dot(g, x, CONST(4, 5)));
+    c_out(softmax(IN(F32, 3, 0)));
+    c_run((c_case){.tolerance = 1e-6});
+}
+
 int
 main(void)
 {
@@ -376,5 +388,6 @@ main(void)
     CASE(globals_change_places);
     CASE(results_of_many_kinds);
     CASE(empty);
+    CASE(empty_for_ever);
     return t_done();
 }
