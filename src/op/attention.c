@@ -85,8 +85,13 @@ read(tb_opctx *c, int mask, int dropout, int causal, int scale, int gqa)
     a.scale = scale >= 0 && given(c, (uint32_t)scale) ? FLOAT((uint32_t)scale)
                                                       : default_scale(c, a.q);
     if (gqa >= 0 && BOOL((uint32_t)gqa)) {
-        tb_dim heads = SIZE(a.q, RANK(a.q) - 3);
+        tb_dim heads;
 
+        if (RANK(a.q) < 3 || RANK(a.k) < 3 || RANK(a.v) < 3)
+            tb_body_raise(c, "enable_gqa needs an axis of heads");
+        heads = SIZE(a.q, RANK(a.q) - 3);
+        if (SIZE(a.k, RANK(a.k) - 3) == 0 || SIZE(a.v, RANK(a.v) - 3) == 0)
+            tb_body_raise(c, "no heads of keys or values");
         a.k = repeat_heads(g, a.k, tb_dim_floordiv(g->unit, heads, SIZE(a.k, RANK(a.k) - 3)));
         a.v = repeat_heads(g, a.v, tb_dim_floordiv(g->unit, heads, SIZE(a.v, RANK(a.v) - 3)));
     }

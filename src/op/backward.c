@@ -146,13 +146,25 @@ embedding_dense_backward(tb_opctx *c)
 
 /* ---- pools ---- */
 
+/* The first of the n spatial axes, which gradient and input have behind a channel axis. */
+static int
+first_spatial(tb_opctx *c, int n)
+{
+    tb_graph *g = c->g;
+
+    if (RANK(V(1)) < n + 1 || RANK(V(0)) != RANK(V(1)))
+        tb_body_raise(c, "expected a gradient and an input of rank %d or %d, found %d and %d",
+                      n + 1, n + 2, RANK(V(0)), RANK(V(1)));
+    return RANK(V(1)) - n;
+}
+
 /* Adds each element where its maximum came from: x [.., P...] to [.., spatial]. */
 static tb_val
 max_pool_backward(tb_opctx *c, int n)
 {
     tb_graph *g = c->g;
     tb_val x = V(1), grad = tb_body_wide(g, V(0)), idx[2], r;
-    int rank = RANK(x), first = rank - n;
+    int rank = RANK(x), first = first_spatial(c, n);
     uint32_t spatial = ((1u << n) - 1) << first, others = (1u << first) - 1;
     tb_dim rows = tb_body_count(g, x, others), d[2];
 
@@ -205,7 +217,7 @@ avg_pool_backward(tb_opctx *c, int n)
     tb_unit *u = g->unit;
     tb_val x = V(1), r = tb_body_wide(g, V(0));
     tb_dtype t = tb_dtype_of(g, r);
-    int first = RANK(x) - n;
+    int first = first_spatial(c, n);
     int64_t k[TB_MAX_RANK], stride[TB_MAX_RANK], pad[TB_MAX_RANK];
 
     tb_body_ints(c, 2, n, k);
@@ -264,7 +276,7 @@ adaptive_avg_backward(tb_opctx *c, int n)
     tb_val x = V(1), r = tb_body_wide(g, V(0));
     tb_dtype t = tb_dtype_of(g, r);
 
-    for (int ax = RANK(x) - n; ax < RANK(x); ax++) {
+    for (int ax = first_spatial(c, n); ax < RANK(x); ax++) {
         tb_dim size = SIZE(x, ax), parts = SIZE(r, ax);
         tb_val s = tb_body_dim(g, size, TB_I64), p = tb_body_dim(g, parts, TB_I64), i, w;
         tb_val from, to;

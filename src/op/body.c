@@ -303,10 +303,19 @@ int_of(tb_opctx *c, uint32_t i, const tb_arg *a)
     return d;
 }
 
+/* Numbers that bodies calculate with: two may be multiplied. */
+static int64_t
+small(tb_opctx *c, uint32_t i, int64_t v)
+{
+    if (v > INT32_MAX || v < -INT32_MAX)
+        tb_body_raise(c, "argument %u: %lld is out of range", i + 1, (long long)v);
+    return v;
+}
+
 int64_t
 tb_body_int(tb_opctx *c, uint32_t i)
 {
-    return int_of(c, i, tb_body_at(c, i, 0));
+    return small(c, i, int_of(c, i, tb_body_at(c, i, 0)));
 }
 
 tb_dim
@@ -374,11 +383,9 @@ tb_body_scalar(tb_opctx *c, uint32_t i, tb_dtype t)
         return CAST(a->v, t);
     if (a->kind == TB_ARG_FLOAT)
         return tb_body_number(g, t, a->f);
-    if (tb_dtype_is_float(t) || tb_dtype_is_complex(t))
-        return tb_body_dim(g, dim_of(c, i, a), t);
-    if (a->kind == TB_ARG_DIM)
-        return CAST(tb_dim_value(g, dim_of(c, i, a)), t);
-    return tb_full_i(g, t, 0, NULL, dim_of(c, i, a));
+    if (a->kind == TB_ARG_INT)
+        return tb_full_i(g, t, 0, NULL, a->i);
+    return tb_body_dim(g, dim_of(c, i, a), t);
 }
 
 uint32_t
@@ -402,7 +409,7 @@ tb_body_dims(tb_opctx *c, uint32_t i, int n, tb_dim *out)
 {
     uint32_t have = tb_body_n(c, i);
 
-    if (have != 1 && have != (uint32_t)n)
+    if (n < 0 || (have != 1 && have != (uint32_t)n))
         tb_body_raise(c, "argument %u: expected %d values, found %u", i + 1, n, have);
     for (uint32_t k = 0; k < (uint32_t)n; k++)
         out[k] = dim_of(c, i, tb_body_at(c, i, have == 1 ? 0 : k));
@@ -412,9 +419,11 @@ void
 tb_body_ints(tb_opctx *c, uint32_t i, int n, int64_t *out)
 {
     tb_body_dims(c, i, n, out);
-    for (int k = 0; k < n; k++)
-        if (!tb_dim_is_const(out[k]) && out[k] != INT64_MAX)
+    for (int k = 0; k < n; k++) {
+        if (!tb_dim_is_const(out[k]))
             tb_body_lacks(c, "argument %u must be constant here", i + 1);
+        small(c, i, out[k]);
+    }
 }
 
 tb_val

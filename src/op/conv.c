@@ -81,15 +81,29 @@ batched(tb_opctx *c, const conv *p,
     return tb_squeeze_axes(g, fn(c, p, tb_unsqueeze(g, x, 0), w, bias), 1);
 }
 
+/* Of input and weight at those arguments: the spatial axes follow from the weight. */
+static conv
+begin(tb_opctx *c, uint32_t x, uint32_t w, uint32_t groups)
+{
+    tb_graph *g = c->g;
+    conv p = {.n = RANK(V(w)) - 2, .groups = INT(groups)};
+
+    if (p.n < 1)
+        tb_body_raise(c, "expected a weight of rank 3 or more, found rank %d", RANK(V(w)));
+    if (RANK(V(x)) != p.n + 2 && RANK(V(x)) != p.n + 1)
+        tb_body_raise(c, "expected an input of rank %d or %d, found %d", p.n + 1, p.n + 2,
+                      RANK(V(x)));
+    if (p.groups < 1)
+        tb_body_raise(c, "groups must be positive");
+    return p;
+}
+
 /* (input, weight, bias, stride, padding, dilation, transposed, output_padding, groups) */
 static tb_val
 convolution(tb_opctx *c)
 {
-    tb_graph *g = c->g;
-    conv p = {.n = RANK(V(1)) - 2, .groups = INT(8)};
+    conv p = begin(c, 0, 1, 8);
 
-    if (p.n < 1)
-        tb_body_raise(c, "expected a weight of rank 3 or more, found rank %d", RANK(V(1)));
     tb_body_ints(c, 3, p.n, p.stride);
     tb_body_ints(c, 4, p.n, p.pad);
     tb_body_ints(c, 5, p.n, p.dilation);
@@ -101,8 +115,7 @@ convolution(tb_opctx *c)
 static tb_val
 conv_nd(tb_opctx *c)
 {
-    tb_graph *g = c->g;
-    conv p = {.n = RANK(V(1)) - 2, .groups = INT(6)};
+    conv p = begin(c, 0, 1, 6);
 
     tb_body_ints(c, 3, p.n, p.stride);
     tb_body_ints(c, 4, p.n, p.pad);
@@ -131,8 +144,7 @@ padded_same(tb_opctx *c, const conv *p, tb_val x, tb_val w, tb_val bias)
 static tb_val
 conv_named(tb_opctx *c)
 {
-    tb_graph *g = c->g;
-    conv p = {.n = RANK(V(1)) - 2, .groups = INT(6)};
+    conv p = begin(c, 0, 1, 6);
     bool same = tb_body_is(c, 4, "same");
 
     if (!same && !tb_body_is(c, 4, "valid"))
@@ -146,8 +158,7 @@ conv_named(tb_opctx *c)
 static tb_val
 conv_transpose(tb_opctx *c)
 {
-    tb_graph *g = c->g;
-    conv p = {.n = RANK(V(1)) - 2, .groups = INT(6)};
+    conv p = begin(c, 0, 1, 6);
 
     tb_body_ints(c, 3, p.n, p.stride);
     tb_body_ints(c, 4, p.n, p.pad);
@@ -162,9 +173,12 @@ conv_tbc(tb_opctx *c)
 {
     tb_graph *g = c->g;
     conv p = {.n = 1, .groups = 1, .stride = {1}, .pad = {INT(3)}, .dilation = {1}};
-    tb_val x = tb_permute(g, V(0), (int64_t[]){1, 2, 0});
-    tb_val w = tb_permute(g, V(1), (int64_t[]){2, 1, 0});
+    tb_val x, w;
 
+    if (RANK(V(0)) != 3 || RANK(V(1)) != 3)
+        tb_body_raise(c, "expected an input and a weight of rank 3");
+    x = tb_permute(g, V(0), (int64_t[]){1, 2, 0});
+    w = tb_permute(g, V(1), (int64_t[]){2, 1, 0});
     return tb_permute(g, direct(c, &p, x, w, V(2)), (int64_t[]){2, 0, 1});
 }
 
@@ -236,7 +250,7 @@ convolution_backward(tb_opctx *c)
 {
     tb_graph *g = c->g;
     tb_val dy = V(0), x = V(1), w = V(2);
-    conv p = {.n = RANK(w) - 2, .groups = INT(9)};
+    conv p = begin(c, 1, 2, 9);
     int64_t mask[3];
     uint32_t others = ~(1u << 1) & ((1u << RANK(dy)) - 1);
     bool trans = BOOL(7);

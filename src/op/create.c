@@ -192,6 +192,18 @@ as_double(tb_opctx *c, const tb_arg *a)
     return (double)a->i;
 }
 
+static tb_dim
+whole_arg(tb_opctx *c, const tb_arg *a)
+{
+    int64_t i = a->kind == TB_ARG_BOOL ? a->b : a->i;
+
+    if (a->kind == TB_ARG_DIM)
+        return tb_dim_canon(c->g->unit, a->d);
+    if (i <= -TB_DIM_EXPR || i >= TB_DIM_EXPR)
+        tb_body_raise(c, "%lld is out of range", (long long)i);
+    return i;
+}
+
 static tb_val
 range(tb_opctx *c, const tb_arg *start, const tb_arg *end, const tb_arg *step,
       uint32_t dtype)
@@ -203,8 +215,7 @@ range(tb_opctx *c, const tb_arg *start, const tb_arg *end, const tb_arg *step,
     tb_dim size;
 
     if (whole && step->kind == TB_ARG_INT)
-        return whole_range(c, start->kind == TB_ARG_DIM ? start->d : start->i,
-                           end->kind == TB_ARG_DIM ? end->d : end->i, step->i, t);
+        return whole_range(c, whole_arg(c, start), whole_arg(c, end), step->i, t);
     from = as_double(c, start);
     by = as_double(c, step);
     if (!tb_dtype_is_float(t)) /* of integers: all three are cut off first */
@@ -377,7 +388,7 @@ triangle_indices(tb_opctx *c, bool lower)
     tb_dtype t = tb_body_dtype(c, 3, TB_I64);
     tb_const k = {.name = TB_STR(""), .dtype = TB_I64, .rank = 2};
 
-    if (rows < 0 || cols < 0 || (cols && rows > (INT64_C(1) << 28) / cols))
+    if (rows < 0 || cols < 0 || rows > (INT64_C(1) << 28) / (cols + 1))
         tb_body_raise(c, "a table of %lld by %lld", (long long)rows, (long long)cols);
     for (int pass = 0; pass < 2; pass++) {
         int64_t total = n;

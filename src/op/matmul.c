@@ -49,11 +49,14 @@ dot_batched(tb_graph *g, tb_val x, tb_val y)
 }
 
 static tb_val
-product(tb_graph *g, tb_val x, tb_val y)
+product(tb_opctx *c, tb_val x, tb_val y)
 {
+    tb_graph *g = c->g;
     int n = RANK(x), m = RANK(y);
     tb_val r;
 
+    if (n == 0 || m == 0)
+        tb_body_raise(c, "expected tensors of rank 1 or more, found rank %d and %d", n, m);
     if (n == 1)
         x = tb_unsqueeze(g, x, 0);
     if (m == 1)
@@ -69,13 +72,7 @@ product(tb_graph *g, tb_val x, tb_val y)
 static tb_val
 matmul(tb_opctx *c)
 {
-    tb_graph *g = c->g;
-    tb_val x = V(0), y = V(1);
-
-    if (RANK(x) == 0 || RANK(y) == 0)
-        tb_body_raise(c, "expected tensors of rank 1 or more, found rank %d and %d", RANK(x),
-                      RANK(y));
-    return product(g, x, y);
+    return product(c, V(0), V(1));
 }
 
 /* (self, mat2, out_dtype) */
@@ -85,7 +82,7 @@ matmul_dtype(tb_opctx *c)
     tb_graph *g = c->g;
     tb_dtype t = tb_body_dtype(c, 2, tb_dtype_of(g, V(0)));
 
-    return product(g, CAST(V(0), t), CAST(V(1), t));
+    return product(c, CAST(V(0), t), CAST(V(1), t));
 }
 
 /* i8 matrices, added up as i32 */
@@ -94,7 +91,7 @@ int_matmul(tb_opctx *c)
 {
     tb_graph *g = c->g;
 
-    return product(g, CAST(V(0), TB_I32), CAST(V(1), TB_I32));
+    return product(c, CAST(V(0), TB_I32), CAST(V(1), TB_I32));
 }
 
 /* From left to right. */
@@ -109,7 +106,7 @@ chain(tb_opctx *c)
         tb_body_raise(c, "expected at least one matrix");
     r = tb_body_at(c, 0, 0)->v;
     for (uint32_t i = 1; i < n; i++)
-        r = product(g, r, tb_body_at(c, 0, i)->v);
+        r = product(c, r, tb_body_at(c, 0, i)->v);
     return r;
 }
 
@@ -119,8 +116,10 @@ linear(tb_opctx *c)
     tb_graph *g = c->g;
     tb_val x = V(0), w = V(1), bias = V(2), r;
 
+    if (RANK(x) == 0 || RANK(w) < 1 || RANK(w) > 2)
+        tb_body_raise(c, "expected an input with axes and a weight of rank 1 or 2");
     if (RANK(w) == 1) { /* one output, without an axis for it */
-        r = product(g, x, w);
+        r = product(c, x, w);
         return bias.id ? ADD(r, bias) : r;
     }
     w = tb_transpose(g, w, 0, 1);
@@ -149,15 +148,18 @@ blend(tb_opctx *c, tb_val self, tb_val r)
 static tb_val
 addmm(tb_opctx *c)
 {
-    return blend(c, V(0), product(c->g, V(1), V(2)));
+    return blend(c, V(0), product(c, V(1), V(2)));
 }
 
 static tb_val
 addbmm(tb_opctx *c)
 {
     tb_graph *g = c->g;
-    tb_val r = tb_squeeze_axes(g, RSUM(product(g, V(1), V(2)), 1), 1);
+    tb_val r;
 
+    if (RANK(V(1)) != 3 || RANK(V(2)) != 3)
+        tb_body_raise(c, "expected batches of matrices");
+    r = tb_squeeze_axes(g, RSUM(product(c, V(1), V(2)), 1), 1);
     return blend(c, V(0), r);
 }
 
@@ -210,9 +212,12 @@ bilinear(tb_opctx *c)
 {
     tb_graph *g = c->g;
     tb_val x = V(0), y = V(1), w = V(2), r;
-    tb_dim o = SIZE(w, 0), i = SIZE(w, 1), j = SIZE(w, 2), d[TB_MAX_RANK];
+    tb_dim o, i, j, d[TB_MAX_RANK + 1];
     int rank = RANK(x);
 
+    if (rank < 1 || RANK(y) != rank || RANK(w) != 3)
+        tb_body_raise(c, "expected inputs of the same rank and a weight of rank 3");
+    o = SIZE(w, 0), i = SIZE(w, 1), j = SIZE(w, 2);
     /* [i, o*j]; x1 . it -> [..., o, j]; times x2, summed over j */
     w = tb_reshape(g, tb_permute(g, w, (int64_t[]){1, 0, 2}), 2,
                    (tb_dim[]){i, tb_dim_mul(g->unit, o, j)});

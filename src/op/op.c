@@ -116,6 +116,13 @@ is_ignored(tb_str type)
            tb_str_is(type, "MemoryFormat") || tb_str_is(type, "Generator");
 }
 
+/* Sizes, axes, counts: what can be a dimension, and what PyTorch writes for "to the end". */
+static bool
+is_sane(int64_t i, bool optional)
+{
+    return (i > -TB_DIM_EXPR && i < TB_DIM_EXPR) || (optional && i == INT64_MAX);
+}
+
 /* Spells a value as its type wants it. */
 static tb_arg
 settle(const binder *b, const tb_schema_arg *a, tb_str type, tb_arg v)
@@ -157,6 +164,9 @@ settle(const binder *b, const tb_schema_arg *a, tb_str type, tb_arg v)
             return (tb_arg){.kind = TB_ARG_INT, .i = v.b};
         if (v.kind == TB_ARG_FLOAT && v.f == floor(v.f) && fabs(v.f) < 9e15)
             return (tb_arg){.kind = TB_ARG_INT, .i = (int64_t)v.f};
+        if (v.kind == TB_ARG_INT && !is_sane(v.i, optional))
+            BAD(b, "%.*s: argument '%.*s': %lld is out of range", TB_FMT(b->s->name),
+                TB_FMT(a->name), (long long)v.i);
         /* a tensor may be a size that MLIR computes from one */
         if (v.kind != TB_ARG_INT && v.kind != TB_ARG_DIM && v.kind != TB_ARG_TENSOR)
             unsuitable(b, a);

@@ -235,12 +235,13 @@ static tb_val
 diag_embed(tb_opctx *c)
 {
     tb_graph *g = c->g;
-    tb_val x = embed(c, V(0), INT(1));
-    int rank = RANK(x), a = tb_body_axis(c, 2, rank), b = tb_body_axis(c, 3, rank), n = 0;
-    int64_t order[TB_MAX_RANK];
+    int rank = RANK(V(0)) + 1, a = tb_body_axis(c, 2, rank), b = tb_body_axis(c, 3, rank), n = 0;
+    int64_t order[TB_MAX_RANK + 1];
+    tb_val x;
 
     if (a == b)
         tb_body_raise(c, "the two axes must differ");
+    x = embed(c, V(0), INT(1));
     for (int i = 0; i < rank; i++)
         order[i] = i == a ? rank - 2 : i == b ? rank - 1 : n++;
     return tb_permute(g, x, order);
@@ -329,6 +330,8 @@ diagonal_scatter(tb_opctx *c)
     tb_dim rows;
 
     x = to_end(c, x, a, b);
+    if (RANK(V(1)) != rank - 1)
+        tb_body_raise(c, "expected a source of rank %d, found %d", rank - 1, RANK(V(1)));
     at = EQ(offsets(g, x), I64(offset));
     rows = SIZE(x, rank - 2);
     /* the element of each row, as a column */
