@@ -261,42 +261,74 @@ tb_resize_taps(tb_graph *g, const tb_resize *r, int i, tb_dim in, tb_resampling 
     return linear_taps(g, corners ? pos : MAX(pos, K(pos, 0)));
 }
 
-/* The weighted sum of neighbours along an axis; x is wide. */
+/* Axes that change, and the neighbours along each. */
+typedef struct stencil {
+    tb_val x; /* wide */
+    uint32_t mask;
+    int axis[3], n;
+    tb_taps taps[3];
+    tb_val at[3]; /* the neighbours chosen so far, [out, 1 ..] .. [1 .., out] */
+} stencil;
+
+/* The elements at s->at, with the axes where they were in x. */
 static tb_val
-interpolate(tb_graph *g, tb_val x, int axis, const tb_taps *p)
+pick(tb_graph *g, const stencil *s)
+{
+    tb_val at[3], r;
+    int64_t order[TB_MAX_RANK];
+    int others = 0;
+
+    memcpy(at, s->at, sizeof at);
+    for (int i = 1; i < s->n; i++)
+        tb_broadcast(g, &at[0], &at[i]);
+    for (int i = 1; i < s->n; i++)
+        at[i] = tb_expand_like(g, at[i], at[0]);
+    r = tb_gather(g, s->x, s->mask, at, (uint32_t)s->n);
+    for (int i = 0, k = 0; i < RANK(s->x); i++)
+        order[i] = s->mask >> i & 1 ? k++ : s->n + others++;
+    return tb_permute(g, r, order);
+}
+
+/* The sum over the neighbours along changed axis number `i` and those after it. */
+static tb_val
+weigh(tb_graph *g, stencil *s, int i)
 {
     tb_val sum = TB_NO_VAL;
 
-    for (int k = 0; k < p->n; k++) {
-        tb_val at = tb_resize_clamp(g, p->at[k], SIZE(x, axis));
-        tb_val v = tb_body_select(g, x, axis, at);
-        tb_val w = tb_body_on_axis(g, CAST(p->w[k], tb_dtype_of(g, x)), RANK(x), axis);
+    if (i == s->n)
+        return pick(g, s);
+    for (int k = 0; k < s->taps[i].n; k++) {
+        tb_val w = CAST(s->taps[i].w[k], tb_dtype_of(g, s->x)), v;
 
-        v = MUL(v, w);
+        s->at[i] = tb_resize_clamp(g, s->taps[i].at[k], SIZE(s->x, s->axis[i]));
+        s->at[i] = tb_body_on_axis(g, s->at[i], s->n, i);
+        v = MUL(weigh(g, s, i + 1), tb_body_on_axis(g, w, RANK(s->x), s->axis[i]));
         sum = sum.id ? ADD(sum, v) : v;
     }
     return sum;
 }
 
+/* All neighbours of an element at once: with the source in memory nothing lies between. */
 static tb_val
 smooth(tb_opctx *c, const tb_resize *r, bool corners, bool is_cubic)
 {
     tb_graph *g = c->g;
     tb_dtype t = tb_dtype_of(g, V(0));
-    tb_val x = tb_body_wide(g, V(0));
+    stencil s = {.x = tb_body_wide(g, V(0))};
 
     if (!tb_dtype_is_float(t))
         tb_body_lacks(c, "interpolation between numbers of type %s", tb_dtype_name(t));
-    for (int i = r->n - 1; i >= 0; i--) {
-        tb_dim in = SIZE(x, 2 + i);
-        tb_taps p;
+    for (int i = 0; i < r->n; i++) {
+        tb_dim in = SIZE(s.x, 2 + i);
+        tb_resampling how = is_cubic ? TB_CUBIC : TB_LINEAR;
 
         if (tb_dim_eq(g->unit, in, r->out[i]) && (r->factor[i] <= 0 || r->factor[i] == 1))
             continue;
-        p = tb_resize_taps(g, r, i, in, is_cubic ? TB_CUBIC : TB_LINEAR, corners);
-        x = interpolate(g, x, 2 + i, &p);
+        s.taps[s.n] = tb_resize_taps(g, r, i, in, how, corners);
+        s.axis[s.n++] = 2 + i;
+        s.mask |= 4u << i;
     }
-    return CAST(x, t);
+    return s.n ? CAST(weigh(g, &s, 0), t) : V(0);
 }
 
 #define SMOOTH(name, n, is_cubic)                    \
