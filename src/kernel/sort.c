@@ -13,11 +13,12 @@
  *           into the other; the buffers change places
  *   result[i] = position in a[i]
  *
- * Buffers are in scratch if they are small, else in memory of the step.
+ * Buffers are in scratch if they are small, else in memory of the step. Where only the
+ * first few results of a row are read (topk), only these are kept while the row is read.
  */
 #include "kernel/rows.h"
 
-enum { MAX_SCRATCH = 1 << 20 };
+enum { MAX_SCRATCH = 1 << 20, MAX_FEW = 256 };
 
 typedef struct sort {
     tb_lower *l;
@@ -154,14 +155,14 @@ merge(const sort *s, const runs *from, const runs *to, tb_kv lo, tb_kv mid, tb_k
     tb_k_end_for(k, heads, heads);
 }
 
-/* How often the width of runs doubles until one run is the row. */
+/* How often the width of runs doubles until one run has n < 2^most elements. */
 static tb_kv
-levels(const sort *s)
+levels(const sort *s, tb_kv n, int most)
 {
     tb_kernel *k = s->k;
-    tb_kv n = tb_k_dim(k, s->l->u, s->n), count = tb_k_int(k, 0);
+    tb_kv count = tb_k_int(k, 0);
 
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < most; i++) {
         tb_kv more = tb_k_lt(k, tb_k_int(k, INT64_C(1) << i), n);
 
         count = tb_k_add(k, count, tb_k_cast(k, more, TB_I64));
@@ -169,17 +170,17 @@ levels(const sort *s)
     return count;
 }
 
-/* Leaves the sorted row in *a. */
+/* Sorts n elements of `a`; where they end up is left in *a. */
 static void
-merges(const sort *s, runs *a, runs *b)
+merges(const sort *s, runs *a, const runs *b, tb_kv n, int most)
 {
     tb_kernel *k = s->k;
-    tb_kv n = tb_k_dim(k, s->l->u, s->n), one = tb_k_int(k, 1);
+    tb_kv one = tb_k_int(k, 1);
     tb_kv state[4] = {a->key, b->key, a->pos, b->pos}, level, width, pairs, pair, lo;
     uint32_t n_state = s->wide ? 4 : 2;
     runs from, to;
 
-    level = tb_k_for(k, tb_k_int(k, 0), levels(s), 1, state, n_state);
+    level = tb_k_for(k, tb_k_int(k, 0), levels(s, n, most), 1, state, n_state);
     from.key = from.pos = tb_k_carried(k, 0);
     to.key = to.pos = tb_k_carried(k, 1);
     if (s->wide) {
@@ -199,12 +200,13 @@ merges(const sort *s, runs *a, runs *b)
     a->pos = s->wide ? state[2] : state[0];
 }
 
+/* The first n results. */
 static void
-write_row(const sort *s, const runs *a)
+write_row(const sort *s, const runs *a, tb_kv n)
 {
     tb_lower *l = s->l;
     tb_kernel *k = s->k;
-    tb_kv i = tb_k_for(k, tb_k_int(k, 0), tb_k_dim(k, l->u, s->n), 1, NULL, 0), v;
+    tb_kv i = tb_k_for(k, tb_k_int(k, 0), n, 1, NULL, 0), v;
 
     tb_bind_var(l, s->axis, i, 0);
     v = tb_k_load(k, TB_I64, 1, a->pos, i, 0, TB_NO_KV);
@@ -212,6 +214,180 @@ write_row(const sort *s, const runs *a)
         v = op2(k, TB_P_and, v, tb_k_int(k, INT64_C(0xffffffff)));
     tb_put(l, s->root, &s->at, v);
     tb_k_end_for(k, NULL, NULL);
+}
+
+/* ---- the first few only ---- */
+
+typedef struct first {
+    const sort *s;
+    runs a, b;       /* of `room` elements */
+    tb_kv cells;     /* memory: how many elements are in `a`; the key to be below */
+    int64_t keep, room;
+} first;
+
+enum { COUNT, LIMIT };
+
+static tb_kv
+cell(const first *f, int which)
+{
+    return tb_k_load(f->s->k, TB_I64, 1, f->cells, TB_NO_KV, which, TB_NO_KV);
+}
+
+static void
+set_cell(const first *f, int which, tb_kv v)
+{
+    tb_k_store(f->s->k, TB_I64, f->cells, TB_NO_KV, which, v, TB_NO_KV);
+}
+
+/* `a` is full: sorts it and keeps the first ones; what comes must be below the last. */
+static void
+shrink(const first *f)
+{
+    const sort *s = f->s;
+    tb_kernel *k = s->k;
+    runs r = f->a;
+    tb_kv i, limit;
+
+    merges(s, &r, &f->b, tb_k_int(k, f->room), 40);
+    i = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, f->keep), 1, NULL, 0);
+    tb_k_store(k, TB_I64, f->a.key, i, 0, tb_k_load(k, TB_I64, 1, r.key, i, 0, TB_NO_KV),
+               TB_NO_KV);
+    if (s->wide)
+        tb_k_store(k, TB_I64, f->a.pos, i, 0,
+                   tb_k_load(k, TB_I64, 1, r.pos, i, 0, TB_NO_KV), TB_NO_KV);
+    tb_k_end_for(k, NULL, NULL);
+    limit = tb_k_load(k, TB_I64, 1, f->a.key, TB_NO_KV, f->keep - 1, TB_NO_KV);
+    if (!s->wide)
+        limit = op2(k, TB_P_shr, limit, tb_k_int(k, 32));
+    set_cell(f, LIMIT, limit);
+    set_cell(f, COUNT, tb_k_int(k, f->keep));
+}
+
+/* Is the key below the limit? One that equals it comes later in the row than those that are
+ * there, and loses. No limit yet: 64-bit keys may be as large as it is. */
+static tb_kv
+below_limit(const first *f, tb_kv key)
+{
+    tb_kernel *k = f->s->k;
+    tb_kv limit = cell(f, LIMIT), none = op2(k, TB_P_eq, limit, tb_k_int(k, INT64_MAX));
+    tb_kv below = tb_k_lt(k, key, tb_k_splat(k, limit, tb_k_inst(k, key)->lanes));
+
+    return f->s->wide ? op2(k, TB_P_or, below, none) : below;
+}
+
+static void
+offer(const first *f, tb_kv key, tb_kv pos)
+{
+    const sort *s = f->s;
+    tb_kernel *k = s->k;
+    tb_kv n;
+
+    tb_k_if(k, below_limit(f, key));
+    n = cell(f, COUNT);
+    if (s->wide)
+        tb_k_store(k, TB_I64, f->a.pos, n, 0, pos, TB_NO_KV);
+    else
+        key = op2(k, TB_P_or, op2(k, TB_P_shl, key, tb_k_int(k, 32)), pos);
+    tb_k_store(k, TB_I64, f->a.key, n, 0, key, TB_NO_KV);
+    n = tb_k_add(k, n, tb_k_int(k, 1));
+    set_cell(f, COUNT, n);
+    tb_k_if(k, op2(k, TB_P_eq, n, tb_k_int(k, f->room)));
+    shrink(f);
+    tb_k_end_if(k);
+    tb_k_end_if(k);
+}
+
+/* Lanes of elements: most often none of them is below the limit. */
+static void
+look_at_lanes(tb_lower *l, void *arg)
+{
+    const first *f = arg;
+    const sort *s = f->s;
+    tb_kernel *k = s->k;
+    tb_kv at = l->env.at[s->axis].value, mask = l->mask, key, below, i, end;
+    int lanes = l->lanes;
+
+    key = key_of(s, tb_pull_load(l, s->store, &s->from));
+    if (lanes == 1) {
+        offer(f, key, at);
+        return;
+    }
+    below = below_limit(f, key);
+    if (mask.id)
+        below = op2(k, TB_P_and, below, mask);
+    tb_k_if(k, tb_k_hreduce(k, TB_P_or, below));
+    end = tb_k_min(k, tb_k_add(k, at, tb_k_int(k, lanes)), tb_k_dim(k, l->u, s->n));
+    i = tb_k_for(k, at, end, 1, NULL, 0);
+    l->lanes = 1;
+    l->mask = TB_NO_KV;
+    tb_bind_var(l, s->axis, i, 0);
+    offer(f, key_of(s, tb_pull_load(l, s->store, &s->from)), i);
+    tb_k_end_for(k, NULL, NULL);
+    tb_k_end_if(k);
+    tb_bind_var(l, s->axis, at, 1);
+    l->lanes = lanes;
+    l->mask = mask;
+}
+
+/* How many results of a row anyone reads, if that is few; else 0. */
+static int64_t
+few(const sort *s)
+{
+    const tb_graph *g = s->l->g;
+    int64_t most = 0;
+
+    for (uint32_t i = 0; i < g->outputs.n; i++)
+        if (g->outputs.at[i].id == s->root.id)
+            return 0;
+    for (uint32_t id = s->root.id + 1; id < g->n; id++) {
+        const tb_node *n = &g->nodes[id];
+        tb_val v = {id};
+        bool uses = false;
+        tb_dim size;
+
+        for (uint32_t i = 0; i < n->n_in; i++)
+            uses |= tb_in(g, v, i).id == s->root.id;
+        if (!uses)
+            continue;
+        if (n->prim != TB_P_slice || tb_attrs(g, v)[s->axis] != 0 ||
+            tb_attrs(g, v)[n->rank + s->axis] != 1)
+            return 0;
+        size = tb_dims(g, v)[s->axis];
+        if (!tb_dim_is_const(size))
+            return 0;
+        most = size > most ? size : most;
+    }
+    return most > 0 && most <= MAX_FEW && most * 4 <= tb_dim_hint(s->l->u, s->n) ? most : 0;
+}
+
+/*
+ * Sorts the first `keep` results only: elements below the worst of those kept so far are
+ * collected, and when there are too many of them they are sorted and the rest forgotten.
+ */
+static void
+select_row(const sort *s, int64_t keep)
+{
+    tb_lower *l = s->l;
+    tb_kernel *k = s->k;
+    first f = {.s = s, .keep = keep, .room = 2 * keep < 64 ? 64 : 2 * keep};
+    tb_kv zero = tb_k_int(k, 0), n;
+    runs r;
+
+    f.cells = tb_k_scratch(k, 16);
+    f.a.key = f.a.pos = tb_k_scratch(k, (f.room + 1) * 8);
+    f.b.key = f.b.pos = tb_k_scratch(k, (f.room + 1) * 8);
+    if (s->wide) {
+        f.a.pos = tb_k_scratch(k, (f.room + 1) * 8);
+        f.b.pos = tb_k_scratch(k, (f.room + 1) * 8);
+    }
+    set_cell(&f, COUNT, zero);
+    set_cell(&f, LIMIT, tb_k_int(k, INT64_MAX));
+    tb_lane_loop(l, s->axis, l->target->lanes, zero, tb_k_dim(k, l->u, s->n), look_at_lanes,
+                 &f);
+    n = cell(&f, COUNT);
+    r = f.a;
+    merges(s, &r, &f.b, n, 10);
+    write_row(s, &r, tb_k_min(k, n, tb_k_int(k, keep)));
 }
 
 void
@@ -224,6 +400,7 @@ tb_lower_sort(tb_lower *l)
     uint32_t rows[TB_MAX_RANK], n_rows = 0;
     sort s = {.l = l, .root = gr->root, .x = tb_in(l->g, gr->root, 0)};
     runs a, b;
+    int64_t keep;
     double n;
     tb_kv row;
 
@@ -247,11 +424,17 @@ tb_lower_sort(tb_lower *l)
         if (i != s.axis && dims[i] != 1)
             rows[n_rows++] = i;
     n = (double)tb_dim_hint(l->u, s.n);
-    row = tb_rows_open(l, rows, n_rows, n * (2 + 3 * __builtin_log2(n + 1)));
-    buffers(&s, row, &a, &b);
-    fill(&s, &a);
-    merges(&s, &a, &b);
-    write_row(&s, &a);
+    keep = few(&s);
+    if (keep) {
+        tb_rows_open(l, rows, n_rows, n + 100 * (double)keep);
+        select_row(&s, keep);
+    } else {
+        row = tb_rows_open(l, rows, n_rows, n * (2 + 3 * __builtin_log2(n + 1)));
+        buffers(&s, row, &a, &b);
+        fill(&s, &a);
+        merges(&s, &a, &b, tb_k_dim(l->k, l->u, s.n), 40);
+        write_row(&s, &a, tb_k_dim(l->k, l->u, s.n));
+    }
     tb_rows_close(l);
     tb_lower_end(l);
 }
