@@ -2,9 +2,10 @@
 /*
  * codegen.c -- kernels to objects, several modules at a time, and to one image.
  *
- * Kernels are cut into modules by their size alone, so that the bytes do not depend on the
- * number of threads; threads take module after module. LLVM ends the process on some faults;
- * here they come back as messages: a thread that compiles has a place to return to.
+ * Kernels are cut into modules by their size alone, so that the bytes do not depend on
+ * the number of threads; threads take module after module. LLVM ends the process on some
+ * faults; here they come back as messages: a thread that compiles has a place to return
+ * to.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -119,7 +120,7 @@ target_machine(const tb_target *target, char **error)
 
 /* ---- one module ---- */
 
-/* What a module needs while it is made; kept apart so that a fatal error can release it. */
+/* What a module needs while it is made. */
 typedef struct workshop {
     LLVMContextRef cx;
     LLVMTargetMachineRef tm;
@@ -348,8 +349,8 @@ collect(tb_ctx *cx, crew *c, const void **objects, size_t *bytes)
 }
 
 void
-tb_codegen(tb_ctx *cx, const tb_kernel *const *kernels, uint32_t n, const tb_target *target,
-           int threads,
+tb_codegen(tb_ctx *cx, const tb_kernel *const *kernels, uint32_t n,
+           const tb_target *target, int threads,
            void (*progress)(void *user, const char *stage, size_t done, size_t total),
            void *user, tb_flat_image *out)
 {

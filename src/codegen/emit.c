@@ -3,8 +3,8 @@
  * emit.c -- a kernel as LLVM IR, one instruction after the other.
  *
  * A loop is written in the form the code generator likes: a test before it unless it is
- * known to run, then blocks that end in the only backward branch; carried values are phis.
- * Nothing lives in memory that is not memory in the kernel, except the error code.
+ * known to run, then blocks that end in the only backward branch; carried values are
+ * phis. Nothing lives in memory that is not memory in the kernel, except the error code.
  */
 #include "codegen/emit.h"
 
@@ -166,8 +166,8 @@ tb_emit_value(tb_emitter *e, tb_kv v)
 
     TB_CHECK(s->v || s->wide);
     if (s->wide && s->block != e->block) {
-        s->v = LLVMBuildICmp(e->b, LLVMIntSLT, s->wide, LLVMConstNull(LLVMTypeOf(s->wide)),
-                             "");
+        s->v = LLVMBuildICmp(e->b, LLVMIntSLT, s->wide,
+                             LLVMConstNull(LLVMTypeOf(s->wide)), "");
         s->block = e->block;
     }
     return s->v;
@@ -240,15 +240,16 @@ emit_for(tb_emitter *e, uint32_t id)
 {
     const tb_kinst *i = &e->f->insts.at[id];
     const tb_kregion *r = &e->f->regions.at[i->body];
-    LLVMBasicBlockRef before = LLVMGetInsertBlock(e->b), body = new_block(e), latch, after;
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(e->b), body = new_block(e), latch,
+                      after;
     LLVMValueRef lo = tb_emit_arg(e, i, 0), hi = tb_emit_arg(e, i, 1), next, cond;
     uint32_t n = r->next.n;
     LLVMValueRef *phis = TB_NEWN(&e->arena, LLVMValueRef, n + 1);
     LLVMValueRef *init = TB_NEWN(&e->arena, LLVMValueRef, n + 1);
     LLVMValueRef *outs = TB_NEWN(&e->arena, LLVMValueRef, n + 1);
     int64_t a, b;
-    bool runs = is_const(e, tb_emit_in(e, i, 0), &a) && is_const(e, tb_emit_in(e, i, 1), &b) &&
-                a < b;
+    bool runs = is_const(e, tb_emit_in(e, i, 0), &a) &&
+                is_const(e, tb_emit_in(e, i, 1), &b) && a < b;
 
     for (uint32_t j = 0; j < n; j++)
         init[j] = kept_value(e, tb_emit_in(e, i, j + 2));
@@ -270,7 +271,8 @@ emit_for(tb_emitter *e, uint32_t id)
     emit_region(e, i->body);
     for (uint32_t j = 0; j < n; j++)
         outs[j] = kept_value(e, r->next.at[j]);
-    next = LLVMBuildNSWAdd(e->b, phis[n], LLVMConstInt(e->i64, (uint64_t)i->imm, false), "");
+    next =
+        LLVMBuildNSWAdd(e->b, phis[n], LLVMConstInt(e->i64, (uint64_t)i->imm, false), "");
     cond = LLVMBuildICmp(e->b, LLVMIntSLT, next, hi, "");
     LLVMBuildCondBr(e->b, cond, body, after);
     latch = LLVMGetInsertBlock(e->b);
@@ -357,7 +359,8 @@ emit_ptr_add(tb_emitter *e, const tb_kinst *i)
     LLVMValueRef p = tb_emit_arg(e, i, 0), index = tb_emit_arg(e, i, 1);
 
     if (i->imm != 1)
-        index = LLVMBuildMul(e->b, index, LLVMConstInt(e->i64, (uint64_t)i->imm, true), "");
+        index =
+            LLVMBuildMul(e->b, index, LLVMConstInt(e->i64, (uint64_t)i->imm, true), "");
     return offset_bytes(e, p, index);
 }
 
@@ -379,7 +382,8 @@ emit_shuffle(tb_emitter *e, const tb_kinst *i)
     LLVMTypeRef one = LLVMTypeOf(a);
 
     for (unsigned n = 0; n < i->lanes; n++)
-        lanes[n] = LLVMConstInt(e->i32, (uint64_t)e->f->lane_lists.at[i->body + n], false);
+        lanes[n] =
+            LLVMConstInt(e->i32, (uint64_t)e->f->lane_lists.at[i->body + n], false);
     if (LLVMGetTypeKind(one) != LLVMVectorTypeKind) { /* of scalars: a choice of two */
         LLVMValueRef v = LLVMGetPoison(LLVMVectorType(one, i->lanes));
         for (unsigned n = 0; n < i->lanes; n++)
@@ -502,7 +506,8 @@ static void
 declare(tb_emitter *e, uint32_t n, const char *symbol)
 {
     const tb_kfn *f = e->k->fns.at[n];
-    LLVMTypeRef entry[5] = {e->ptr, e->ptr, e->i64, e->i64, e->ptr}, *params = entry, type;
+    LLVMTypeRef entry[5] = {e->ptr, e->ptr, e->i64, e->i64, e->ptr}, *params = entry,
+                type;
     LLVMValueRef fn;
     tb_str name = tb_str_c(symbol);
 

@@ -7,9 +7,10 @@
  *   emit_mem.c  memory: loads, stores, gathers, scatters, 16-bit floats
  *
  * One emitter writes one module, on one thread. The IR is what the machine shall do: no
- * mid-level pass follows. Two things LLVM would do badly are avoided here: calls into libm
- * or libc (nothing that can become one is written), and vectors of bits that live across
- * basic blocks where the processor has no mask registers (they are kept as integers).
+ * mid-level pass follows. Two things LLVM would do badly are avoided here: calls into
+ * libm or libc (nothing that can become one is written), and vectors of bits that live
+ * across basic blocks where the processor has no mask registers (they are kept as
+ * integers).
  */
 #pragma once
 #include <llvm-c/Core.h>
@@ -18,7 +19,7 @@
 
 /* A value in the function being written. */
 typedef struct tb_slot {
-    LLVMValueRef v;    /* BOOL vectors: i1 lanes, valid in `block` only if `wide` is set */
+    LLVMValueRef v; /* BOOL vectors: i1 lanes, valid in `block` only if `wide` is set */
     LLVMValueRef wide; /* BOOL vectors on targets without masks: i32 lanes, 0 or -1 */
     LLVMValueRef *outs; /* of a FOR: carried values after it */
     uint32_t block;
@@ -45,7 +46,7 @@ typedef struct tb_emitter {
     tb_slot *slots;        /* by instruction */
     uint32_t block;        /* grows with every basic block */
     LLVMBasicBlockRef entry;
-    LLVMValueRef error;    /* alloca: the code that will be returned; NULL if it cannot fail */
+    LLVMValueRef error;    /* alloca: the code to return; NULL if it cannot fail */
     LLVMValueRef trash;    /* alloca: where masked-off scalar stores go */
 } tb_emitter;
 
@@ -61,7 +62,7 @@ LLVMTypeRef tb_emit_type(tb_emitter *e, int dtype, int lanes); /* as in register
 LLVMTypeRef tb_emit_vec(LLVMTypeRef t, int lanes);             /* t itself if 1 lane */
 LLVMValueRef tb_emit_value(tb_emitter *e, tb_kv v);            /* usable here */
 LLVMValueRef tb_emit_splat(tb_emitter *e, LLVMValueRef scalar, int lanes);
-LLVMValueRef tb_emit_int(LLVMTypeRef t, uint64_t x);           /* all lanes of a constant */
+LLVMValueRef tb_emit_int(LLVMTypeRef t, uint64_t x); /* all lanes of a constant */
 LLVMValueRef tb_emit_float(LLVMTypeRef t, double x);
 /* Calls an intrinsic by name, overloaded on `types`. */
 LLVMValueRef tb_emit_intrinsic(tb_emitter *e, const char *name, LLVMTypeRef *types,

@@ -3,8 +3,8 @@
  * emit_map.c -- arithmetic: what scalar.c says, in instructions.
  *
  * LLVM's operations are narrower than ours at the edges: division by zero, shifts by the
- * width and more, conversions of what does not fit are undefined there. Each such operand is
- * replaced before the operation or the result after it; constants need neither.
+ * width and more, conversions of what does not fit are undefined there. Each such operand
+ * is replaced before the operation or the result after it; constants need neither.
  */
 #include <math.h>
 
@@ -98,10 +98,11 @@ divide(tb_emitter *e, tb_prim p, tb_dtype t, LLVMValueRef a, LLVMValueRef b)
     LLVMValueRef is_zero = icmp(e, LLVMIntEQ, b, zero);
     bad = is_zero;
     if (s)
-        bad = LLVMBuildOr(e->b, bad,
-                          LLVMBuildAnd(e->b, icmp(e, LLVMIntEQ, b, LLVMConstAllOnes(type)),
-                                       icmp(e, LLVMIntEQ, a, tb_emit_int(type, least)), ""),
-                          "");
+        bad =
+            LLVMBuildOr(e->b, bad,
+                        LLVMBuildAnd(e->b, icmp(e, LLVMIntEQ, b, LLVMConstAllOnes(type)),
+                                     icmp(e, LLVMIntEQ, a, tb_emit_int(type, least)), ""),
+                        "");
     b = where(e, bad, one, b);
     if (s)
         r = rem ? LLVMBuildSRem(e->b, a, b, "") : LLVMBuildSDiv(e->b, a, b, "");
@@ -309,7 +310,7 @@ float_unary(tb_emitter *e, tb_prim p, tb_dtype t, LLVMValueRef a)
 
 /* ---- conversions ---- */
 
-/* To a signed integer; what does not fit gives the least one, as x86's instruction does. */
+/* To a signed integer; what does not fit gives the least one, as on x86. */
 static LLVMValueRef
 to_signed(tb_emitter *e, LLVMValueRef a, LLVMTypeRef to, unsigned bits)
 {
@@ -441,7 +442,8 @@ tb_emit_hreduce(tb_emitter *e, const tb_kinst *i)
         }
         v = tb_emit_binary(e, (tb_prim)i->imm, t, half[0], half[1]);
     }
-    return tb_emit_binary(e, (tb_prim)i->imm, t,
-                          LLVMBuildExtractElement(e->b, v, LLVMConstInt(e->i32, 0, 0), ""),
-                          LLVMBuildExtractElement(e->b, v, LLVMConstInt(e->i32, 1, 0), ""));
+    return tb_emit_binary(
+        e, (tb_prim)i->imm, t,
+        LLVMBuildExtractElement(e->b, v, LLVMConstInt(e->i32, 0, 0), ""),
+        LLVMBuildExtractElement(e->b, v, LLVMConstInt(e->i32, 1, 0), ""));
 }

@@ -5,9 +5,9 @@
  * A scalar access under a mask does not branch: where the mask is false its pointer is
  * replaced by one to a constant zero, or to a slot on the stack that nobody reads.
  *
- * Gathers whose lanes are a sum of scalars and lane numbers are written as scalar loads, the
- * addresses being computed outside vectors. Others use the gather instruction where the
- * target has masks, and take the lanes out of the index vector where it has not.
+ * Gathers whose lanes are a sum of scalars and lane numbers are written as scalar loads,
+ * the addresses being computed outside vectors. Others use the gather instruction where
+ * the target has masks, and take the lanes out of the index vector where it has not.
  */
 #include "codegen/emit.h"
 
@@ -37,26 +37,28 @@ f16_from_bits(tb_emitter *e, LLVMValueRef h)
     LLVMBuilderRef b = e->b;
     int n = lanes_of(h);
     LLVMTypeRef f = tb_emit_vec(e->f32, n), i = tb_emit_vec(e->i32, n);
-    LLVMValueRef u = LLVMBuildZExt(b, h, i, ""), zero = LLVMConstNull(i), sign, m, x, special;
+    LLVMValueRef u = LLVMBuildZExt(b, h, i, ""), zero = LLVMConstNull(i), sign, m, x,
+                 special;
 
     if (e->half_hw)
-        return LLVMBuildFPExt(b, LLVMBuildBitCast(b, h, tb_emit_vec(e->f16, n), ""), f, "");
+        return LLVMBuildFPExt(b, LLVMBuildBitCast(b, h, tb_emit_vec(e->f16, n), ""), f,
+                              "");
     sign = LLVMBuildShl(b, LLVMBuildAnd(b, u, int32s(e, u, 0x8000), ""), int32s(e, u, 16),
                         "");
-    m = LLVMBuildShl(b, LLVMBuildAnd(b, u, int32s(e, u, 0x7fff), ""), int32s(e, u, 13), "");
+    m = LLVMBuildShl(b, LLVMBuildAnd(b, u, int32s(e, u, 0x7fff), ""), int32s(e, u, 13),
+                     "");
     /* exponents differ by 112, also for subnormals */
     x = LLVMBuildFMul(b, LLVMBuildBitCast(b, m, f, ""), tb_emit_float(f, 0x1p112), "");
     x = LLVMBuildBitCast(b, x, i, "");
     special = LLVMBuildOr(b, m, int32s(e, u, 0x7f800000), "");
     m = LLVMBuildAnd(b, u, int32s(e, u, 0x3ff), "");
-    special = LLVMBuildOr(
-        b, special,
-        LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntNE, m, zero, ""), int32s(e, u, 0x400000),
-                        zero, ""),
-        "");
+    special = LLVMBuildOr(b, special,
+                          LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntNE, m, zero, ""),
+                                          int32s(e, u, 0x400000), zero, ""),
+                          "");
     m = LLVMBuildAnd(b, u, int32s(e, u, 0x7c00), "");
-    x = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntEQ, m, int32s(e, u, 0x7c00), ""), special,
-                        x, "");
+    x = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntEQ, m, int32s(e, u, 0x7c00), ""),
+                        special, x, "");
     return LLVMBuildBitCast(b, LLVMBuildOr(b, x, sign, ""), f, "");
 }
 
@@ -69,14 +71,16 @@ f16_to_bits(tb_emitter *e, LLVMValueRef x)
     LLVMValueRef u, sign, a, odd, r, small;
 
     if (e->half_hw)
-        return LLVMBuildBitCast(b, LLVMBuildFPTrunc(b, x, tb_emit_vec(e->f16, n), ""), h, "");
+        return LLVMBuildBitCast(b, LLVMBuildFPTrunc(b, x, tb_emit_vec(e->f16, n), ""), h,
+                                "");
     u = LLVMBuildBitCast(b, x, i, "");
-    sign = LLVMBuildAnd(b, LLVMBuildLShr(b, u, int32s(e, u, 16), ""), int32s(e, u, 0x8000),
-                        "");
+    sign = LLVMBuildAnd(b, LLVMBuildLShr(b, u, int32s(e, u, 16), ""),
+                        int32s(e, u, 0x8000), "");
     a = LLVMBuildAnd(b, u, int32s(e, u, 0x7fffffff), "");
     /* below 2^-14 the addition rounds at 2^-24 */
     small = LLVMBuildFAdd(b, LLVMBuildBitCast(b, a, f, ""), tb_emit_float(f, 0.5), "");
-    small = LLVMBuildSub(b, LLVMBuildBitCast(b, small, i, ""), int32s(e, u, 0x3f000000), "");
+    small =
+        LLVMBuildSub(b, LLVMBuildBitCast(b, small, i, ""), int32s(e, u, 0x3f000000), "");
     odd = LLVMBuildAnd(b, LLVMBuildLShr(b, a, int32s(e, u, 13), ""), int32s(e, u, 1), "");
     r = LLVMBuildAdd(b, LLVMBuildAdd(b, a, odd, ""),
                      int32s(e, u, 0xfffu - 0x38000000u), "");
@@ -86,7 +90,8 @@ f16_to_bits(tb_emitter *e, LLVMValueRef x)
     r = LLVMBuildSelect(
         b, LLVMBuildICmp(b, LLVMIntUGE, a, int32s(e, u, 0x477ff000), ""),
         int32s(e, u, 0x7c00), r, "");
-    odd = LLVMBuildAnd(b, LLVMBuildLShr(b, a, int32s(e, u, 13), ""), int32s(e, u, 0x3ff), "");
+    odd = LLVMBuildAnd(b, LLVMBuildLShr(b, a, int32s(e, u, 13), ""), int32s(e, u, 0x3ff),
+                       "");
     odd = LLVMBuildOr(b, odd, int32s(e, u, 0x7e00), "");
     r = LLVMBuildSelect(
         b, LLVMBuildICmp(b, LLVMIntUGT, a, int32s(e, u, 0x7f800000), ""), odd, r, "");
@@ -103,7 +108,7 @@ bf16_from_bits(tb_emitter *e, LLVMValueRef h)
     return LLVMBuildBitCast(e->b, u, tb_emit_vec(e->f32, n), "");
 }
 
-/* AVX512-BF16's own instruction takes subnormals for zero, so integers it is everywhere. */
+/* AVX512-BF16's own instruction takes subnormals for zero: integers everywhere. */
 static LLVMValueRef
 bf16_to_bits(tb_emitter *e, LLVMValueRef x)
 {
@@ -233,8 +238,8 @@ store_at(tb_emitter *e, LLVMValueRef v, LLVMValueRef p)
 
 /* ---- consecutive elements ---- */
 
-/* The masked intrinsics lost their alignment operand in LLVM 22; without the attribute that
- * replaced it the alignment is 1. `align_at` is where the operand belongs. */
+/* The masked intrinsics lost their alignment operand in LLVM 22; without the attribute
+ * that replaced it the alignment is 1. `align_at` is where the operand belongs. */
 static LLVMValueRef
 masked_call(tb_emitter *e, const char *name, LLVMTypeRef *types, size_t n_types,
             LLVMValueRef *args, unsigned n, unsigned align_at, unsigned align)
@@ -380,7 +385,8 @@ walk_lanes(tb_emitter *e, const tb_kinst *i, uint32_t mask)
     if (i->n_in > mask)
         w.mask = tb_emit_arg(e, i, mask);
     if (w.mask && i->lanes <= 64)
-        w.bits = LLVMBuildBitCast(e->b, w.mask, LLVMIntTypeInContext(e->cx, i->lanes), "");
+        w.bits =
+            LLVMBuildBitCast(e->b, w.mask, LLVMIntTypeInContext(e->cx, i->lanes), "");
     return w;
 }
 
@@ -391,7 +397,8 @@ lane_address(tb_emitter *e, const lane_walk *w, unsigned lane, LLVMValueRef else
     int64_t fixed = 0;
 
     if (w->index)
-        index = LLVMBuildExtractElement(e->b, w->index, LLVMConstInt(e->i32, lane, false), "");
+        index = LLVMBuildExtractElement(e->b, w->index, LLVMConstInt(e->i32, lane, false),
+                                        "");
     else
         index = cheap_lane(e, w->sum, lane, &fixed);
     p = index ? offset(e, w->elem, w->base, index) : w->base;
@@ -404,7 +411,8 @@ lane_address(tb_emitter *e, const lane_walk *w, unsigned lane, LLVMValueRef else
         bit = LLVMBuildAnd(e->b, w->bits, bit, "");
         bit = LLVMBuildICmp(e->b, LLVMIntNE, bit, LLVMConstNull(LLVMTypeOf(bit)), "");
     } else {
-        bit = LLVMBuildExtractElement(e->b, w->mask, LLVMConstInt(e->i32, lane, false), "");
+        bit =
+            LLVMBuildExtractElement(e->b, w->mask, LLVMConstInt(e->i32, lane, false), "");
     }
     return LLVMBuildSelect(e->b, bit, p, elsewhere, "");
 }
@@ -435,8 +443,9 @@ tb_emit_gather(tb_emitter *e, const tb_kinst *i)
 
     if (use_intrinsic(e, i)) {
         LLVMTypeRef types[2] = {t, LLVMVectorType(e->ptr, i->lanes)};
-        LLVMValueRef args[3] = {offset(e, elem, tb_emit_arg(e, i, 0), tb_emit_arg(e, i, 1)),
-                                lane_mask(e, i, 2), LLVMConstNull(t)};
+        LLVMValueRef args[3] = {
+            offset(e, elem, tb_emit_arg(e, i, 0), tb_emit_arg(e, i, 1)),
+            lane_mask(e, i, 2), LLVMConstNull(t)};
         return masked_call(e, "llvm.masked.gather", types, 2, args, 3, 1,
                            (unsigned)tb_dtype_bytes(mem));
     }
@@ -459,15 +468,17 @@ tb_emit_scatter(tb_emitter *e, const tb_kinst *i)
 
     if (use_intrinsic(e, i)) {
         LLVMTypeRef types[2] = {t, LLVMVectorType(e->ptr, i->lanes)};
-        LLVMValueRef args[3] = {v, offset(e, elem, tb_emit_arg(e, i, 0), tb_emit_arg(e, i, 1)),
-                                lane_mask(e, i, 3)};
+        LLVMValueRef args[3] = {
+            v, offset(e, elem, tb_emit_arg(e, i, 0), tb_emit_arg(e, i, 1)),
+            lane_mask(e, i, 3)};
         masked_call(e, "llvm.masked.scatter", types, 2, args, 3, 2,
                     (unsigned)tb_dtype_bytes(mem));
         return;
     }
     w = walk_lanes(e, i, 3);
     for (unsigned n = 0; n < i->lanes; n++) {
-        LLVMValueRef x = LLVMBuildExtractElement(e->b, v, LLVMConstInt(e->i32, n, false), "");
+        LLVMValueRef x =
+            LLVMBuildExtractElement(e->b, v, LLVMConstInt(e->i32, n, false), "");
         store_at(e, x, lane_address(e, &w, n, w.mask ? trash(e) : NULL));
     }
 }

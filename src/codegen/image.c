@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * image.c -- a linker for one purpose: ELF objects, as LLVM writes them for kernels, to one
- * flat image that runs wherever it is mapped.
+ * image.c -- a linker for one purpose: ELF objects, as LLVM writes them for kernels, to
+ * one flat image that runs wherever it is mapped.
  *
- * Executable sections of all objects come first, then, on a new page, their read-only data.
- * Only distances between places in the image are known, so only relocations of that kind
- * can be done; anything else is a fault of the code generator and raises, above all a symbol
- * that is nowhere defined (a call into libc or libm), because nobody would supply it later.
+ * Executable sections of all objects come first, then, on a new page, their read-only
+ * data. Only distances between places in the image are known, so only relocations of that
+ * kind can be done; anything else is a fault of the code generator and raises, above all
+ * a symbol that is nowhere defined (a call into libc or libm), because nobody would
+ * supply it later.
  */
 #include <inttypes.h>
 

@@ -2,9 +2,10 @@
 /*
  * eval.c -- the loop IR interpreted: what machine code must do, to the bit.
  *
- * A value is one word per lane (scalar.c says how numbers lie in it). A pointer is an address
- * with the buffer it came from, so that an access outside that buffer is found even where the
- * memory beyond is mapped. Functions do not call themselves: each has one frame.
+ * A value is one word per lane (scalar.c says how numbers lie in it). A pointer is an
+ * address with the buffer it came from, so that an access outside that buffer is found
+ * even where the memory beyond is mapped. Functions do not call themselves: each has one
+ * frame.
  */
 #include <inttypes.h>
 
@@ -85,7 +86,8 @@ arg(const eval *e, const tb_kinst *i, uint32_t n)
 static void
 copy_value(eval *to, uint32_t id, const eval *from, tb_kv v)
 {
-    memcpy(words(to, (tb_kv){id}), words(from, v), sizeof(uint64_t) * inst(from, v)->lanes);
+    memcpy(words(to, (tb_kv){id}), words(from, v),
+           sizeof(uint64_t) * inst(from, v)->lanes);
     to->fr->buffer[id] = from->fr->buffer[v.id];
 }
 
@@ -155,9 +157,10 @@ load(eval *e, const tb_kinst *i, uint64_t *r)
     bool gather = i->op == TB_K_GATHER;
 
     for (uint64_t n = 0; n < i->lanes; n++)
-        r[n] = mask && !mask[n] ? 0
-                                : read_element((tb_dtype)i->mem,
-                                               element(e, i, gather ? index[n] : *index + n));
+        r[n] = mask && !mask[n]
+                   ? 0
+                   : read_element((tb_dtype)i->mem,
+                                  element(e, i, gather ? index[n] : *index + n));
 }
 
 static void
@@ -169,8 +172,8 @@ store(eval *e, const tb_kinst *i)
 
     for (uint64_t n = 0; n < i->lanes; n++)
         if (!mask || mask[n])
-            write_element((tb_dtype)i->mem, element(e, i, scatter ? index[n] : *index + n),
-                          x[n]);
+            write_element((tb_dtype)i->mem,
+                          element(e, i, scatter ? index[n] : *index + n), x[n]);
 }
 
 /* ---- arithmetic ---- */
@@ -197,8 +200,8 @@ hreduce(eval *e, const tb_kinst *i)
     while (n > 1) {
         n /= 2;
         for (int j = 0; j < n; j++)
-            v[j] = tb_lane_map((tb_prim)i->imm, (tb_dtype)i->dtype, (tb_dtype)i->dtype, v[j],
-                               v[j + n], 0);
+            v[j] = tb_lane_map((tb_prim)i->imm, (tb_dtype)i->dtype, (tb_dtype)i->dtype,
+                               v[j], v[j + n], 0);
     }
     return v[0];
 }

@@ -2,8 +2,8 @@
 /*
  * math.c -- exp and what is made of it; the table of elementary functions.
  *
- * Coefficients are minimax fits of the stated ranges, made with a multiple-precision Remez
- * exchange, weighted for relative error. Bounds: docs/math.md.
+ * Coefficients are minimax fits of the stated ranges, made with a multiple-precision
+ * Remez exchange, weighted for relative error. Bounds: docs/math.md.
  */
 #include <math.h>
 
@@ -22,9 +22,10 @@ tb_m_poly(mx m, tb_kv x, const double *c, int n)
 /* ---- exp ---- */
 
 /* x = n ln 2 + r with |r| <= ln 2 / 2, and 2^(n-1). Adding a large number rounds to an
- * integer and leaves it in the low bits; the number is chosen such that they are the exponent
- * of 2^(n-1) in place. x must be clamped to where that exponent is not negative; at 0 the
- * scale is 0. The high part of ln 2 has few bits, so that n times it is exact. */
+ * integer and leaves it in the low bits; the number is chosen such that they are the
+ * exponent of 2^(n-1) in place. x must be clamped to where that exponent is not negative;
+ * at 0 the scale is 0. The high part of ln 2 has few bits, so that n times it is exact.
+ */
 static tb_kv
 reduce(mx m, tb_kv x, tb_kv *scale)
 {
@@ -77,7 +78,8 @@ half_expm1(mx m, tb_kv x)
                    0x1.a01a01a93bcfdp-16, 0x1.71ddf69834cdap-19, 0x1.27e4d4c40d23fp-22,
                    0x1.af635f16ead2dp-26, 0x1.1f7f45b3e0a0dp-29);
     else
-        p = M_POLY(m, r, 0.5, 0x1.555494p-3, 0x1.555384p-5, 0x1.123e6ap-7, 0x1.6f5944p-10);
+        p = M_POLY(m, r, 0.5, 0x1.555494p-3, 0x1.555384p-5, 0x1.123e6ap-7,
+                   0x1.6f5944p-10);
     p = m_fma(m, m_mul(m, r, r), p, r);
     return m_fma(m, s, p, m_sub(m, s, m_c(m, 0.5)));
 }
@@ -124,10 +126,11 @@ erf_f32(mx m, tb_kv x)
 {
     /* x P(x^2) / Q(x^2) on [-3.93, 3.93], where it is 1 */
     tb_kv y = clamp(m, x, -3.93, 3.93), z = m_mul(m, y, y);
-    tb_kv p = M_POLY(m, z, 1.1283791453537229, 0.19078420666309986, 0.05279033536349924,
-                     0.0037796250998830177, 0.00028480891678729734, 2.0419674348811463e-06);
-    tb_kv q = M_POLY(m, z, 1, 0.5024108203861516, 0.11425767733640499, 0.01499746937642857,
-                     0.0011652164723136552, 3.800405639698833e-05);
+    tb_kv p =
+        M_POLY(m, z, 1.1283791453537229, 0.19078420666309986, 0.05279033536349924,
+               0.0037796250998830177, 0.00028480891678729734, 2.0419674348811463e-06);
+    tb_kv q = M_POLY(m, z, 1, 0.5024108203861516, 0.11425767733640499,
+                     0.01499746937642857, 0.0011652164723136552, 3.800405639698833e-05);
     return clamp(m, m_div(m, m_mul(m, y, p), q), -1, 1);
 }
 

@@ -9,8 +9,8 @@
  *
  * An `mx` says what is computed: F32 or F64, and the lanes. Constants are scalars; the
  * builder spreads them. Functions are without branches; where no order of evaluation is
- * forced, long polynomials are plain Horner chains: kernels run several vectors side by side,
- * so throughput counts, not latency.
+ * forced, long polynomials are plain Horner chains: kernels run several vectors side by
+ * side, so throughput counts, not latency.
  */
 #pragma once
 #include "kernel/build.h"
@@ -27,7 +27,8 @@ m_of(tb_kernel *k, tb_kv v)
 {
     bool wide = tb_k_type(k, v) == TB_F64;
 
-    return (mx){k, wide ? TB_F64 : TB_F32, wide ? TB_I64 : TB_I32, tb_k_lanes(k, v), wide};
+    return (mx){k, wide ? TB_F64 : TB_F32, wide ? TB_I64 : TB_I32, tb_k_lanes(k, v),
+                wide};
 }
 static inline tb_kv
 m_c(mx m, double x)

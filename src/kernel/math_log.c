@@ -2,8 +2,8 @@
 /*
  * math_log.c -- logarithms and powers.
  *
- * A positive number is 2^e (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)): subtracting the bits of
- * sqrt(1/2) leaves e in the exponent's place and what f is made of below.
+ * A positive number is 2^e (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)): subtracting the
+ * bits of sqrt(1/2) leaves e in the exponent's place and what f is made of below.
  */
 #include <math.h>
 
@@ -28,8 +28,8 @@ exponent_mask(mx m)
     return m.wide ? (int64_t)(~UINT64_C(0) << 52) : -0x800000;
 }
 
-/* e of the difference. Vectors of 64-bit integers are not converted cheaply everywhere, so
- * there the exponent is put into the low bits of 2^52. */
+/* e of the difference. Vectors of 64-bit integers are not converted cheaply everywhere,
+ * so there the exponent is put into the low bits of 2^52. */
 static tb_kv
 exponent(mx m, tb_kv d)
 {
@@ -84,8 +84,8 @@ log_of(mx m, tb_kv f, tb_kv e)
     return e.id ? m_fma(m, e, m_c(m, hi), y) : y;
 }
 
-/* The logarithm's value where it is not a number like others; x - at is the distance from the
- * pole. */
+/* The logarithm's value where it is not a number like others; x - at is the distance from
+ * the pole. */
 static tb_kv
 edges(mx m, tb_kv x, double at, tb_kv r)
 {
@@ -122,8 +122,9 @@ tb_m_log2(mx m, tb_kv x)
     return edges(m, x, 0, r);
 }
 
-/* With 1 + x = 2^e (1 + f): f = 2^-e x + (2^-e - 1), where only the last sum rounds. e comes
- * from 1 + x rounded, which is near enough. 4 * 2^-e and x / 4 stay in the exponents' range. */
+/* With 1 + x = 2^e (1 + f): f = 2^-e x + (2^-e - 1), where only the last sum rounds. e
+ * comes from 1 + x rounded, which is near enough. 4 * 2^-e and x / 4 stay in the
+ * exponents' range. */
 tb_kv
 tb_m_log1p(mx m, tb_kv x)
 {
@@ -190,8 +191,8 @@ short_log2(mx m, tb_kv x)
     return m_fma(m, a, m_c(m, 2 * M_LOG2E), p.e);
 }
 
-/* log2 of a positive F64 to about 65 bits: 2 / ln 2 (s + s^3 / 3 + s^5 B(s^2)), the first two
- * terms in pairs. */
+/* log2 of a positive F64 to about 65 bits: 2 / ln 2 (s + s^3 / 3 + s^5 B(s^2)), the first
+ * two terms in pairs. */
 static pair
 long_log2(mx m, tb_kv x)
 {
@@ -275,7 +276,8 @@ magnitude(mx m, tb_kv x, tb_kv y)
     else
         l.hi = short_log2(w, a);
     edge = m_or(w, m_eq(w, a, m_c(w, 0)), m_not(w, m_lt(w, a, m_c(w, INFINITY))));
-    l.hi = m_where(w, edge, m_where(w, m_eq(w, a, m_c(w, 0)), m_c(w, -INFINITY), a), l.hi);
+    l.hi =
+        m_where(w, edge, m_where(w, m_eq(w, a, m_c(w, 0)), m_c(w, -INFINITY), a), l.hi);
     if (!m.wide)
         return tb_k_cast(m.k, exp2_of(w, m_mul(w, l.hi, y), TB_NO_KV, true), TB_F32);
     t = product(w, l.hi, y);

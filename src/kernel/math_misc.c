@@ -12,7 +12,8 @@
 static tb_kv
 sin_pi(mx m, tb_kv a)
 {
-    tb_kv f = m_abs(m, m_sub(m, a, m_round(m, a))), far = m_lt(m, m_c(m, 0.25), f), r, z, s, c;
+    tb_kv f = m_abs(m, m_sub(m, a, m_round(m, a))), far = m_lt(m, m_c(m, 0.25), f), r, z,
+          s, c;
 
     r = m_mul(m, m_where(m, far, m_sub(m, m_c(m, 0.5), f), f), m_c(m, M_PI));
     z = m_mul(m, r, r);
@@ -26,8 +27,8 @@ sin_pi(mx m, tb_kv a)
 }
 
 /* In F64, of a positive number: Stirling's series from 8 on. Below, steps of 1 lead to
- * [3/2, 5/2], where it is a polynomial in the distance from 2; they cost the logarithm of a
- * product. */
+ * [3/2, 5/2], where it is a polynomial in the distance from 2; they cost the logarithm of
+ * a product. */
 static tb_kv
 lgamma_positive(mx m, tb_kv a)
 {
@@ -85,7 +86,7 @@ tb_m_lgamma(mx m, tb_kv x)
 
 enum { STEP = 48 }; /* bits of a quotient that a step removes */
 
-/* r mod y for 0 <= r < 2^(STEP + 4) y, else r: exact, since remainder and quotient fit. */
+/* r mod y for 0 <= r < 2^(STEP + 4) y: exact, since remainder and quotient fit. */
 static tb_kv
 mod_step(mx m, tb_kv r, tb_kv y)
 {

@@ -2,9 +2,9 @@
 /*
  * math_trig.c -- circular functions and their inverses.
  *
- * Arguments are reduced by multiples of pi/2 in F64, also those of F32: the pieces of pi/2
- * have so few bits that products with the multiple are exact. Far out, where the multiple
- * itself is no longer exact, results lose precision, but stay where they belong.
+ * Arguments are reduced by multiples of pi/2 in F64, also those of F32: the pieces of
+ * pi/2 have so few bits that products with the multiple are exact. Far out, where the
+ * multiple itself is no longer exact, results lose precision, but stay where they belong.
  */
 #include <math.h>
 
@@ -170,13 +170,13 @@ atan_near(mx m, tb_kv x)
     tb_kv z = m_mul(m, x, x), p;
 
     if (m.wide)
-        p = M_POLY(m, z, -0x1.5555555555464p-2, 0x1.9999999985cbcp-3, -0x1.2492491ffb532p-3,
-                   0x1.c71c70b06e5afp-4, -0x1.745d03523defcp-4, 0x1.3b12bea5b0388p-4,
-                   -0x1.1108f21ffb1adp-4, 0x1.e17b96e0f5d29p-5, -0x1.ad4070c55ae8fp-5,
-                   0x1.7f0cb24447c4dp-5, -0x1.4fa1cac211761p-5, 0x1.17b7ead40f0f5p-5,
-                   -0x1.a8d99e6220b88p-6, 0x1.17e8020a3c193p-6, -0x1.2f9b4b2813a5fp-7,
-                   0x1.ff3c62b5d4438p-9, -0x1.35875f6796f40p-10, 0x1.dbbb7809223a5p-13,
-                   -0x1.5aa719833de44p-16);
+        p = M_POLY(m, z, -0x1.5555555555464p-2, 0x1.9999999985cbcp-3,
+                   -0x1.2492491ffb532p-3, 0x1.c71c70b06e5afp-4, -0x1.745d03523defcp-4,
+                   0x1.3b12bea5b0388p-4, -0x1.1108f21ffb1adp-4, 0x1.e17b96e0f5d29p-5,
+                   -0x1.ad4070c55ae8fp-5, 0x1.7f0cb24447c4dp-5, -0x1.4fa1cac211761p-5,
+                   0x1.17b7ead40f0f5p-5, -0x1.a8d99e6220b88p-6, 0x1.17e8020a3c193p-6,
+                   -0x1.2f9b4b2813a5fp-7, 0x1.ff3c62b5d4438p-9, -0x1.35875f6796f40p-10,
+                   0x1.dbbb7809223a5p-13, -0x1.5aa719833de44p-16);
     else
         p = M_POLY(m, z, -0x1.555540p-2, 0x1.999266p-3, -0x1.24262ap-3, 0x1.c0c8e2p-4,
                    -0x1.58bcfep-4, 0x1.dc9854p-5, -0x1.012f28p-5, 0x1.696692p-7,

@@ -28,7 +28,8 @@ t_compile(const tb_kernel *const *kernels, uint32_t n, int threads)
 
     tb_codegen(cx, kernels, n, &target, threads, NULL, NULL, &c.image);
     c.bytes = TB_ALIGN_UP(c.image.n + 1, 4096);
-    c.at = mmap(NULL, c.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    c.at =
+        mmap(NULL, c.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(c.at != MAP_FAILED);
     memcpy(c.at, c.image.bytes, c.image.n);
     CHECK(mprotect(c.at, c.bytes, PROT_READ | PROT_EXEC) == 0);
@@ -99,16 +100,21 @@ t_has_qemu(void)
     return system("command -v qemu-aarch64 >/dev/null 2>&1") == 0;
 }
 
-/* Runs kernel 0 of an AArch64 image under qemu. `bytes` are the sizes of the bindings; the
- * last one comes back. Returns the kernel's code, -1 if the program failed. */
+/* Runs kernel 0 of an AArch64 image under qemu. `bytes` are the sizes of the bindings;
+ * the last one comes back. Returns the kernel's code, -1 if the program failed. */
 static inline int32_t
-t_call_arm(const tb_flat_image *image, void *const *bindings, const size_t *bytes, uint32_t n,
-           const int64_t *sizes, uint32_t n_sizes, int64_t begin, int64_t end)
+t_call_arm(const tb_flat_image *image, void *const *bindings, const size_t *bytes,
+           uint32_t n, const int64_t *sizes, uint32_t n_sizes, int64_t begin, int64_t end)
 {
     char program[] = "/tmp/turbine_arm_XXXXXX", line[256];
     uint64_t at = 4096, code_at = T_BASE + at, result, file_bytes;
-    t_program p = {.h = {.type = 2, .machine = 183, .version = 1, .phoff = sizeof p.h,
-                         .ehsize = sizeof p.h, .phentsize = sizeof p.segment, .phnum = 1}};
+    t_program p = {.h = {.type = 2,
+                         .machine = 183,
+                         .version = 1,
+                         .phoff = sizeof p.h,
+                         .ehsize = sizeof p.h,
+                         .phentsize = sizeof p.segment,
+                         .phnum = 1}};
     int fd = mkstemp(program);
     int32_t code = -1;
     FILE *f;

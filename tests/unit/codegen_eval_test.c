@@ -2,9 +2,9 @@
 /*
  * codegen_eval_test.c -- kernels built at random: machine code against the interpreter.
  *
- * A kernel takes values from a pool and puts results back, in nested loops and branches, and
- * stores into its output at places of their own. Both ways must leave the same bytes, but for
- * the bits of NaNs, which depend on the order of operands in an instruction.
+ * A kernel takes values from a pool and puts results back, in nested loops and branches,
+ * and stores into its output at places of their own. Both ways must leave the same bytes,
+ * but for the bits of NaNs, which depend on the order of operands in an instruction.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -26,10 +26,11 @@ pick(uint32_t n)
     return (uint32_t)((state >> 20) % n);
 }
 
-static const tb_dtype types[] = {TB_F32, TB_F32, TB_F64, TB_I64, TB_I32, TB_I32, TB_U8, TB_I8,
-                                 TB_I16, TB_U16, TB_U32, TB_U64, TB_BOOL};
-static const tb_dtype memories[] = {TB_F32, TB_F16, TB_BF16, TB_F64, TB_I64, TB_I32, TB_U8,
-                                    TB_I8, TB_I16, TB_U16, TB_U32, TB_U64, TB_BOOL};
+static const tb_dtype types[] = {TB_F32, TB_F32, TB_F64, TB_I64, TB_I32, TB_I32, TB_U8,
+                                 TB_I8,  TB_I16, TB_U16, TB_U32, TB_U64, TB_BOOL};
+static const tb_dtype memories[] = {TB_F32, TB_F16, TB_BF16, TB_F64, TB_I64,
+                                    TB_I32, TB_U8,  TB_I8,   TB_I16, TB_U16,
+                                    TB_U32, TB_U64, TB_BOOL};
 
 typedef struct out {
     tb_dtype t;
@@ -69,7 +70,8 @@ any(gen *g, tb_dtype t, int lanes)
 {
     for (int tries = 0; tries < 12; tries++) {
         tb_kv v = g->pool[pick(g->n)];
-        if (type_of(g, v) == t && (tb_k_lanes(g->k, v) == lanes || tb_k_lanes(g->k, v) == 1))
+        if (type_of(g, v) == t &&
+            (tb_k_lanes(g->k, v) == lanes || tb_k_lanes(g->k, v) == 1))
             return tb_k_splat(g->k, v, lanes);
     }
     for (int tries = 0; tries < 12; tries++) {
@@ -101,14 +103,14 @@ safe_index(gen *g, int l, uint32_t n)
 static void
 gen_map(gen *g)
 {
-    static const tb_prim ints[] = {TB_P_add, TB_P_sub, TB_P_mul, TB_P_div, TB_P_rem, TB_P_max,
-                                   TB_P_min, TB_P_and, TB_P_or, TB_P_xor, TB_P_shl, TB_P_shr,
-                                   TB_P_eq, TB_P_ne, TB_P_lt, TB_P_le, TB_P_neg, TB_P_abs,
-                                   TB_P_not};
-    static const tb_prim floats[] = {TB_P_add, TB_P_sub, TB_P_mul, TB_P_div, TB_P_max,
-                                     TB_P_min, TB_P_copysign, TB_P_eq, TB_P_ne, TB_P_lt,
-                                     TB_P_le, TB_P_neg, TB_P_abs, TB_P_floor, TB_P_ceil,
-                                     TB_P_trunc, TB_P_round, TB_P_sqrt, TB_P_exp, TB_P_tanh};
+    static const tb_prim ints[] = {TB_P_add, TB_P_sub, TB_P_mul, TB_P_div, TB_P_rem,
+                                   TB_P_max, TB_P_min, TB_P_and, TB_P_or,  TB_P_xor,
+                                   TB_P_shl, TB_P_shr, TB_P_eq,  TB_P_ne,  TB_P_lt,
+                                   TB_P_le,  TB_P_neg, TB_P_abs, TB_P_not};
+    static const tb_prim floats[] = {
+        TB_P_add,  TB_P_sub,   TB_P_mul,   TB_P_div,  TB_P_max, TB_P_min, TB_P_copysign,
+        TB_P_eq,   TB_P_ne,    TB_P_lt,    TB_P_le,   TB_P_neg, TB_P_abs, TB_P_floor,
+        TB_P_ceil, TB_P_trunc, TB_P_round, TB_P_sqrt, TB_P_exp, TB_P_tanh};
     tb_dtype t = types[pick(TB_COUNT(types))];
     tb_prim p = tb_dtype_is_float(t) ? floats[pick(TB_COUNT(floats))]
                                      : ints[pick(TB_COUNT(ints))];
@@ -357,8 +359,8 @@ static _Alignas(64) char scratch[SCRATCH];
 static void
 fill_input(void)
 {
-    static const float odd[] = {0, -0.0f, 1, -1, 0.5f, INFINITY, -INFINITY, NAN, 1e10f, -3e9f,
-                                1e-40f, 300, -129};
+    static const float odd[] = {0,   -0.0f, 1,     -1,     0.5f, INFINITY, -INFINITY,
+                                NAN, 1e10f, -3e9f, 1e-40f, 300,  -129};
 
     for (uint32_t i = 0; i < sizeof input; i++)
         input[i] = (char)(pick(3) ? pick(256) : pick(3));
@@ -401,8 +403,8 @@ same_outputs(const gen *g)
                 uint64_t x = 0, y = 0;
                 memcpy(&x, got + at, size);
                 memcpy(&y, want + at, size);
-                printf("# output %u lane %u, %s: %" PRIx64 " instead of %" PRIx64 "\n", i, n,
-                       tb_dtype_name(o->t), x, y);
+                printf("# output %u lane %u, %s: %" PRIx64 " instead of %" PRIx64 "\n", i,
+                       n, tb_dtype_name(o->t), x, y);
                 return false;
             }
         }
@@ -471,7 +473,8 @@ random_kernels(void)
     uint64_t rounds = n ? strtoull(n, NULL, 10) : 12;
 
     for (uint64_t i = 0; i < rounds; i++) {
-        seed = (i + (first ? strtoull(first, NULL, 10) : 1)) * UINT64_C(0x9e3779b97f4a7c15);
+        seed =
+            (i + (first ? strtoull(first, NULL, 10) : 1)) * UINT64_C(0x9e3779b97f4a7c15);
         for (size_t level = 0; t_next_level(&level);)
             t_guarded(random_body, NULL);
     }

@@ -120,7 +120,8 @@ masks_travel_body(void)
 {
     tb_kernel *k = begin("k2_masks");
     int w = width();
-    uint16_t params[3] = {TB_K_PTR | 1 << 8, (uint16_t)(TB_BOOL | w << 8), TB_BOOL | 1 << 8};
+    uint16_t params[3] = {TB_K_PTR | 1 << 8, (uint16_t)(TB_BOOL | w << 8),
+                          TB_BOOL | 1 << 8};
     tb_kv out = tb_k_binding(k, 0), m, args[3];
     int32_t r[3 * 64], want[64];
 
@@ -177,18 +178,19 @@ LEVELS(fail)
 
 /* ---- rows ---- */
 
-static const double odd_floats[] = {0.0,   -0.0,  1,     -1,     0.5,   -0.5,     1.5,    -1.5,
-                                    2.5,   -2.5,  3,     -7.25,  1e-3,  0x1p-126, 0x1p-149,
-                                    0x1p-1074,    -0x1p-149,     1e10,  -1e10,    1e18,   -1e18,
-                                    1e19,  1.9e19, 1e30, -1e30,  127,   128,      -129,   255,
-                                    256,   32768, -32769, 65535, 65536, 2147483647.0,
-                                    2147483648.0, -2147483648.0, -2147483904.0,   4294967295.0,
-                                    4294967296.0, 9223372036854775808.0, -9223372036854775808.0,
-                                    INFINITY, -INFINITY, NAN, 0.1, 8388609.5, 4503599627370497.5};
-static const int64_t odd_ints[] = {0, 1, -1, 2, -2, 3, 5, 7, 8, 15, 16, 31, 32, 33, 63, 64, 65,
-                                   100, -100, 127, 128, -128, -129, 255, 256, 32767, -32768,
-                                   65535, INT32_MAX, INT32_MIN, UINT32_MAX, INT64_MAX,
-                                   INT64_MIN, 1000003, -1000003};
+static const double odd_floats[] = {
+    0.0, -0.0, 1, -1, 0.5, -0.5, 1.5, -1.5, 2.5, -2.5, 3, -7.25, 1e-3, 0x1p-126,
+    0x1p-149, 0x1p-1074, -0x1p-149, 1e10, -1e10, 1e18, -1e18, 1e19, 1.9e19, 1e30, -1e30,
+    127, 128, -129, 255, 256, 32768, -32769, 65535, 65536, 2147483647.0, 2147483648.0,
+    -2147483648.0, -2147483904.0, 4294967295.0, 4294967296.0, 9223372036854775808.0,
+    -9223372036854775808.0, INFINITY, -INFINITY, NAN, 0.1, 8388609.5,
+    4503599627370497.5};
+static const int64_t odd_ints[] = {
+    0,         1,         -1,         2,         -2,        3,       5,
+    7,         8,         15,         16,        31,        32,      33,
+    63,        64,        65,         100,       -100,      127,     128,
+    -128,      -129,      255,        256,       32767,     -32768,  65535,
+    INT32_MAX, INT32_MIN, UINT32_MAX, INT64_MAX, INT64_MIN, 1000003, -1000003};
 
 static uint64_t
 odd_number(tb_dtype t, uint32_t n)
@@ -228,16 +230,16 @@ put(tb_dtype t, void *at, size_t n, uint64_t x)
     memcpy((char *)at + n * tb_dtype_bytes(t), &x, tb_dtype_bytes(t));
 }
 
-static const tb_prim int_rows[] = {TB_P_add, TB_P_sub, TB_P_mul, TB_P_div, TB_P_rem, TB_P_max,
-                                   TB_P_min, TB_P_and, TB_P_or, TB_P_xor, TB_P_shl, TB_P_shr,
-                                   TB_P_eq, TB_P_ne, TB_P_lt, TB_P_le, TB_P_neg, TB_P_abs,
-                                   TB_P_not};
+static const tb_prim int_rows[] = {TB_P_add, TB_P_sub, TB_P_mul, TB_P_div, TB_P_rem,
+                                   TB_P_max, TB_P_min, TB_P_and, TB_P_or,  TB_P_xor,
+                                   TB_P_shl, TB_P_shr, TB_P_eq,  TB_P_ne,  TB_P_lt,
+                                   TB_P_le,  TB_P_neg, TB_P_abs, TB_P_not};
 static const tb_prim float_rows[] = {TB_P_add, TB_P_sub, TB_P_mul, TB_P_div, TB_P_max,
                                      TB_P_min, TB_P_copysign, TB_P_eq, TB_P_ne, TB_P_lt,
                                      TB_P_le, TB_P_neg, TB_P_abs, TB_P_floor, TB_P_ceil,
                                      TB_P_trunc, TB_P_round, TB_P_sqrt};
-static const tb_dtype dtypes[] = {TB_U8, TB_I8, TB_I16, TB_U16, TB_I32, TB_U32, TB_I64, TB_U64,
-                                  TB_F32, TB_F64, TB_BOOL};
+static const tb_dtype dtypes[] = {TB_U8,  TB_I8,  TB_I16, TB_U16, TB_I32, TB_U32,
+                                  TB_I64, TB_U64, TB_F32, TB_F64, TB_BOOL};
 
 enum { PAIRS = 48 * 48, ROOM = 64 };
 static char pair_a[PAIRS * 8], pair_b[PAIRS * 8], results[24][PAIRS * 8 + ROOM * 8];
@@ -257,7 +259,8 @@ check_rows(tb_dtype t, int lanes)
 
     for (uint32_t r = 0; r < n; r++) {
         tb_kv v = map2(k, rows[r], a, tb_prim_arity(rows[r]) == 2 ? b : NO);
-        tb_k_store(k, (tb_dtype)tb_k_inst(k, v)->dtype, tb_k_binding(k, r + 2), i, 0, v, NO);
+        tb_k_store(k, (tb_dtype)tb_k_inst(k, v)->dtype, tb_k_binding(k, r + 2), i, 0, v,
+                   NO);
         bind[r + 2] = results[r];
     }
     tb_k_end_for(k, NULL, NULL);
@@ -271,12 +274,14 @@ check_rows(tb_dtype t, int lanes)
                         rows[r] == TB_P_le;
         tb_dtype to = compares ? TB_BOOL : t;
         for (uint32_t x = 0; x < PAIRS; x++) {
-            uint64_t p = get(t, pair_a, x), q = get(t, pair_b, x), got = get(to, results[r], x);
+            uint64_t p = get(t, pair_a, x), q = get(t, pair_b, x),
+                     got = get(to, results[r], x);
             uint64_t want = tb_lane_map(rows[r], t, to, p, q, 0);
             if (!same_lane(to, got, want)) {
-                printf("# %s %s x%d: %s(%" PRIx64 ", %" PRIx64 ") is %" PRIx64 ", not %" PRIx64
-                       "\n", target.level->name, tb_dtype_name(t), lanes,
-                       tb_prim_name(rows[r]), p, q, got, want);
+                printf("# %s %s x%d: %s(%" PRIx64 ", %" PRIx64 ") is %" PRIx64
+                       ", not %" PRIx64 "\n",
+                       target.level->name, tb_dtype_name(t), lanes, tb_prim_name(rows[r]),
+                       p, q, got, want);
                 CHECK(false);
                 break;
             }
@@ -304,7 +309,8 @@ check_casts(tb_dtype t, int lanes)
     tb_kv a = tb_k_load(k, t, lanes, tb_k_binding(k, 0), i, 0, NO);
 
     for (uint32_t r = 0; r < TB_COUNT(dtypes); r++) {
-        tb_k_store(k, dtypes[r], tb_k_binding(k, r + 1), i, 0, tb_k_cast(k, a, dtypes[r]), NO);
+        tb_k_store(k, dtypes[r], tb_k_binding(k, r + 1), i, 0, tb_k_cast(k, a, dtypes[r]),
+                   NO);
         bind[r + 1] = results[r];
     }
     tb_k_end_for(k, NULL, NULL);
@@ -360,13 +366,16 @@ check_halves(tb_dtype mem, int lanes)
         halves[n] = (uint16_t)n;
     EQ_INT(t_call(k, bind, NULL, 0, 1), 0);
     for (uint32_t n = 0; n < 65536; n++) {
-        float want = mem == TB_F16 ? tb_f16_to_f32((uint16_t)n) : tb_bf16_to_f32((uint16_t)n);
+        float want =
+            mem == TB_F16 ? tb_f16_to_f32((uint16_t)n) : tb_bf16_to_f32((uint16_t)n);
         faults += memcmp(&want, &floats[n], 4) != 0;
     }
     EQ_INT(faults, 0);
     /* the middle between two halves, and its neighbours */
     for (uint32_t n = 0; n < 65536; n++) {
-        uint32_t u = n * 65536u + (n % 5 == 0 ? 0x8000u : n % 5 == 1 ? 0x7fff : n * 77773u);
+        uint32_t u = n * 65536u + (n % 5 == 0   ? 0x8000u
+                                   : n % 5 == 1 ? 0x7fff
+                                                : n * 77773u);
         if (mem == TB_F16)
             u = (n & 0x8000u) << 16 | (0x31800000u + (n & 0x7fff) * 14000u + n % 3);
         if (mem == TB_F16 && n % 7 == 0)
@@ -377,7 +386,8 @@ check_halves(tb_dtype mem, int lanes)
     }
     EQ_INT(t_call(k, bind, NULL, 1, 1), 0);
     for (uint32_t n = 0; n < 65536 && faults < 5; n++) {
-        uint16_t want = mem == TB_F16 ? tb_f32_to_f16(floats[n]) : tb_f32_to_bf16(floats[n]);
+        uint16_t want =
+            mem == TB_F16 ? tb_f32_to_f16(floats[n]) : tb_f32_to_bf16(floats[n]);
         if (want != halves_back[n]) {
             printf("# %s x%d: %a to %s is %x, not %x\n", target.level->name, lanes,
                    (double)floats[n], tb_dtype_name(mem), halves_back[n], want);
@@ -579,7 +589,8 @@ refused_objects(void)
     given.symbols[2].shndx = 1; /* defined after all */
     t_guarded(link_given, NULL);
     given.rela.info = UINT64_C(2) << 32 | 1;
-    t_guarded(link_given, "k0_bad has a relocation of type 1 to memcpy that cannot be done");
+    t_guarded(link_given,
+              "k0_bad has a relocation of type 1 to memcpy that cannot be done");
     given.rela.offset = 13;
     t_guarded(link_given, "the code generator's object is malformed");
     given = object_with_call();

@@ -52,8 +52,8 @@ ONE(fmod, fmodl(a, b))
 static const function functions[] = {
     {.name = "exp", .p = TB_P_exp, .f = exp_, .lo = -800, .hi = 800, .ulp_f32 = 1.25,
      .ulp_f64 = 1.25, .floor_f32 = 0x1p-125, .floor_f64 = 0x1p-1021},
-    {.name = "expm1", .p = TB_P_expm1, .f = expm1_, .lo = -800, .hi = 800, .ulp_f32 = 1.75,
-     .ulp_f64 = 2},
+    {.name = "expm1", .p = TB_P_expm1, .f = expm1_, .lo = -800, .hi = 800,
+     .ulp_f32 = 1.75, .ulp_f64 = 2},
     {.name = "tanh", .p = TB_P_tanh, .f = tanh_, .lo = -1e4, .hi = 1e4, .ulp_f32 = 6,
      .ulp_f64 = 2.75},
     {.name = "erf", .p = TB_P_erf, .f = erf_, .lo = -1e4, .hi = 1e4, .ulp_f32 = 6,
@@ -97,12 +97,13 @@ random64(void)
 }
 
 static const double specials[] = {
-    0.0, -0.0, 1, -1, 0.5, -0.5, 2, -2, 3, -3, 0.25, 7, -7.5, 1e10, -1e10, 1e-10, INFINITY,
-    -INFINITY, NAN, 0x1p-126, -0x1p-126, 0x1p-149, -0x1p-149, 0x1p-130, 0x1p-1022,
-    0x1p-1074, -0x1p-1074, 0x1.fffffep127, 0x1p127, -0x1.fffffep127, 0x1.fffffffffffffp1023,
-    1 - 0x1p-24, 1 + 0x1p-23, 1 - 0x1p-53, 1 + 0x1p-52, 0x1p24, -0x1p24, 0x1p53, 0x1.8p1, 16,
-    88.7, 88.8, -87.3, -87.4, -104, 709.7, 709.8, -708, -745.2, 8.9, 9.1, 3.9, 4, 6, M_PI,
-    M_PI_2, M_PI_4, 10, 100, 171.6, -20.5, 1e5, 1e15, 1e30};
+    0.0, -0.0, 1, -1, 0.5, -0.5, 2, -2, 3, -3, 0.25, 7, -7.5, 1e10, -1e10, 1e-10,
+    INFINITY, -INFINITY, NAN, 0x1p-126, -0x1p-126, 0x1p-149, -0x1p-149, 0x1p-130,
+    0x1p-1022, 0x1p-1074, -0x1p-1074, 0x1.fffffep127, 0x1p127, -0x1.fffffep127,
+    0x1.fffffffffffffp1023, 1 - 0x1p-24, 1 + 0x1p-23, 1 - 0x1p-53, 1 + 0x1p-52, 0x1p24,
+    -0x1p24, 0x1p53, 0x1.8p1, 16, 88.7, 88.8, -87.3, -87.4, -104, 709.7, 709.8, -708,
+    -745.2, 8.9, 9.1, 3.9, 4, 6, M_PI, M_PI_2, M_PI_4, 10, 100, 171.6, -20.5, 1e5, 1e15,
+    1e30};
 
 static double
 sample(const function *f, bool is64, unsigned n)
