@@ -209,6 +209,7 @@ bound_sizes(ml_importer *im, const ml_op *bind, int rank, tb_dim *dims)
                                         : tb_ml_key(&bind->attrs, "shape_expressions");
     tb_dim symbols[4 * TB_MAX_RANK];
     uint32_t n = bind->operands.n ? bind->operands.n - 1 : 0, first, count;
+    ml_value *v;
 
     if (!map || map->kind != ML_ATTR_MAP)
         tb_ml_fail(im->p, bind->place, "expected an affine map");
@@ -222,7 +223,10 @@ bound_sizes(ml_importer *im, const ml_op *bind, int rank, tb_dim *dims)
 
         if (!look_up(im->scope, u->name, &first, &count))
             return false;
-        symbols[i] = tb_ml_dim_of(im, tb_ml_find(im, u));
+        v = tb_ml_find(im, u);
+        if (v->symbol)
+            *v = tb_ml_of_dim(tb_ml_symbol(im, v->symbol, TB_SYM_ITEM));
+        symbols[i] = tb_ml_dim_of(im, v);
     }
     for (int i = 0; i < rank; i++)
         dims[i] = tb_ml_affine(im, &map->exprs[i], symbols, n);
@@ -250,7 +254,7 @@ tb_ml_result_type(ml_importer *im, const ml_type *t, const ml_hint *h)
             r.dims[i] = bound[i];
         else if (h && h->sized)
             r.dims[i] = tb_sym_new(im->u, tb_sprintf(&im->cx->scratch, "d%u", im->fresh++),
-                                   TB_SYM_SHAPE, 0, INT64_MAX);
+                                   TB_SYM_ITEM, 0, INT64_MAX);
     }
     return r;
 }
@@ -540,9 +544,11 @@ argument_symbols(ml_importer *im, const ml_func *f)
             for (uint32_t j = 1; h && h->bind && j < h->bind->operands.n; j++)
                 wanted |= tb_str_eq(h->bind->operands.at[j].name, op->results.at[0].name);
         }
+        im->in_arguments = wanted;
         if (wanted)
             import_op(im, op);
     }
+    im->in_arguments = false;
 }
 
 /* "arg0" is what MLIR calls an argument without a name. */

@@ -22,6 +22,7 @@ typedef struct ml_value {
     ml_compare compare; /* a truth value: a <op> b */
     tb_dim a, b;
     uint32_t cell; /* number of the mutable tensor + 1; arg is not used then */
+    const ml_op *symbol; /* torch.symbolic_int whose symbol is made when first used */
 } ml_value;
 
 /* What a first look at a body says about a value. */
@@ -72,6 +73,7 @@ typedef struct ml_importer {
     const ml_op *op;     /* being imported */
     const ml_func *func; /* into whose body; NULL within called functions */
     tb_dim *arg_dims;    /* symbols of integer arguments, 0 = none yet */
+    bool in_arguments;   /* making the symbols of arguments */
     TB_VEC(ml_cell) cells;
     TB_VEC(ml_value) returned; /* operands of the return */
     TB_VEC(ml_global) globals;
@@ -94,6 +96,8 @@ tb_type tb_ml_result_type(ml_importer *im, const ml_type *t, const ml_hint *hint
 void tb_ml_call(ml_importer *im, tb_str name, const ml_value *in, uint32_t n);
 
 /* ---- ops.c ---- */
+/* The symbol of torch.symbolic_int. */
+tb_dim tb_ml_symbol(ml_importer *im, const ml_op *op, tb_sym_kind kind);
 typedef void ml_handler(ml_importer *im, const ml_value *in, uint32_t n);
 /* The handler of an operation that is not an ATen operator, or NULL. */
 ml_handler *tb_ml_handler(tb_str name);

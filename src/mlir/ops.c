@@ -145,11 +145,36 @@ op_literal(ml_importer *im, const ml_value *in, uint32_t n)
 /* ---- symbols ---- */
 
 static int64_t
-limit(const ml_importer *im, const char *key, int64_t otherwise)
+limit(const ml_op *op, const char *key, int64_t otherwise)
 {
-    const ml_attr *a = tb_ml_key(&im->op->attrs, key);
+    const ml_attr *a = tb_ml_key(&op->attrs, key);
 
     return a && a->kind == ML_ATTR_INT ? a->i : otherwise;
+}
+
+static const ml_attr *
+symbol_name(ml_importer *im, const ml_op *op)
+{
+    const ml_attr *a = op->values.n ? &op->values.at[0] : tb_ml_key(&op->attrs, "symbol_name");
+
+    if (!a || a->kind != ML_ATTR_STR)
+        tb_ml_fail(im->p, op->place, "the symbol has no name");
+    return a;
+}
+
+tb_dim
+tb_ml_symbol(ml_importer *im, const ml_op *op, tb_sym_kind kind)
+{
+    int64_t min = limit(op, "min_val", 0), max = limit(op, "max_val", INT64_MAX);
+
+    if (max >= INT64_MAX - 1)
+        max = INT64_MAX; /* torch's "no limit" */
+    if (kind == TB_SYM_SHAPE && min < 0)
+        min = 0;
+    if (min > max)
+        tb_ml_fail(im->p, op->place, "the symbol has an empty range: %lld to %lld",
+                   (long long)min, (long long)max);
+    return tb_sym_new(im->u, symbol_name(im, op)->text, kind, min, max);
 }
 
 static bool
@@ -165,46 +190,39 @@ is_item(tb_str name)
     return false;
 }
 
-/* torch.symbolic_int "s0" {min_val = 2, max_val = 64}. A symbol that has the name of an
- * integer argument or of a value read from a tensor is that. */
+/*
+ * torch.symbolic_int "s0" {min_val = 2, max_val = 64}. A symbol that has the name of an
+ * integer argument or of a value read from a tensor is that. One that no argument's shape
+ * names is found out later, from the operator that it first is a size of (tb_decompose):
+ * it is made there, behind what it may turn out to be equal to, and counts as read from
+ * data, which is given up for anything else.
+ */
 static void
 op_symbolic_int(ml_importer *im, const ml_value *in, uint32_t n)
 {
-    const ml_attr *a = im->op->values.n ? &im->op->values.at[0]
-                                        : tb_ml_key(&im->op->attrs, "symbol_name");
-    int64_t min = limit(im, "min_val", 0), max = limit(im, "max_val", INT64_MAX);
-    tb_sym_kind kind = TB_SYM_SHAPE;
-    const ml_hint *h;
-    int arg = -1;
+    const ml_attr *a = symbol_name(im, im->op);
+    const ml_hint *h = tb_ml_hint(im, a->text, 0);
     tb_dim d;
 
     (void)in, (void)n;
-    if (!a || a->kind != ML_ATTR_STR)
-        ML_FAIL(im, "the symbol has no name");
     for (uint32_t i = 0; im->func && i < im->func->args.n; i++)
-        if (im->func->args.at[i].type.kind == ML_T_INT &&
-            tb_str_eq(im->func->args.at[i].name, a->text))
-            arg = (int)i;
-    h = tb_ml_hint(im, a->text, 0);
-    if (arg >= 0)
-        kind = TB_SYM_ARG;
-    else if (h && h->def && is_item(h->def->name))
-        kind = TB_SYM_ITEM;
-    if (max >= INT64_MAX - 1)
-        max = INT64_MAX; /* torch's "no limit" */
-    if (kind == TB_SYM_SHAPE && min < 0)
-        min = 0;
-    if (min > max)
-        ML_FAIL(im, "the symbol has an empty range: %lld to %lld", (long long)min,
-                (long long)max);
-    d = tb_sym_new(im->u, a->text, kind, min, max);
-    if (kind == TB_SYM_ARG) {
-        im->u->syms.at[im->u->syms.n - 1].arg = (uint32_t)arg;
-        im->arg_dims[arg] = d;
-    } else if (kind == TB_SYM_ITEM) {
+        if (im->func->args.at[i].type.kind == ML_T_INT && !im->arg_dims[i] &&
+            tb_str_eq(im->func->args.at[i].name, a->text)) {
+            d = tb_ml_symbol(im, im->op, TB_SYM_ARG);
+            im->u->syms.at[im->u->syms.n - 1].arg = i;
+            im->arg_dims[i] = d;
+            tb_ml_define(im, 0, tb_ml_of_dim(d));
+            return;
+        }
+    if (h && h->def && is_item(h->def->name)) {
+        d = tb_ml_symbol(im, im->op, TB_SYM_ITEM);
         im->u->syms.at[im->u->syms.n - 1].arg = UINT32_MAX; /* scalar.c: not there yet */
+        tb_ml_define(im, 0, tb_ml_of_dim(d));
+    } else if (im->in_arguments) {
+        tb_ml_define(im, 0, tb_ml_of_dim(tb_ml_symbol(im, im->op, TB_SYM_SHAPE)));
+    } else {
+        tb_ml_define(im, 0, (ml_value){.symbol = im->op});
     }
-    tb_ml_define(im, 0, tb_ml_of_dim(d));
 }
 
 /* ---- lists ---- */

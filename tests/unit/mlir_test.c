@@ -291,7 +291,7 @@ symbols(void)
           "  %v = torch.aten.mine %arg0 : " FQ " -> " FQ "\n"
           "  %s = torch.aten.size.int %v, %i0 : " FQ ", !torch.int -> !torch.int\n"
           "  return %s : !torch.int\n}\n",
-          HEAD "sym s0 = shape 0..\nsym d0 = shape 0..\n"
+          HEAD "sym s0 = shape 0..\nsym d0 = item 0..\n"
           "\nfunc \"main\" graph=0 exported {\n"
           "    in \"\" : [s0]x4xf32\n"
           "    out \"\" : i64\n"
