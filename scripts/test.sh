@@ -20,8 +20,11 @@ bless)
     ;;
 all)
     scripts/setup.sh
+    python3 scripts/layers.py
     scripts/build.sh
     meson test -C build --no-rebuild --quiet -j"$jobs" --print-errorlogs
+    say "the C tests under address and undefined behaviour sanitizers"
+    scripts/sanitize.sh address,undefined
     [ $# -eq 0 ] || shift
     python3 -m pytest "$@"
     ;;

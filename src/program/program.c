@@ -37,7 +37,7 @@ tb_program_string(tb_program *p, tb_str s)
     uint32_t cursor = 0, at;
     while ((at = tb_map_next(&p->seen_strings, h, &cursor)) != 0) {
         const char *c = p->strings.at + at - 1;
-        if (strlen(c) == s.len && memcmp(c, s.ptr, s.len) == 0)
+        if (strlen(c) == s.len && (s.len == 0 || memcmp(c, s.ptr, s.len) == 0))
             return (tb_sref){at - 1, (uint32_t)s.len};
     }
     at = p->strings.n;
