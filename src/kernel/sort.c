@@ -263,8 +263,8 @@ shrink(const first *f)
     set_cell(f, COUNT, tb_k_int(k, f->keep));
 }
 
-/* Is the key below the limit? One that equals it comes later in the row than those that are
- * there, and loses. No limit yet: 64-bit keys may be as large as it is. */
+/* Is the key below the limit? One that equals it comes later in the row than those that
+ * are there, and loses. No limit yet: 64-bit keys may be as large as it is. */
 static tb_kv
 below_limit(const first *f, tb_kv key)
 {
@@ -357,7 +357,9 @@ few(const sort *s)
             return 0;
         most = size > most ? size : most;
     }
-    return most > 0 && most <= MAX_FEW && most * 4 <= tb_dim_hint(s->l->u, s->n) ? most : 0;
+    if (most > MAX_FEW || most * 4 > tb_dim_hint(s->l->u, s->n))
+        return 0;
+    return most;
 }
 
 /*
@@ -382,8 +384,8 @@ select_row(const sort *s, int64_t keep)
     }
     set_cell(&f, COUNT, zero);
     set_cell(&f, LIMIT, tb_k_int(k, INT64_MAX));
-    tb_lane_loop(l, s->axis, l->target->lanes, zero, tb_k_dim(k, l->u, s->n), look_at_lanes,
-                 &f);
+    n = tb_k_dim(k, l->u, s->n);
+    tb_lane_loop(l, s->axis, l->target->lanes, zero, n, look_at_lanes, &f);
     n = cell(&f, COUNT);
     r = f.a;
     merges(s, &r, &f.b, n, 10);

@@ -76,6 +76,8 @@ diagonal_backward(tb_opctx *c)
     int64_t offset = INT(2);
     tb_dim d[TB_MAX_RANK];
 
+    if (rank < 2 || a == b)
+        tb_body_raise(c, "expected a diagonal of two axes");
     read_sizes(c, 1, rank, d);
     /* element k is at (k, k + offset), or (k - offset, k): it lies at `along` = k */
     along = offset >= 0 ? a : b;
@@ -114,6 +116,8 @@ unfold_backward(tb_opctx *c)
     tb_dim d[TB_MAX_RANK];
 
     read_sizes(c, 1, rank, d);
+    if (rank == 0) /* one window of one element, or of none */
+        return tb_squeeze_axes(g, RSUM(x, 1), 1);
     return fold_windows(g, x, axis, INT(3), INT(4), 1, d[axis]);
 }
 
@@ -317,10 +321,13 @@ static tb_val
 native_dropout_backward(tb_opctx *c)
 {
     tb_graph *g = c->g;
-    tb_val x = tb_body_wide(g, V(0));
+    tb_dtype t = tb_dtype_of(g, V(0));
+    tb_val x;
 
+    t = tb_dtype_is_float(t) ? t : TB_F32;
+    x = tb_body_wide(g, CAST(V(0), t));
     x = MUL(WHERE(CAST(V(1), TB_BOOL), x, K(x, 0)), K(x, FLOAT(2)));
-    return CAST(x, tb_dtype_of(g, V(0)));
+    return CAST(x, t);
 }
 
 /* (grad_output, self, weight); the weight broadcasts, its gradient does not shrink */

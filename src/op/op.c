@@ -164,7 +164,7 @@ settle(const binder *b, const tb_schema_arg *a, tb_str type, tb_arg v)
             return (tb_arg){.kind = TB_ARG_INT, .i = v.b};
         if (v.kind == TB_ARG_FLOAT && v.f == floor(v.f) && fabs(v.f) < 9e15)
             return (tb_arg){.kind = TB_ARG_INT, .i = (int64_t)v.f};
-        if (v.kind == TB_ARG_INT && !is_sane(v.i, optional))
+        if (v.kind == TB_ARG_INT && !is_sane(v.i, optional || tb_str_is(a->name, "end")))
             BAD(b, "%.*s: argument '%.*s': %lld is out of range", TB_FMT(b->s->name),
                 TB_FMT(a->name), (long long)v.i);
         /* a tensor may be a size that MLIR computes from one */
