@@ -207,6 +207,9 @@ tb_body_take_along(tb_graph *g, tb_val x, int axis, tb_val index)
     tb_val idx[TB_MAX_RANK];
     int rank = RANK(x);
 
+    if (RANK(index) != rank)
+        tb_raise(g->unit->cx, g->loc, TB_INVALID_ARGUMENT,
+                 "expected indices of rank %d, found rank %d", rank, RANK(index));
     /* [..., size of the index, ...] with every other axis of the common size */
     for (int i = 0; i < rank; i++)
         d[i] = i == axis || SIZE(index, i) != 1 ? SIZE(index, i) : SIZE(x, i);

@@ -104,6 +104,8 @@ flipud(tb_opctx *c)
 
 /* ---- differences ---- */
 
+enum { MAX_TIMES = 256 };
+
 /* (self, n, dim, prepend, append): n times x[1:] - x[:-1] */
 static tb_val
 diff(tb_opctx *c)
@@ -122,6 +124,8 @@ diff(tb_opctx *c)
     if (given(c, 4))
         part[n++] = V(4);
     x = tb_concat(g, part, n, ax);
+    if (INT(1) > MAX_TIMES)
+        tb_body_lacks(c, "differences of order %lld", (long long)INT(1));
     for (int64_t i = INT(1); i > 0 && SIZE(x, ax) != 0; i--) {
         tb_dim m = tb_dim_sub(u, SIZE(x, ax), 1);
         tb_val a = tb_slice_axis(g, x, ax, 1, m, 1), b = tb_slice_axis(g, x, ax, 0, m, 1);
@@ -234,8 +238,11 @@ static tb_val
 pairwise_distance(tb_opctx *c)
 {
     tb_graph *g = c->g;
-    tb_val d = SUB(V(0), V(1)), r = length(g, ADD(d, K(d, FLOAT(3))), FLOAT(2));
+    tb_val d = SUB(V(0), V(1)), r;
 
+    if (RANK(d) == 0)
+        tb_body_raise(c, "expected at least one axis");
+    r = length(g, ADD(d, K(d, FLOAT(3))), FLOAT(2));
     return BOOL(4) ? tb_unsqueeze(g, r, RANK(r)) : r;
 }
 

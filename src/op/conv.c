@@ -294,6 +294,8 @@ im2col(tb_opctx *c)
     tb_body_ints(c, 2, 2, p.dilation);
     tb_body_ints(c, 3, 2, p.pad);
     tb_body_ints(c, 4, 2, p.stride);
+    if (RANK(x) != 3 && RANK(x) != 4)
+        tb_body_raise(c, "expected rank 3 or 4, found %d", RANK(x));
     if (single)
         x = tb_unsqueeze(g, x, 0);
     for (int i = 0; i < 2; i++) {
@@ -325,6 +327,8 @@ col2im(tb_opctx *c)
     tb_body_ints(c, 3, 2, p.dilation);
     tb_body_ints(c, 4, 2, p.pad);
     tb_body_ints(c, 5, 2, p.stride);
+    if (RANK(x) != 2 && RANK(x) != 3)
+        tb_body_raise(c, "expected rank 2 or 3, found %d", RANK(x));
     if (single)
         x = tb_unsqueeze(g, x, 0);
     d[0] = SIZE(x, 0);

@@ -185,11 +185,13 @@ static const tb_arg one_arg = {.kind = TB_ARG_INT, .i = 1};
 static double
 as_double(tb_opctx *c, const tb_arg *a)
 {
-    if (a->kind == TB_ARG_FLOAT)
-        return a->f;
-    if (a->kind != TB_ARG_INT)
+    double v = a->kind == TB_ARG_FLOAT ? a->f : (double)a->i;
+
+    if (a->kind != TB_ARG_FLOAT && a->kind != TB_ARG_INT)
         tb_body_lacks(c, "a range of floats with a symbolic end");
-    return (double)a->i;
+    if (!(fabs(v) < 1e15))
+        tb_body_raise(c, "%g is out of range", v);
+    return v;
 }
 
 static tb_dim
@@ -215,7 +217,7 @@ range(tb_opctx *c, const tb_arg *start, const tb_arg *end, const tb_arg *step,
     tb_dim size;
 
     if (whole && step->kind == TB_ARG_INT)
-        return whole_range(c, whole_arg(c, start), whole_arg(c, end), step->i, t);
+        return whole_range(c, whole_arg(c, start), whole_arg(c, end), whole_arg(c, step), t);
     from = as_double(c, start);
     by = as_double(c, step);
     if (!tb_dtype_is_float(t)) /* of integers: all three are cut off first */

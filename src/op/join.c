@@ -63,6 +63,17 @@ give_list(tb_opctx *c, const tb_val *list, uint32_t n)
     return TB_NO_VAL;
 }
 
+enum { MAX_PARTS = 1 << 16 };
+
+/* How many parts there will be: each is a result of its own. */
+static uint32_t
+checked(tb_opctx *c, int64_t n)
+{
+    if (n < 0 || n > MAX_PARTS)
+        tb_body_lacks(c, "%lld parts", (long long)n);
+    return (uint32_t)n;
+}
+
 /* Parts of the given sizes, one after the other. */
 static tb_val
 parts(tb_opctx *c, tb_val x, int ax, uint32_t n, const tb_dim *size)
@@ -106,6 +117,7 @@ even_parts(tb_opctx *c, tb_val x, int ax, tb_dim each)
         count = c->call->n_results;
     if (!count)
         tb_body_lacks(c, "a number of parts that is not constant");
+    checked(c, count);
     size = TB_NEWN(&u->cx->scratch, tb_dim, count);
     for (int64_t i = 0; i < count; i++)
         size[i] = i < count - 1
@@ -148,6 +160,7 @@ chunk(tb_opctx *c)
 
     if (n < 1)
         tb_body_raise(c, "expected a positive number of chunks");
+    checked(c, n);
     if (SIZE(x, ax) == 0) {
         tb_dim *size = TB_NEWN(&g->unit->cx->scratch, tb_dim, n);
 
@@ -169,6 +182,7 @@ tensor_split(tb_opctx *c)
 
     if (n < 1)
         tb_body_raise(c, "expected a positive number of sections");
+    checked(c, n);
     size = TB_NEWN(&u->cx->scratch, tb_dim, n);
     whole = tb_dim_floordiv(u, SIZE(x, ax), n);
     rest = tb_dim_mod(u, SIZE(x, ax), n);
@@ -245,6 +259,7 @@ unbind(tb_opctx *c)
 
     if (!n && SIZE(x, ax) != 0)
         tb_body_lacks(c, "an axis whose size is not constant");
+    checked(c, n);
     if (!tb_dim_is_const(SIZE(x, ax)))
         tb_dim_assume_eq(g->unit, SIZE(x, ax), n, c->loc);
     r = TB_NEWN(&g->unit->cx->scratch, tb_val, n + 1);
