@@ -310,17 +310,18 @@ float_unary(tb_emitter *e, tb_prim p, tb_dtype t, LLVMValueRef a)
 
 /* ---- conversions ---- */
 
-/* To a signed integer; what does not fit gives the least one, as on x86. */
+/* To a signed integer; what does not fit, and NaN, gives the least one. LLVM leaves that
+ * case open and makes use of it (u32 to f64 to i32 would be nothing), so it never gets
+ * there, although x86's instruction does the same. */
 static LLVMValueRef
 to_signed(tb_emitter *e, LLVMValueRef a, LLVMTypeRef to, unsigned bits)
 {
-    LLVMValueRef r = LLVMBuildFPToSI(e->b, a, to, ""), fits;
+    LLVMTypeRef type = LLVMTypeOf(a);
+    double limit = ldexp(1, (int)bits - 1);
+    LLVMValueRef fits = fcmp(e, LLVMRealOLT, call1(e, "llvm.fabs", a),
+                             tb_emit_float(type, limit));
 
-    if (e->x86)
-        return r;
-    /* saturates, and takes NaN for 0: below all is well */
-    fits = fcmp(e, LLVMRealOLT, a, tb_emit_float(LLVMTypeOf(a), ldexp(1, (int)bits - 1)));
-    return where(e, fits, r, tb_emit_int(to, UINT64_C(1) << (bits - 1)));
+    return LLVMBuildFPToSI(e->b, where(e, fits, a, tb_emit_float(type, -limit)), to, "");
 }
 
 static LLVMValueRef

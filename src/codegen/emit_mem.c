@@ -426,6 +426,16 @@ use_intrinsic(const tb_emitter *e, const tb_kinst *i)
            !lanes_are_cheap(e, tb_emit_in(e, i, 1), 0);
 }
 
+/* A vector of pointers, also where all of them are the same. */
+static LLVMValueRef
+lane_pointers(tb_emitter *e, const tb_kinst *i)
+{
+    LLVMTypeRef elem = memory_type(e, (tb_dtype)i->mem, 1);
+    LLVMValueRef index = tb_emit_arg(e, i, 1);
+
+    return LLVMBuildGEP2(e->b, elem, tb_emit_arg(e, i, 0), &index, 1, "");
+}
+
 static LLVMValueRef
 lane_mask(tb_emitter *e, const tb_kinst *i, uint32_t n)
 {
@@ -443,9 +453,8 @@ tb_emit_gather(tb_emitter *e, const tb_kinst *i)
 
     if (use_intrinsic(e, i)) {
         LLVMTypeRef types[2] = {t, LLVMVectorType(e->ptr, i->lanes)};
-        LLVMValueRef args[3] = {
-            offset(e, elem, tb_emit_arg(e, i, 0), tb_emit_arg(e, i, 1)),
-            lane_mask(e, i, 2), LLVMConstNull(t)};
+        LLVMValueRef args[3] = {lane_pointers(e, i), lane_mask(e, i, 2),
+                                LLVMConstNull(t)};
         return masked_call(e, "llvm.masked.gather", types, 2, args, 3, 1,
                            (unsigned)tb_dtype_bytes(mem));
     }
@@ -462,15 +471,13 @@ void
 tb_emit_scatter(tb_emitter *e, const tb_kinst *i)
 {
     tb_dtype mem = (tb_dtype)i->mem;
-    LLVMTypeRef t = memory_type(e, mem, i->lanes), elem = memory_type(e, mem, 1);
+    LLVMTypeRef t = memory_type(e, mem, i->lanes);
     LLVMValueRef v = narrow(e, mem, tb_emit_arg(e, i, 2));
     lane_walk w;
 
     if (use_intrinsic(e, i)) {
         LLVMTypeRef types[2] = {t, LLVMVectorType(e->ptr, i->lanes)};
-        LLVMValueRef args[3] = {
-            v, offset(e, elem, tb_emit_arg(e, i, 0), tb_emit_arg(e, i, 1)),
-            lane_mask(e, i, 3)};
+        LLVMValueRef args[3] = {v, lane_pointers(e, i), lane_mask(e, i, 3)};
         masked_call(e, "llvm.masked.scatter", types, 2, args, 3, 2,
                     (unsigned)tb_dtype_bytes(mem));
         return;

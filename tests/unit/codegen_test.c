@@ -176,6 +176,28 @@ fail_body(void)
 }
 LEVELS(fail)
 
+/* Lanes from and to one place: the index is a constant only to LLVM. */
+static void
+one_place_body(void)
+{
+    tb_kernel *k = begin("k3_one");
+    int w = width();
+    int32_t r[2] = {5, 6}, x[1] = {7}, list[64] = {0};
+    void *bind[2] = {x, r};
+    tb_kv zeros = tb_k_shuffle(k, tb_k_lane_ids(k, TB_I64, w), NO, list, w);
+    tb_kv m = tail_mask(k, tb_k_int(k, 0), tb_k_tile_end(k));
+    tb_kv v = tb_k_gather(k, TB_I32, tb_k_binding(k, 0), zeros, m);
+
+    v = tb_k_add(k, v, tb_k_lane_ids(k, TB_I32, w));
+    tb_k_scatter(k, TB_I32, tb_k_binding(k, 1), zeros, v, m);
+    EQ_INT(t_call(k, bind, NULL, 0, 3), 0);
+    EQ_INT(r[0], 7 + 2);
+    EQ_INT(r[1], 6);
+    EQ_INT(t_call(k, bind, NULL, 0, 0), 0);
+    EQ_INT(r[0], 9);
+}
+LEVELS(one_place)
+
 /* ---- rows ---- */
 
 static const double odd_floats[] = {
@@ -299,15 +321,16 @@ rows_body(void)
 }
 LEVELS(rows)
 
-/* Every dtype to every other, and back as bits where the size is the same. */
+/* Every dtype to every other, directly or by way of another: t itself, or a float. */
 static void
-check_casts(tb_dtype t, int lanes)
+check_casts(tb_dtype t, tb_dtype via, int lanes)
 {
     tb_kernel *k = begin("k5_casts");
     void *bind[26] = {pair_a};
     tb_kv i = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, 48), lanes, NULL, 0);
     tb_kv a = tb_k_load(k, t, lanes, tb_k_binding(k, 0), i, 0, NO);
 
+    a = tb_k_cast(k, a, via);
     for (uint32_t r = 0; r < TB_COUNT(dtypes); r++) {
         tb_k_store(k, dtypes[r], tb_k_binding(k, r + 1), i, 0, tb_k_cast(k, a, dtypes[r]),
                    NO);
@@ -320,11 +343,13 @@ check_casts(tb_dtype t, int lanes)
     for (uint32_t r = 0; r < TB_COUNT(dtypes); r++)
         for (uint32_t x = 0; x < 48; x++) {
             uint64_t p = get(t, pair_a, x), got = get(dtypes[r], results[r], x);
-            uint64_t want = tb_lane_map(TB_P_cast, t, dtypes[r], p, 0, 0);
+            uint64_t between = tb_lane_map(TB_P_cast, t, via, p, 0, 0);
+            uint64_t want = tb_lane_map(TB_P_cast, via, dtypes[r], between, 0, 0);
             if (!same_lane(dtypes[r], got, want)) {
-                printf("# %s x%d: %s %" PRIx64 " to %s is %" PRIx64 ", not %" PRIx64 "\n",
-                       target.level->name, lanes, tb_dtype_name(t), p,
-                       tb_dtype_name(dtypes[r]), got, want);
+                printf("# %s x%d: %s %" PRIx64 " by %s to %s is %" PRIx64
+                       ", not %" PRIx64 "\n", target.level->name, lanes,
+                       tb_dtype_name(t), p, tb_dtype_name(via), tb_dtype_name(dtypes[r]),
+                       got, want);
                 CHECK(false);
             }
         }
@@ -334,8 +359,11 @@ static void
 casts_body(void)
 {
     for (uint32_t t = 0; t < TB_COUNT(dtypes); t++) {
-        check_casts(dtypes[t], 1);
-        check_casts(dtypes[t], width());
+        check_casts(dtypes[t], dtypes[t], 1);
+        check_casts(dtypes[t], dtypes[t], width());
+        check_casts(dtypes[t], TB_F32, width());
+        check_casts(dtypes[t], TB_F64, 1);
+        check_casts(dtypes[t], TB_F64, width());
     }
 }
 LEVELS(casts)
@@ -610,6 +638,7 @@ main(void)
     RUN(loops);
     RUN(masks_travel);
     RUN(fail);
+    RUN(one_place);
     RUN(rows);
     RUN(casts);
     RUN(small_floats);
