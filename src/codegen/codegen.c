@@ -56,7 +56,7 @@ on_fatal(const char *reason)
 static void
 start_llvm(void)
 {
-    /* loop strength reduction costs a third of the time and finds nothing to improve:
+    /* loop strength reduction costs a quarter of the time and makes some code worse;
      * addresses are written as base + counter * size already (docs/codegen.md) */
     const char *options[] = {"turbine", "-disable-lsr"};
 
