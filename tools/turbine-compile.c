@@ -13,12 +13,14 @@
 static const char usage[] =
     "usage: turbine-compile MODEL.mlir -o MODEL.vmfb [--target=NAME,...]\n"
     "\n"
-    "Compiles a model. - reads standard input; as the name of the result it writes standard\n"
+    "Compiles a model. - reads standard input; as the name of the result it writes "
+    "standard\n"
     "output.\n"
     "\n"
     "  -o FILE            the artifact; also -o=FILE\n"
     "  --target=NAME,...  CPU levels to make code for, or host (this machine's best).\n"
-    "                     Several are put side by side and chosen when the file is loaded.\n"
+    "                     Several are put side by side and chosen when the file is "
+    "loaded.\n"
     "                     Default: the levels that today's servers and laptops have\n"
     "  --list-targets     their names\n"
     "  --threads=N        threads that generate code (as many as are useful)\n"
@@ -205,8 +207,9 @@ list_targets(void)
 
     for (size_t i = 0; i < n; i++)
         printf("%s%s\n", levels[i].name,
-               tb_cpu_host() && strcmp(levels[i].name, tb_cpu_host()->name) == 0 ? " (host)"
-                                                                                : "");
+               tb_cpu_host() && strcmp(levels[i].name, tb_cpu_host()->name) == 0
+                   ? " (host)"
+                   : "");
     return fflush(stdout) != 0;
 }
 
@@ -227,7 +230,8 @@ main(int argc, char **argv)
         if (strcmp(argv[i], "-o") == 0 && i + 1 < argc) {
             o.out = argv[++i];
         } else if (!take_flag(&o, argv[i])) {
-            fprintf(stderr, "turbine-compile: %s is not understood\n\n%s", argv[i], usage);
+            fprintf(stderr, "turbine-compile: %s is not understood\n\n%s", argv[i],
+                    usage);
             return 2;
         }
     }

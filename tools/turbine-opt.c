@@ -12,13 +12,15 @@ static const char usage[] =
     "usage: turbine-opt [--stage=NAME] [--target=NAME,...] MODEL.mlir\n"
     "       turbine-opt --list\n"
     "\n"
-    "Reads torch-dialect MLIR or graph text (- is standard input), runs the compiler up to\n"
+    "Reads torch-dialect MLIR or graph text (- is standard input), runs the compiler up "
+    "to\n"
     "a stage and prints the program there.\n"
     "\n"
     "  --stage=NAME       also --pass=NAME; default: unit\n"
     "  --list             the stages in order\n"
     "  --target=NAME,...  CPU levels; only from kernels on they matter\n"
-    "  --data             stage unit: the bytes of large constants, so that the text can be\n"
+    "  --data             stage unit: the bytes of large constants, so that the text can "
+    "be\n"
     "                     compiled\n"
     "  --locations        stages unit and mlir: where each operation comes from\n"
     "  --elide=N          stage mlir: leave out constants of more than N elements\n"
@@ -26,18 +28,21 @@ static const char usage[] =
 
 static const struct {
     const char *name, *summary;
-} stages_before[] = {
-    {"mlir", "as torch-dialect text"},
-    {"unit", "all functions, constants and symbols as graph text, which can be read again"},
-    {"aten", "graphs of ATen operators"},
-    {"decompose", "operators spelled in primitives"},
-}, stages_behind[] = {
-    {"group", "what becomes one kernel"},
-    {"kernels", "loops"},
-    {"program", "steps, memory plan"},
-    {"llvm", "LLVM IR"},
-    {"asm", "machine code"},
-};
+} stages_before[] =
+    {
+        {"mlir", "as torch-dialect text"},
+        {"unit",
+         "all functions, constants and symbols as graph text, which can be read again"},
+        {"aten", "graphs of ATen operators"},
+        {"decompose", "operators spelled in primitives"},
+    },
+  stages_behind[] = {
+      {"group", "what becomes one kernel"},
+      {"kernels", "loops"},
+      {"program", "steps, memory plan"},
+      {"llvm", "LLVM IR"},
+      {"asm", "machine code"},
+  };
 
 typedef struct options {
     const char *in, *stage;

@@ -66,7 +66,8 @@ affine_operand(ml_parser *p, const names *n)
 
     tb_ml_enter(p);
     if (tb_ml_try(p, '-')) {
-        e = affine_node(p, ML_A_MUL, affine_number(p, ML_A_CONST, -1), affine_operand(p, n));
+        e = affine_node(p, ML_A_MUL, affine_number(p, ML_A_CONST, -1),
+                        affine_operand(p, n));
     } else if (tb_ml_try(p, '(')) {
         e = affine_sum(p, n);
         tb_ml_need(p, ')');
@@ -119,7 +120,8 @@ affine_sum(ml_parser *p, const names *n)
             e = affine_node(p, ML_A_ADD, e, affine_term(p, n));
         } else if (tb_ml_try(p, '-')) {
             m = affine_number(p, ML_A_CONST, -1);
-            e = affine_node(p, ML_A_ADD, e, affine_node(p, ML_A_MUL, m, affine_term(p, n)));
+            e = affine_node(p, ML_A_ADD, e,
+                            affine_node(p, ML_A_MUL, m, affine_term(p, n)));
         } else {
             return e;
         }
@@ -263,8 +265,8 @@ word_attr(ml_parser *p, ml_attr *a)
                tb_str_is(s, "distinct")) {
         a->text = s;
         tb_ml_next(p);
-        while (!tb_ml_is(p, '<') && (tb_ml_is(p, '[') || tb_ml_is(p, ']') ||
-                                     p->tok.kind == ML_INT))
+        while (!tb_ml_is(p, '<') &&
+               (tb_ml_is(p, '[') || tb_ml_is(p, ']') || p->tok.kind == ML_INT))
             tb_ml_next(p);
         if (tb_ml_is(p, '<'))
             skip_angles(p);
@@ -283,7 +285,8 @@ dialect_attr(ml_parser *p, ml_attr *a)
 
     tb_ml_next(p);
     a->text = s;
-    if (!tb_str_is(s, "flow.parameter.named") && !tb_str_is(s, "stream.parameter.named")) {
+    if (!tb_str_is(s, "flow.parameter.named") &&
+        !tb_str_is(s, "stream.parameter.named")) {
         if (tb_ml_is(p, '<'))
             skip_angles(p);
         return;

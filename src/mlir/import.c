@@ -14,7 +14,8 @@ enum { MAX_INLINE_DEPTH = 16, INLINE_BUDGET = 200000 };
 void
 tb_ml_unsupported(const ml_importer *im, const char *what)
 {
-    tb_location l = {.file = im->p->file, .line = im->op->place.line, .col = im->op->place.col};
+    tb_location l = {
+        .file = im->p->file, .line = im->op->place.line, .col = im->op->place.col};
 
     tb_raise(im->cx, tb_unit_loc(im->u, l), TB_UNSUPPORTED, "%.*s: %s",
              TB_FMT(im->op->name), what);
@@ -101,7 +102,8 @@ tb_ml_define(ml_importer *im, uint32_t k, ml_value v)
     if (v.arg.kind == TB_ARG_TENSOR && !v.cell) {
         tb_str *name = &im->g->names[v.arg.v.id];
 
-        if (!name->len || (name->ptr[0] >= '0' && name->ptr[0] <= '9')) /* %0 says little */
+        if (!name->len ||
+            (name->ptr[0] >= '0' && name->ptr[0] <= '9')) /* %0 says little */
             *name = tb_strdup(&im->cx->keep, u.name);
     }
 }
@@ -163,9 +165,9 @@ constant_of(const ml_hint *h)
 static bool
 reads_sizes(tb_str name)
 {
-    static const char *const names[] = {"torch.aten.size.int", "torch.aten.size",
-                                        "torch.aten.numel", "torch.aten.len.Tensor",
-                                        "torch.aten.sym_size.int", "torch.aten.sym_numel"};
+    static const char *const names[] = {
+        "torch.aten.size.int",   "torch.aten.size",         "torch.aten.numel",
+        "torch.aten.len.Tensor", "torch.aten.sym_size.int", "torch.aten.sym_numel"};
 
     for (size_t i = 0; i < TB_COUNT(names); i++)
         if (tb_str_is(name, names[i]))
@@ -191,8 +193,8 @@ look_at(ml_importer *im, const ml_op *op)
     else if (reads_sizes(op->name))
         h->sized = true;
     else if (tb_str_is(op->name, "torch.aten.__getitem__.t") && op->operands.n == 2) {
-        int64_t i = constant_of(tb_ml_hint(im, op->operands.at[1].name,
-                                           op->operands.at[1].number));
+        int64_t i = constant_of(
+            tb_ml_hint(im, op->operands.at[1].name, op->operands.at[1].number));
 
         if (i >= 0 && i < ML_MAX_RESULTS && i + 1 > h->n_items)
             h->n_items = (uint32_t)i + 1;
@@ -214,7 +216,8 @@ bound_sizes(ml_importer *im, const ml_op *bind, int rank, tb_dim *dims)
     if (!map || map->kind != ML_ATTR_MAP)
         tb_ml_fail(im->p, bind->place, "expected an affine map");
     if (map->n_exprs != (uint32_t)rank)
-        tb_ml_fail(im->p, bind->place, "%u sizes for a tensor of rank %d", map->n_exprs, rank);
+        tb_ml_fail(im->p, bind->place, "%u sizes for a tensor of rank %d", map->n_exprs,
+                   rank);
     if (map->n_dims || map->n_symbols != n || n > TB_COUNT(symbols))
         tb_ml_fail(im->p, bind->place, "the map has %u symbols, the operation %u",
                    map->n_symbols, n);
@@ -243,9 +246,10 @@ tb_ml_result_type(ml_importer *im, const ml_type *t, const ml_hint *h)
     if (!t->ranked)
         tb_ml_unsupported(im, "a tensor whose rank is not said");
     if (r.dtype == TB_NONE)
-        tb_ml_unsupported(im, t->text.len ? tb_sprintf(&im->cx->scratch, "tensors of %.*s",
-                                                       TB_FMT(t->text)).ptr
-                                          : "a tensor whose element type is not said");
+        tb_ml_unsupported(
+            im, t->text.len
+                    ? tb_sprintf(&im->cx->scratch, "tensors of %.*s", TB_FMT(t->text)).ptr
+                    : "a tensor whose element type is not said");
     named = h && h->bind && bound_sizes(im, h->bind, r.rank, bound);
     for (int i = 0; i < r.rank; i++) {
         if (r.dims[i] != TB_DIM_UNKNOWN)
@@ -253,8 +257,9 @@ tb_ml_result_type(ml_importer *im, const ml_type *t, const ml_hint *h)
         if (named)
             r.dims[i] = bound[i];
         else if (h && h->sized)
-            r.dims[i] = tb_sym_new(im->u, tb_sprintf(&im->cx->scratch, "d%u", im->fresh++),
-                                   TB_SYM_ITEM, 0, INT64_MAX);
+            r.dims[i] =
+                tb_sym_new(im->u, tb_sprintf(&im->cx->scratch, "d%u", im->fresh++),
+                           TB_SYM_ITEM, 0, INT64_MAX);
     }
     return r;
 }
@@ -274,7 +279,8 @@ results_of_list(ml_importer *im, tb_call *c)
         uint32_t number;
 
         im->op = h->unpack; /* the elements' sizes are bound to its results */
-        if (h->unpack->out.at[i].kind == ML_T_TENSOR && result_name(im->op, i, &name, &number))
+        if (h->unpack->out.at[i].kind == ML_T_TENSOR &&
+            result_name(im->op, i, &name, &number))
             types[i] = tb_ml_result_type(im, &h->unpack->out.at[i],
                                          tb_ml_hint(im, name, number));
         im->op = op;
@@ -322,8 +328,8 @@ define_results(ml_importer *im, const tb_call *c, tb_val node)
         items[k] = (tb_arg){.kind = TB_ARG_TENSOR};
         items[k].v = tb_result(im->g, node, k, &c->results[k]);
     }
-    tb_ml_define(im, 0, (ml_value){.arg = {.kind = TB_ARG_LIST,
-                                           .list = {items, c->n_results}}});
+    tb_ml_define(im, 0,
+                 (ml_value){.arg = {.kind = TB_ARG_LIST, .list = {items, c->n_results}}});
 }
 
 /* Schema order, as the text has them; with a row at hand also spelled as it wants them. */
@@ -338,7 +344,8 @@ tb_ml_call(ml_importer *im, tb_str name, const ml_value *in, uint32_t n)
         args[i] = tb_ml_arg(im, &in[i]);
     c.args = args;
     if (c.op)
-        c.args = tb_op_normalize(im->cx, c.op, args, n, NULL, NULL, 0, im->g->loc, &c.n_args);
+        c.args =
+            tb_op_normalize(im->cx, c.op, args, n, NULL, NULL, 0, im->g->loc, &c.n_args);
     if (im->op->out.n == 1 && im->op->out.at[0].kind == ML_T_LIST) {
         results_of_list(im, &c);
     } else {
@@ -479,7 +486,8 @@ import_op(ml_importer *im, const ml_op *op)
     for (uint32_t i = 0; i < n; i++)
         in[i] = *tb_ml_find(im, &op->operands.at[i]);
     for (uint32_t i = 0; i < op->results.n; i++)
-        add_name(im, op->results.at[i].name, op->results.at[i].count, op->results.at[i].place);
+        add_name(im, op->results.at[i].name, op->results.at[i].count,
+                 op->results.at[i].place);
     handler = tb_ml_handler(name);
     if (is_call(name)) {
         import_call(im, in, n);
@@ -514,7 +522,8 @@ import_body(ml_importer *im, const ml_block *b)
         im->op = op;
         im->returned.n = 0;
         for (uint32_t k = 0; k < op->operands.n; k++)
-            TB_PUSH(&im->cx->scratch, &im->returned, *tb_ml_find(im, &op->operands.at[k]));
+            TB_PUSH(&im->cx->scratch, &im->returned,
+                    *tb_ml_find(im, &op->operands.at[k]));
         if (i + 1 < b->ops.n)
             tb_ml_fail(im->p, b->ops.at[i + 1].place, "operations behind the return");
         return;
@@ -603,7 +612,8 @@ import_arg(ml_importer *im, const ml_func *f, uint32_t index, tb_func *to)
             if (!s.len || (s.ptr[0] >= '0' && s.ptr[0] <= '9'))
                 s = tb_sprintf(&im->cx->scratch, "arg%u", index);
 
-            im->arg_dims[index] = tb_sym_new(im->u, s, TB_SYM_ARG, INT64_MIN, INT64_MAX);
+            im->arg_dims[index] = tb_sym_new(im->u, tb_ml_plain_name(im, s), TB_SYM_ARG,
+                                             INT64_MIN, INT64_MAX);
             im->u->syms.at[im->u->syms.n - 1].arg = index;
         }
         v = tb_ml_of_dim(im->arg_dims[index]);
@@ -716,7 +726,8 @@ import_func(ml_importer *im, const ml_func *f)
 
     for (uint32_t i = 0; i < index; i++)
         if (tb_str_eq(im->u->funcs.at[i].name, f->name))
-            tb_ml_fail(im->p, f->place, "the function @%.*s is defined twice", TB_FMT(f->name));
+            tb_ml_fail(im->p, f->place, "the function @%.*s is defined twice",
+                       TB_FMT(f->name));
     scope.seen.arena = scope.hint_names.arena = &im->cx->scratch;
     im->scope = &scope;
     im->op = &here;
@@ -779,8 +790,11 @@ import_global(ml_importer *im, const ml_op *op)
         if (x.dims[i] == TB_DIM_UNKNOWN)
             tb_ml_unsupported(im, "a global needs constant sizes");
     if (init && init->kind == ML_ATTR_PARAMETER && init->n_items) {
-        c = (tb_const){.name = init->items[init->n_items - 1].text, .external = true,
-                       .dtype = x.dtype, .rank = x.rank, .scope = TB_STR("")};
+        c = (tb_const){.name = init->items[init->n_items - 1].text,
+                       .external = true,
+                       .dtype = x.dtype,
+                       .rank = x.rank,
+                       .scope = TB_STR("")};
         if (init->n_items > 1)
             c.scope = init->items[0].text;
         memcpy(c.dims, x.dims, sizeof c.dims);
@@ -804,7 +818,8 @@ import_global(ml_importer *im, const ml_op *op)
         TB_PUSH(&im->cx->scratch, &im->globals, ((ml_global){x.name, true, x.init - 1}));
         return;
     }
-    TB_PUSH(&im->cx->scratch, &im->globals, ((ml_global){x.name, false, im->u->globals.n}));
+    TB_PUSH(&im->cx->scratch, &im->globals,
+            ((ml_global){x.name, false, im->u->globals.n}));
     TB_PUSH(&im->cx->keep, &im->u->globals, x);
 }
 
@@ -826,8 +841,11 @@ is_called(const ml_importer *im, tb_str name)
 tb_unit *
 tb_mlir_parse(tb_ctx *cx, tb_str text, tb_str file_name)
 {
-    ml_parser p = {.cx = cx, .at = text.ptr, .end = text.ptr + text.len,
-                   .line_start = text.ptr, .line = 1};
+    ml_parser p = {.cx = cx,
+                   .at = text.ptr,
+                   .end = text.ptr + text.len,
+                   .line_start = text.ptr,
+                   .line = 1};
     ml_importer im = {.p = &p, .cx = cx, .budget = INLINE_BUDGET};
 
     p.file = tb_strdup(&cx->keep, file_name);

@@ -21,7 +21,7 @@ typedef struct ml_value {
     tb_arg arg;
     ml_compare compare; /* a truth value: a <op> b */
     tb_dim a, b;
-    uint32_t cell; /* number of the mutable tensor + 1; arg is not used then */
+    uint32_t cell;       /* number of the mutable tensor + 1; arg is not used then */
     const ml_op *symbol; /* torch.symbolic_int whose symbol is made when first used */
 } ml_value;
 
@@ -53,7 +53,7 @@ typedef struct ml_scope {
 /* A tensor that may be overwritten. */
 typedef struct ml_cell {
     tb_val now;
-    int32_t arg;  /* of the function, or -1 */
+    int32_t arg; /* of the function, or -1 */
     bool changed;
 } ml_cell;
 
@@ -98,6 +98,7 @@ void tb_ml_call(ml_importer *im, tb_str name, const ml_value *in, uint32_t n);
 /* ---- ops.c ---- */
 /* The symbol of torch.symbolic_int. */
 tb_dim tb_ml_symbol(ml_importer *im, const ml_op *op, tb_sym_kind kind);
+tb_str tb_ml_plain_name(ml_importer *im, tb_str s); /* as symbols can be called */
 typedef void ml_handler(ml_importer *im, const ml_value *in, uint32_t n);
 /* The handler of an operation that is not an ATen operator, or NULL. */
 ml_handler *tb_ml_handler(tb_str name);
@@ -116,7 +117,8 @@ tb_dim tb_ml_dim_of(ml_importer *im, const ml_value *v);
 /* A number or truth value as a tensor of rank 0. */
 tb_val tb_ml_rank0(ml_importer *im, const ml_value *v);
 /* Sizes of an affine map for the operands given. */
-tb_dim tb_ml_affine(ml_importer *im, const ml_affine *e, const tb_dim *symbols, uint32_t n);
+tb_dim tb_ml_affine(ml_importer *im, const ml_affine *e, const tb_dim *symbols,
+                    uint32_t n);
 /* What holds from here on: equal sizes, the range of a symbol. Whether the start of a call
  * checks that; otherwise the program must. */
 bool tb_ml_assume(ml_importer *im, const ml_value *cond);

@@ -102,7 +102,8 @@ quoted(ml_parser *p)
 
     do {
         quote = memchr(p->at, '"', (size_t)(p->end - p->at));
-        const char *slash = memchr(p->at, '\\', (size_t)((quote ? quote : p->end) - p->at));
+        const char *slash =
+            memchr(p->at, '\\', (size_t)((quote ? quote : p->end) - p->at));
         if (slash && slash + 2 <= p->end) {
             p->at = slash + 2;
             quote = NULL;

@@ -39,7 +39,8 @@ hex_bytes(ml_parser *p, tb_str digits, ml_place at)
         int high = hex_digit(digits.ptr[i]), low = hex_digit(digits.ptr[i + 1]);
 
         if (high < 0 || low < 0)
-            tb_ml_fail(p, at, "expected hexadecimal digits, found '%.2s'", digits.ptr + i);
+            tb_ml_fail(p, at, "expected hexadecimal digits, found '%.2s'",
+                       digits.ptr + i);
         bytes[i / 2] = (uint8_t)(high * 16 + low);
     }
     return bytes;
@@ -55,7 +56,8 @@ find_resource(ml_parser *p, const ml_attr *a)
     if (tb_str_is(a->text, "__elided__"))
         tb_ml_fail(p, a->place,
                    "the data of this constant was left out when the text was printed");
-    while ((v = tb_map_next(&p->resource_names, tb_hash(a->text.ptr, a->text.len, 0), &at)))
+    while (
+        (v = tb_map_next(&p->resource_names, tb_hash(a->text.ptr, a->text.len, 0), &at)))
         if (tb_str_eq(p->resources.at[v - 1].name, a->text))
             return &p->resources.at[v - 1];
     tb_ml_fail(p, a->place, "there is no resource '%.*s'", TB_FMT(a->text));
@@ -93,7 +95,8 @@ dense_hex(ml_parser *p, const ml_attr *a, tb_str s, tb_const *c, bool *splat)
     uint8_t *bytes = hex_bytes(p, digits, a->place), *wide;
 
     c->bytes = bytes;
-    if (c->dtype == TB_BOOL && n == 1 && c->n_bytes > 1 && (bytes[0] == 0xff || !bytes[0])) {
+    if (c->dtype == TB_BOOL && n == 1 && c->n_bytes > 1 &&
+        (bytes[0] == 0xff || !bytes[0])) {
         bytes[0] &= 1;
         *splat = true;
     } else if (c->dtype == TB_BOOL && n != c->n_bytes && n == bits) {
@@ -104,7 +107,8 @@ dense_hex(ml_parser *p, const ml_attr *a, tb_str s, tb_const *c, bool *splat)
     } else if (n == tb_dtype_bytes(c->dtype) && n != c->n_bytes) {
         *splat = true;
     } else if (n != c->n_bytes) {
-        tb_ml_fail(p, a->place, "the data has %zu bytes, its type wants %zu", n, c->n_bytes);
+        tb_ml_fail(p, a->place, "the data has %zu bytes, its type wants %zu", n,
+                   c->n_bytes);
     }
 }
 
@@ -114,8 +118,8 @@ typedef struct reader {
     ml_parser *p;
     tb_const *c;
     uint8_t *out;
-    size_t n;    /* elements written */
-    int rank;    /* of the list read so far */
+    size_t n; /* elements written */
+    int rank; /* of the list read so far */
 } reader;
 
 static void
@@ -143,7 +147,8 @@ scalar(reader *r, uint8_t *out, tb_dtype t, size_t n_bytes)
     if (tb_ml_is_word(p, "true") || tb_ml_is_word(p, "false")) {
         i = tb_ml_is_word(p, "true");
         if (t != TB_BOOL)
-            tb_ml_fail(p, p->tok.place, "a truth value in a tensor of %s", tb_dtype_name(t));
+            tb_ml_fail(p, p->tok.place, "a truth value in a tensor of %s",
+                       tb_dtype_name(t));
         tb_ml_next(p);
         memcpy(out, &i, n_bytes);
         return;
@@ -257,8 +262,10 @@ check_type(ml_parser *p, const ml_attr *a, const tb_type *type)
     if (!same)
         tb_ml_fail(p, a->place, "the sizes of the constant and of its type differ");
     if (own->tensor.dtype == TB_NONE)
-        tb_ml_fail(p, a->place, "constants of '%.*s' are not supported", TB_FMT(own->text));
-    if (tb_dtype_bytes((tb_dtype)own->tensor.dtype) != tb_dtype_bytes((tb_dtype)type->dtype))
+        tb_ml_fail(p, a->place, "constants of '%.*s' are not supported",
+                   TB_FMT(own->text));
+    if (tb_dtype_bytes((tb_dtype)own->tensor.dtype) !=
+        tb_dtype_bytes((tb_dtype)type->dtype))
         tb_ml_fail(p, a->place, "a constant of %s where the type has %s",
                    tb_dtype_name((tb_dtype)own->tensor.dtype),
                    tb_dtype_name((tb_dtype)type->dtype));
@@ -303,7 +310,8 @@ tb_ml_dense(ml_parser *p, const ml_attr *a, const tb_type *type)
     if (!splat)
         return c;
     if (c.n_bytes > MAX_FILLED_BYTES - p->filled_bytes)
-        tb_ml_fail(p, a->place, "a constant of one repeated value is too large to write out");
+        tb_ml_fail(p, a->place,
+                   "a constant of one repeated value is too large to write out");
     p->filled_bytes += c.n_bytes;
     bytes = tb_alloc(&p->cx->keep, c.n_bytes + 16);
     for (size_t i = 0; i < c.n_bytes; i += elem_bytes)

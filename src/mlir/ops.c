@@ -25,8 +25,8 @@ out_type(ml_importer *im)
 static const ml_attr *
 value_attr(ml_importer *im)
 {
-    const ml_attr *a = im->op->values.n ? &im->op->values.at[0]
-                                        : tb_ml_key(&im->op->attrs, "value");
+    const ml_attr *a =
+        im->op->values.n ? &im->op->values.at[0] : tb_ml_key(&im->op->attrs, "value");
 
     if (!a)
         ML_FAIL(im, "%.*s: the value is missing", TB_FMT(im->op->name));
@@ -155,11 +155,30 @@ limit(const ml_op *op, const char *key, int64_t otherwise)
 static const ml_attr *
 symbol_name(ml_importer *im, const ml_op *op)
 {
-    const ml_attr *a = op->values.n ? &op->values.at[0] : tb_ml_key(&op->attrs, "symbol_name");
+    const ml_attr *a =
+        op->values.n ? &op->values.at[0] : tb_ml_key(&op->attrs, "symbol_name");
 
     if (!a || a->kind != ML_ATTR_STR)
         tb_ml_fail(im->p, op->place, "the symbol has no name");
     return a;
+}
+
+/* Graph text and the way back want names of letters, digits and '_'. */
+tb_str
+tb_ml_plain_name(ml_importer *im, tb_str s)
+{
+    char *out = tb_alloc(&im->cx->scratch, s.len + 2);
+
+    out[0] = 's'; /* for a name that begins with a digit, or has nothing */
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+
+        out[i + 1] = letter || (c >= '0' && c <= '9') ? c : '_';
+    }
+    if (s.len && !(out[1] >= '0' && out[1] <= '9'))
+        return (tb_str){out + 1, s.len};
+    return (tb_str){out, s.len + 1};
 }
 
 tb_dim
@@ -174,7 +193,8 @@ tb_ml_symbol(ml_importer *im, const ml_op *op, tb_sym_kind kind)
     if (min > max)
         tb_ml_fail(im->p, op->place, "the symbol has an empty range: %lld to %lld",
                    (long long)min, (long long)max);
-    return tb_sym_new(im->u, symbol_name(im, op)->text, kind, min, max);
+    return tb_sym_new(im->u, tb_ml_plain_name(im, symbol_name(im, op)->text), kind, min,
+                      max);
 }
 
 static bool
@@ -434,7 +454,8 @@ op_convert(ml_importer *im, const ml_value *in, uint32_t n)
     const tb_node *node = tb_node_of(im->g, x);
 
     expect(im, n, 2);
-    if (node->prim == TB_P_const && node->dtype == TB_U8 && in[1].arg.kind == TB_ARG_INT &&
+    if (node->prim == TB_P_const && node->dtype == TB_U8 &&
+        in[1].arg.kind == TB_ARG_INT &&
         tb_dtype_from_torch((int)in[1].arg.i) == TB_BOOL) {
         tb_const c = im->u->consts.at[tb_attrs(im->g, x)[0]];
         const uint8_t *bytes = c.bytes;
@@ -444,7 +465,8 @@ op_convert(ml_importer *im, const ml_value *in, uint32_t n)
             plain = bytes[i] <= 1;
         c.dtype = TB_BOOL;
         if (plain) {
-            tb_ml_define(im, 0, tb_ml_tensor(tb_constant(im->g, tb_unit_const(im->u, c))));
+            tb_ml_define(im, 0,
+                         tb_ml_tensor(tb_constant(im->g, tb_unit_const(im->u, c))));
             return;
         }
     }
@@ -471,8 +493,9 @@ op_load(ml_importer *im, const ml_value *in, uint32_t n)
     const ml_global *x = find_global(im);
 
     (void)in, (void)n;
-    tb_ml_define(im, 0, tb_ml_tensor(x->is_const ? tb_constant(im->g, x->index)
-                                                 : tb_read(im->g, x->index)));
+    tb_ml_define(im, 0,
+                 tb_ml_tensor(x->is_const ? tb_constant(im->g, x->index)
+                                          : tb_read(im->g, x->index)));
 }
 
 static void

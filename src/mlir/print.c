@@ -175,8 +175,8 @@ void
 tb_mlir_print(const tb_unit *u, const tb_mlir_options *o, tb_buf *out)
 {
     static const tb_mlir_options plain = {.large_elements_limit = -1};
-    ml_printer p = {.u = u, .sizes = (tb_unit *)u, .cx = u->cx, .o = o ? o : &plain,
-                    .out = out};
+    ml_printer p = {
+        .u = u, .sizes = (tb_unit *)u, .cx = u->cx, .o = o ? o : &plain, .out = out};
 
     p.taken_names.arena = &u->cx->scratch;
     for (uint32_t i = 0; i < u->funcs.n; i++)

@@ -29,15 +29,15 @@ typedef struct ml_printer {
     /* of the function being printed */
     const tb_func *f;
     const tb_graph *g;
-    tb_str *names;     /* of each node */
-    tb_str *sym_names; /* of each symbol's torch.symbolic_int, "" = not there */
+    tb_str *names;      /* of each node */
+    tb_str *sym_names;  /* of each symbol's torch.symbolic_int, "" = not there */
     tb_str *sym_values; /* !torch.int value of each symbol, "" = not there yet */
     TB_VEC(ml_taken) taken;
     tb_map taken_names;
     TB_VEC(ml_known) known;
     tb_map known_keys;
     tb_str *arg_names;
-    bool *int_args; /* printed as !torch.int */
+    bool *int_args;                       /* printed as !torch.int */
     uint32_t *first_result, *next_result; /* nodes that take a call's results */
     tb_loc loc;
     uint32_t numbers; /* next %n */
@@ -89,8 +89,8 @@ void tb_ml_name_blobs(ml_printer *p);
 /* dense<...> or dense_resource<...> with its type */
 void tb_ml_put_elements(ml_printer *p, uint32_t index, bool builtin);
 /* The same for one value in all places. */
-void tb_ml_put_splat(ml_printer *p, tb_dtype t, int rank, const int64_t *dims, int64_t word,
-                     bool builtin);
+void tb_ml_put_splat(ml_printer *p, tb_dtype t, int rank, const int64_t *dims,
+                     int64_t word, bool builtin);
 void tb_ml_put_const(ml_printer *p, tb_str name, uint32_t index);
 void tb_ml_put_blobs(ml_printer *p);
 void tb_ml_put_float(ml_printer *p, double d);

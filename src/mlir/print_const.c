@@ -207,9 +207,10 @@ tb_ml_put_splat(ml_printer *p, tb_dtype t, int rank, const int64_t *dims, int64_
         float f = (float)d;
         uint16_t h = t == TB_F16 ? tb_f32_to_f16(f) : tb_f32_to_bf16(f);
 
-        put_real(p, t, t == TB_F64   ? (const uint8_t *)&d
-                       : t == TB_F32 ? (const uint8_t *)&f
-                                     : (const uint8_t *)&h);
+        put_real(p, t,
+                 t == TB_F64   ? (const uint8_t *)&d
+                 : t == TB_F32 ? (const uint8_t *)&f
+                               : (const uint8_t *)&h);
     }
     ML_PUT(p, "> : ");
     tb_ml_put_tensor_type(p, t, rank, dims, builtin);
@@ -260,8 +261,8 @@ tb_ml_put_const(ml_printer *p, tb_str name, uint32_t index)
     if (!as_bytes)
         return;
     type = tb_ml_int_value(p, tb_dtype_to_torch(TB_BOOL));
-    ML_PUT(p, "    %%%.*s = torch.prims.convert_element_type %%%.*s, %%%.*s : ", TB_FMT(name),
-           TB_FMT(literal), TB_FMT(type));
+    ML_PUT(p, "    %%%.*s = torch.prims.convert_element_type %%%.*s, %%%.*s : ",
+           TB_FMT(name), TB_FMT(literal), TB_FMT(type));
     tb_ml_put_type(p, t, c->rank, c->dims);
     ML_PUT(p, ", !torch.int -> ");
     tb_ml_put_type(p, c->dtype, c->rank, c->dims);

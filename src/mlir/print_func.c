@@ -68,7 +68,9 @@ put_symbols(ml_printer *p)
         }
         if (s->kind == TB_SYM_ITEM)
             p->sym_values[i] = TB_STR("");
-        if (s->kind != TB_SYM_SHAPE)
+        if (!tb_ml_is_bare(base))
+            base = TB_STR("symbol");
+        else if (s->kind != TB_SYM_SHAPE)
             base = tb_sprintf(&p->cx->scratch, "%.*s_symbol", TB_FMT(said));
         p->sym_names[i] = tb_ml_name(p, base);
         ML_PUT(p, "    %%%.*s = torch.symbolic_int ", TB_FMT(p->sym_names[i]));
@@ -86,7 +88,8 @@ static int
 overwritten(const ml_printer *p, uint32_t result)
 {
     for (uint32_t i = 0; i < p->f->attrs.n; i++) {
-        const char *at = p->f->attrs.at[i].value.ptr, *end = at + p->f->attrs.at[i].value.len;
+        const char *at = p->f->attrs.at[i].value.ptr,
+                   *end = at + p->f->attrs.at[i].value.len;
 
         if (!tb_str_is(p->f->attrs.at[i].key, overwrites_key))
             continue;
@@ -130,7 +133,8 @@ put_args(ml_printer *p, tb_str *names)
         if (p->int_args[i]) {
             ML_PUT(p, "!torch.int");
         } else if (is_overwritten(p, i)) {
-            tb_ml_put_type_as(p, "tensor", (tb_dtype)a->type.dtype, a->type.rank, a->type.dims);
+            tb_ml_put_type_as(p, "tensor", (tb_dtype)a->type.dtype, a->type.rank,
+                              a->type.dims);
         } else {
             tb_ml_put_type(p, (tb_dtype)a->type.dtype, a->type.rank, a->type.dims);
         }
@@ -291,7 +295,8 @@ begin_body(ml_printer *p)
         p->names[id] = p->arg_names[i];
         if (is_overwritten(p, i)) {
             p->names[id] = tb_ml_name(p, TB_STR(""));
-            ML_PUT(p, "    %%%.*s = torch.copy.to_vtensor %%%.*s : ", TB_FMT(p->names[id]),
+            ML_PUT(p,
+                   "    %%%.*s = torch.copy.to_vtensor %%%.*s : ", TB_FMT(p->names[id]),
                    TB_FMT(p->arg_names[i]));
             tb_ml_put_node_type(p, v);
             tb_ml_end(p);

@@ -49,8 +49,10 @@ static tb_str
 operation_name(const tb_call *c)
 {
     static const char *const scalar_forms[][2] = {
-        {"aten.mul.Tensor", "aten.mul.Scalar"}, {"aten.div.Tensor", "aten.div.Scalar"},
-        {"aten.add.Tensor", "aten.add.Scalar"}, {"aten.sub.Tensor", "aten.sub.Scalar"},
+        {"aten.mul.Tensor", "aten.mul.Scalar"},
+        {"aten.div.Tensor", "aten.div.Scalar"},
+        {"aten.add.Tensor", "aten.add.Scalar"},
+        {"aten.sub.Tensor", "aten.sub.Scalar"},
     };
     tb_str name = c->name;
 
@@ -96,10 +98,10 @@ name_results(ml_printer *p, const tb_call *c, const tb_val *nodes, tb_str name)
     for (uint32_t k = 0; k < c->n_results; k++)
         if (nodes[k].id)
             p->names[nodes[k].id] =
-                c->n_results == 1 && !c->result_is_list
+                c->n_results == 1 && !c->result_is_list ? name
+                : c->n_results == 1
                     ? name
-                    : c->n_results == 1 ? name
-                                        : tb_sprintf(&p->cx->scratch, "%.*s#%u", TB_FMT(name), k);
+                    : tb_sprintf(&p->cx->scratch, "%.*s#%u", TB_FMT(name), k);
 }
 
 static void
@@ -196,16 +198,26 @@ static const struct {
     const char *name;
     int ones; /* constants 1 behind the operands: alpha */
 } maps[] = {
-    {TB_P_add, "aten.add.Tensor", 1},     {TB_P_sub, "aten.sub.Tensor", 1},
-    {TB_P_mul, "aten.mul.Tensor", 0},     {TB_P_div, "aten.div.Tensor", 0},
-    {TB_P_max, "aten.maximum", 0},        {TB_P_min, "aten.minimum", 0},
-    {TB_P_pow, "aten.pow.Tensor_Tensor", 0}, {TB_P_floor, "aten.floor", 0},
-    {TB_P_neg, "aten.neg", 0},            {TB_P_sqrt, "aten.sqrt", 0},
-    {TB_P_log, "aten.log", 0},            {TB_P_exp, "aten.exp", 0},
-    {TB_P_eq, "aten.eq.Tensor", 0},       {TB_P_ne, "aten.ne.Tensor", 0},
-    {TB_P_lt, "aten.lt.Tensor", 0},       {TB_P_le, "aten.le.Tensor", 0},
-    {TB_P_and, "aten.logical_and", 0},    {TB_P_or, "aten.logical_or", 0},
-    {TB_P_not, "aten.logical_not", 0},    {TB_P_cast, "prims.convert_element_type", 0},
+    {TB_P_add, "aten.add.Tensor", 1},
+    {TB_P_sub, "aten.sub.Tensor", 1},
+    {TB_P_mul, "aten.mul.Tensor", 0},
+    {TB_P_div, "aten.div.Tensor", 0},
+    {TB_P_max, "aten.maximum", 0},
+    {TB_P_min, "aten.minimum", 0},
+    {TB_P_pow, "aten.pow.Tensor_Tensor", 0},
+    {TB_P_floor, "aten.floor", 0},
+    {TB_P_neg, "aten.neg", 0},
+    {TB_P_sqrt, "aten.sqrt", 0},
+    {TB_P_log, "aten.log", 0},
+    {TB_P_exp, "aten.exp", 0},
+    {TB_P_eq, "aten.eq.Tensor", 0},
+    {TB_P_ne, "aten.ne.Tensor", 0},
+    {TB_P_lt, "aten.lt.Tensor", 0},
+    {TB_P_le, "aten.le.Tensor", 0},
+    {TB_P_and, "aten.logical_and", 0},
+    {TB_P_or, "aten.logical_or", 0},
+    {TB_P_not, "aten.logical_not", 0},
+    {TB_P_cast, "prims.convert_element_type", 0},
 };
 
 /* Primitives among ATen nodes come from arithmetic of numbers (scalar.c). */
@@ -289,8 +301,10 @@ put_size_node(ml_printer *p, tb_val v)
     tb_str size = tb_ml_dim_value(p, tb_attrs(p->g, v)[0]);
 
     p->names[v.id] = node_name(p, v);
-    ML_PUT(p, "    %%%.*s = torch.prim.NumToTensor.Scalar %%%.*s : !torch.int -> "
-              "!torch.vtensor<[],si64>", TB_FMT(p->names[v.id]), TB_FMT(size));
+    ML_PUT(p,
+           "    %%%.*s = torch.prim.NumToTensor.Scalar %%%.*s : !torch.int -> "
+           "!torch.vtensor<[],si64>",
+           TB_FMT(p->names[v.id]), TB_FMT(size));
     tb_ml_end(p);
 }
 
@@ -324,7 +338,8 @@ put_read(ml_printer *p, tb_val v)
     ML_PUT(p, "    %%%.*s = util.global.load ", TB_FMT(loaded));
     tb_ml_put_symbol(p, p->global_names.at[tb_attrs(p->g, v)[0]]);
     ML_PUT(p, " : ");
-    tb_ml_put_tensor_type(p, tb_dtype_of(p->g, v), tb_rank(p->g, v), tb_dims(p->g, v), true);
+    tb_ml_put_tensor_type(p, tb_dtype_of(p->g, v), tb_rank(p->g, v), tb_dims(p->g, v),
+                          true);
     tb_ml_end(p);
     p->names[v.id] = node_name(p, v);
     put_cast(p, p->names[v.id], loaded, v, false);
@@ -350,10 +365,12 @@ put_item(ml_printer *p, tb_val v)
 {
     int64_t sym = tb_attrs(p->g, v)[0];
     tb_val from = tb_in(p->g, v, 0);
+    tb_str name;
 
     if (!tb_dim_is_const(sym))
         sym = p->u->exprs.at[sym - TB_DIM_EXPR].a;
-    p->sym_values[sym] = tb_ml_name(p, p->u->syms.at[sym].name);
+    name = p->u->syms.at[sym].name;
+    p->sym_values[sym] = tb_ml_name(p, tb_ml_is_bare(name) ? name : TB_STR(""));
     ML_PUT(p, "    %%%.*s = torch.aten.Int.Tensor %%%.*s : ", TB_FMT(p->sym_values[sym]),
            TB_FMT(p->names[from.id]));
     tb_ml_put_node_type(p, from);
@@ -399,8 +416,10 @@ put_input(ml_printer *p, tb_val v)
     if (!p->int_args[tb_attrs(p->g, v)[0]] || !is_used(p->g, v))
         return;
     name = tb_ml_name(p, TB_STR(""));
-    ML_PUT(p, "    %%%.*s = torch.prim.NumToTensor.Scalar %%%.*s : !torch.int -> "
-              "!torch.vtensor<[],si64>", TB_FMT(name), TB_FMT(p->names[v.id]));
+    ML_PUT(p,
+           "    %%%.*s = torch.prim.NumToTensor.Scalar %%%.*s : !torch.int -> "
+           "!torch.vtensor<[],si64>",
+           TB_FMT(name), TB_FMT(p->names[v.id]));
     tb_ml_end(p);
     p->names[v.id] = name;
 }

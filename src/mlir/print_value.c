@@ -27,7 +27,8 @@ tb_ml_put_dtype(ml_printer *p, tb_dtype t, bool builtin)
 }
 
 void
-tb_ml_put_type_as(ml_printer *p, const char *what, tb_dtype t, int rank, const tb_dim *dims)
+tb_ml_put_type_as(ml_printer *p, const char *what, tb_dtype t, int rank,
+                  const tb_dim *dims)
 {
     ML_PUT(p, "!torch.%s", what);
     if (t == TB_NONE)
@@ -58,7 +59,8 @@ tb_ml_put_node_type(ml_printer *p, tb_val v)
 }
 
 void
-tb_ml_put_tensor_type(ml_printer *p, tb_dtype t, int rank, const int64_t *dims, bool builtin)
+tb_ml_put_tensor_type(ml_printer *p, tb_dtype t, int rank, const int64_t *dims,
+                      bool builtin)
 {
     ML_PUT(p, "tensor<");
     for (int i = 0; i < rank; i++)
@@ -188,7 +190,8 @@ two_operands(ml_printer *p, const char *op, tb_str a, tb_str b)
 {
     tb_str name = tb_ml_name(p, TB_STR(""));
 
-    ML_PUT(p, "    %%%.*s = torch.%s %%%.*s, %%%.*s : !torch.int, !torch.int -> !torch.int",
+    ML_PUT(p,
+           "    %%%.*s = torch.%s %%%.*s, %%%.*s : !torch.int, !torch.int -> !torch.int",
            TB_FMT(name), op, TB_FMT(a), TB_FMT(b));
     tb_ml_end(p);
     return name;
@@ -271,8 +274,10 @@ typedef struct affine {
 static void
 put_affine(affine *f, tb_dim d, bool inner)
 {
-    static const char *const ops[] = {[TB_DIM_ADD] = "+", [TB_DIM_MUL] = "*",
-                                      [TB_DIM_FLOORDIV] = "floordiv", [TB_DIM_MOD] = "mod"};
+    static const char *const ops[] = {[TB_DIM_ADD] = "+",
+                                      [TB_DIM_MUL] = "*",
+                                      [TB_DIM_FLOORDIV] = "floordiv",
+                                      [TB_DIM_MOD] = "mod"};
     tb_dim_expr e;
     uint32_t i;
 
@@ -370,8 +375,8 @@ is(tb_str type, const char *a, const char *b)
 static tb_str
 number_of_tensor(ml_printer *p, tb_val v, tb_str type, tb_str *mlir_type)
 {
-    bool to_float = tb_str_is(type, "float") ||
-                    (tb_str_is(type, "Scalar") && tb_dtype_is_float(tb_dtype_of(p->g, v)));
+    bool to_float = tb_str_is(type, "float") || (tb_str_is(type, "Scalar") &&
+                                                 tb_dtype_is_float(tb_dtype_of(p->g, v)));
 
     *mlir_type = to_float ? TB_STR("!torch.float") : TB_STR("!torch.int");
     return convert(p, to_float ? "aten.Float.Tensor" : "aten.Int.Tensor", p->names[v.id],
@@ -380,9 +385,11 @@ number_of_tensor(ml_printer *p, tb_val v, tb_str type, tb_str *mlir_type)
 
 /* A number where the schema has a tensor. */
 static tb_str
-tensor_of_number(ml_printer *p, tb_str value, tb_str type, bool is_float, tb_str *mlir_type)
+tensor_of_number(ml_printer *p, tb_str value, tb_str type, bool is_float,
+                 tb_str *mlir_type)
 {
-    *mlir_type = is_float ? TB_STR("!torch.vtensor<[],f64>") : TB_STR("!torch.vtensor<[],si64>");
+    *mlir_type =
+        is_float ? TB_STR("!torch.vtensor<[],f64>") : TB_STR("!torch.vtensor<[],si64>");
     return convert(p, "prim.NumToTensor.Scalar", value, type, mlir_type->ptr);
 }
 
@@ -401,10 +408,10 @@ number_value(ml_printer *p, const tb_arg *a, tb_str type, tb_str *mlir_type)
         return tb_ml_bool_value(p, a->i != 0);
     }
     *mlir_type = is_float ? TB_STR("!torch.float") : TB_STR("!torch.int");
-    name = is_float                    ? tb_ml_float_value(p, a->f)
-           : a->kind == TB_ARG_DIM     ? tb_ml_dim_value(p, a->d)
-           : a->kind == TB_ARG_BOOL    ? tb_ml_bool_value(p, a->b)
-                                       : tb_ml_int_value(p, a->i);
+    name = is_float                 ? tb_ml_float_value(p, a->f)
+           : a->kind == TB_ARG_DIM  ? tb_ml_dim_value(p, a->d)
+           : a->kind == TB_ARG_BOOL ? tb_ml_bool_value(p, a->b)
+                                    : tb_ml_int_value(p, a->i);
     if (a->kind == TB_ARG_BOOL && !is(type, "bool", ""))
         name = convert(p, "aten.Int.bool", name, TB_STR("!torch.bool"), "!torch.int");
     else if (a->kind == TB_ARG_BOOL)
@@ -429,7 +436,8 @@ list_type(const tb_arg *a, tb_str element)
             kind = a->list.at[i].kind;
     }
     if (tb_str_is(element, "Tensor") || (!element.len && kind == TB_ARG_TENSOR))
-        return none ? TB_STR("!torch.list<optional<vtensor>>") : TB_STR("!torch.list<vtensor>");
+        return none ? TB_STR("!torch.list<optional<vtensor>>")
+                    : TB_STR("!torch.list<vtensor>");
     if (tb_str_is(element, "float") || (!element.len && kind == TB_ARG_FLOAT))
         return TB_STR("!torch.list<float>");
     if (tb_str_is(element, "bool") || (!element.len && kind == TB_ARG_BOOL))
@@ -492,7 +500,8 @@ tb_ml_arg_value(ml_printer *p, const tb_arg *a, tb_str type, tb_str *mlir_type)
     case TB_ARG_BOOL:
         return number_value(p, a, type, mlir_type);
     case TB_ARG_STR:
-        *mlir_type = tb_str_is(type, "Device") ? TB_STR("!torch.Device") : TB_STR("!torch.str");
+        *mlir_type =
+            tb_str_is(type, "Device") ? TB_STR("!torch.Device") : TB_STR("!torch.str");
         return string_value(p, tb_str_is(type, "Device") ? "device" : "str", a->s);
     case TB_ARG_LIST:
         return list_value(p, a, type, mlir_type);

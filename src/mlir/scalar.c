@@ -71,8 +71,9 @@ tb_ml_dim_of(ml_importer *im, const ml_value *v)
 {
     if (!is_int(v))
         ML_FAIL(im, "%.*s: expected an integer", TB_FMT(im->op->name));
-    return v->arg.kind == TB_ARG_INT ? v->arg.i : v->arg.kind == TB_ARG_BOOL ? v->arg.b
-                                                                             : v->arg.d;
+    return v->arg.kind == TB_ARG_INT    ? v->arg.i
+           : v->arg.kind == TB_ARG_BOOL ? v->arg.b
+                                        : v->arg.d;
 }
 
 tb_val
@@ -96,8 +97,10 @@ tb_ml_arg(ml_importer *im, const ml_value *v)
 tb_val
 tb_ml_rank0(ml_importer *im, const ml_value *v)
 {
-    static const tb_prim prims[] = {[ML_C_EQ] = TB_P_eq, [ML_C_NE] = TB_P_ne,
-                                    [ML_C_LT] = TB_P_lt, [ML_C_LE] = TB_P_le};
+    static const tb_prim prims[] = {[ML_C_EQ] = TB_P_eq,
+                                    [ML_C_NE] = TB_P_ne,
+                                    [ML_C_LT] = TB_P_lt,
+                                    [ML_C_LE] = TB_P_le};
 
     if (v->compare) { /* operands in order: the graph must not depend on the C compiler */
         tb_val a = tb_dim_value(im->g, v->a);
@@ -252,11 +255,10 @@ as_f64(ml_importer *im, const ml_value *v)
 static ml_value
 real_arith(ml_importer *im, arith what, const ml_value *x, const ml_value *y)
 {
-    static const tb_prim prims[] = {[ADD] = TB_P_add,     [SUB] = TB_P_sub,
-                                    [MUL] = TB_P_mul,     [TRUE_DIV] = TB_P_div,
-                                    [FLOOR_DIV] = TB_P_div, [MOD] = TB_P_none,
-                                    [MIN] = TB_P_min,     [MAX] = TB_P_max,
-                                    [POW] = TB_P_pow};
+    static const tb_prim prims[] = {
+        [ADD] = TB_P_add,      [SUB] = TB_P_sub,       [MUL] = TB_P_mul,
+        [TRUE_DIV] = TB_P_div, [FLOOR_DIV] = TB_P_div, [MOD] = TB_P_none,
+        [MIN] = TB_P_min,      [MAX] = TB_P_max,       [POW] = TB_P_pow};
     double a, b;
     tb_val v, w;
 
@@ -313,7 +315,8 @@ op_neg(ml_importer *im, const ml_value *in, uint32_t n)
     else if (in[0].arg.kind == TB_ARG_FLOAT)
         tb_ml_define(im, 0, tb_ml_of_float(-in[0].arg.f));
     else
-        tb_ml_define(im, 0, tb_ml_tensor(tb_map1(im->g, TB_P_neg, tb_ml_rank0(im, &in[0]))));
+        tb_ml_define(im, 0,
+                     tb_ml_tensor(tb_map1(im->g, TB_P_neg, tb_ml_rank0(im, &in[0]))));
 }
 
 static void
@@ -323,9 +326,10 @@ function_of_real(ml_importer *im, const ml_value *in, uint32_t n, tb_prim prim)
 
     expect(im, n, 1);
     if (known(&in[0], &x))
-        tb_ml_define(im, 0, tb_ml_of_float(prim == TB_P_sqrt  ? sqrt(x)
-                                           : prim == TB_P_log ? log(x)
-                                                              : exp(x)));
+        tb_ml_define(im, 0,
+                     tb_ml_of_float(prim == TB_P_sqrt  ? sqrt(x)
+                                    : prim == TB_P_log ? log(x)
+                                                       : exp(x)));
     else
         tb_ml_define(im, 0, tb_ml_tensor(tb_map1(im->g, prim, as_f64(im, &in[0]))));
 }
@@ -353,7 +357,10 @@ op_exp(ml_importer *im, const ml_value *in, uint32_t n)
 static int
 decide(double a, double b, ml_compare how)
 {
-    return how == ML_C_EQ ? a == b : how == ML_C_NE ? a != b : how == ML_C_LT ? a < b : a <= b;
+    return how == ML_C_EQ   ? a == b
+           : how == ML_C_NE ? a != b
+           : how == ML_C_LT ? a < b
+                            : a <= b;
 }
 
 static ml_value
@@ -388,8 +395,10 @@ compare_ints(ml_importer *im, ml_compare how, const ml_value *x, const ml_value 
 static void
 comparison(ml_importer *im, ml_compare how, bool swap, const ml_value *in, uint32_t n)
 {
-    static const tb_prim prims[] = {[ML_C_EQ] = TB_P_eq, [ML_C_NE] = TB_P_ne,
-                                    [ML_C_LT] = TB_P_lt, [ML_C_LE] = TB_P_le};
+    static const tb_prim prims[] = {[ML_C_EQ] = TB_P_eq,
+                                    [ML_C_NE] = TB_P_ne,
+                                    [ML_C_LT] = TB_P_lt,
+                                    [ML_C_LE] = TB_P_le};
     const ml_value *x, *y;
     double a, b;
     tb_val v, w;
@@ -430,7 +439,8 @@ op_not(ml_importer *im, const ml_value *in, uint32_t n)
         v.compare = v.compare == ML_C_EQ ? ML_C_NE : ML_C_EQ;
     } else if (v.compare) { /* !(a < b) is b <= a */
         v = (ml_value){.compare = v.compare == ML_C_LT ? ML_C_LE : ML_C_LT,
-                       .a = in[0].b, .b = in[0].a};
+                       .a = in[0].b,
+                       .b = in[0].a};
     } else if (v.arg.kind == TB_ARG_BOOL) {
         v.arg.b = !v.arg.b;
     } else {
@@ -541,7 +551,8 @@ item(ml_importer *im, tb_val x)
     if (im->op->results.n)
         name = im->op->results.at[0].name;
     for (uint32_t i = im->u->syms.n; i-- > 0;)
-        if (im->u->syms.at[i].kind == TB_SYM_ITEM && tb_str_eq(im->u->syms.at[i].name, name) &&
+        if (im->u->syms.at[i].kind == TB_SYM_ITEM &&
+            tb_str_eq(im->u->syms.at[i].name, name) &&
             im->u->syms.at[i].arg == UINT32_MAX && (tb_dtype_is_int(t) || t == TB_BOOL) &&
             tb_rank(im->g, x) == 0) {
             im->u->syms.at[i].arg = 0;
@@ -551,7 +562,7 @@ item(ml_importer *im, tb_val x)
         }
     if (!name.len || (name.ptr[0] >= '0' && name.ptr[0] <= '9'))
         name = tb_sprintf(&im->cx->scratch, "u%u", im->fresh++);
-    return tb_item(im->g, x, name, INT64_MIN, INT64_MAX);
+    return tb_item(im->g, x, tb_ml_plain_name(im, name), INT64_MIN, INT64_MAX);
 }
 
 static void
@@ -567,8 +578,9 @@ op_int(ml_importer *im, const ml_value *in, uint32_t n)
     else if (v->compare) /* a Scalar that is asserted: still the comparison */
         tb_ml_define(im, 0, *v);
     else if (tb_dtype_is_float(tb_dtype_of(im->g, tb_ml_tensor_of(im, v))))
-        tb_ml_define(im, 0, tb_ml_of_dim(item(
-                                im, tb_cast(im->g, tb_ml_tensor_of(im, v), TB_I64))));
+        tb_ml_define(
+            im, 0,
+            tb_ml_of_dim(item(im, tb_cast(im->g, tb_ml_tensor_of(im, v), TB_I64))));
     else
         tb_ml_define(im, 0, tb_ml_of_dim(item(im, tb_ml_tensor_of(im, v))));
 }
@@ -581,7 +593,8 @@ op_float(ml_importer *im, const ml_value *in, uint32_t n)
     expect(im, n, 1);
     if (known(&in[0], &x))
         tb_ml_define(im, 0, tb_ml_of_float(x));
-    else if (in[0].cell || in[0].arg.kind == TB_ARG_TENSOR) /* operators take it as it is */
+    else if (in[0].cell ||
+             in[0].arg.kind == TB_ARG_TENSOR) /* operators take it as it is */
         tb_ml_define(im, 0, tb_ml_tensor(tb_ml_tensor_of(im, &in[0])));
     else
         tb_ml_define(im, 0, tb_ml_tensor(as_f64(im, &in[0])));
@@ -613,7 +626,7 @@ op_item(ml_importer *im, const ml_value *in, uint32_t n)
     expect(im, n, 1);
     if (want == ML_T_NUMBER || want == ML_T_OTHER)
         want = tb_dtype_is_float(tb_dtype_of(im->g, tb_ml_tensor_of(im, in))) ? ML_T_FLOAT
-                                                                             : ML_T_INT;
+                                                                              : ML_T_INT;
     if (want == ML_T_FLOAT)
         op_float(im, in, n);
     else if (want == ML_T_BOOL)
@@ -635,13 +648,16 @@ op_to_tensor(ml_importer *im, const ml_value *in, uint32_t n)
     if (t.rank)
         tb_ml_unsupported(im, "a tensor of rank above 0 from a number");
     if (tb_dtype_is_float((tb_dtype)t.dtype) && known(&in[0], &x))
-        tb_ml_define(im, 0, tb_ml_tensor(tb_full_f(im->g, (tb_dtype)t.dtype, 0, NULL, x)));
+        tb_ml_define(im, 0,
+                     tb_ml_tensor(tb_full_f(im->g, (tb_dtype)t.dtype, 0, NULL, x)));
     else if (!tb_dtype_is_complex((tb_dtype)t.dtype) && in[0].arg.kind == TB_ARG_INT)
-        tb_ml_define(im, 0, tb_ml_tensor(tb_full_i(im->g, (tb_dtype)t.dtype, 0, NULL,
-                                                   in[0].arg.i)));
+        tb_ml_define(
+            im, 0,
+            tb_ml_tensor(tb_full_i(im->g, (tb_dtype)t.dtype, 0, NULL, in[0].arg.i)));
     else
-        tb_ml_define(im, 0, tb_ml_tensor(tb_cast(im->g, tb_ml_rank0(im, &in[0]),
-                                                 (tb_dtype)t.dtype)));
+        tb_ml_define(
+            im, 0,
+            tb_ml_tensor(tb_cast(im->g, tb_ml_rank0(im, &in[0]), (tb_dtype)t.dtype)));
 }
 
 /* ---- the table ---- */

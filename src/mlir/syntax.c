@@ -23,7 +23,8 @@ use(ml_parser *p)
     if (p->tok.kind != ML_VALUE)
         tb_ml_expected(p, "a value");
     tb_ml_next(p);
-    if (p->tok.kind == ML_HASH && p->tok.text.ptr[0] >= '0' && p->tok.text.ptr[0] <= '9') {
+    if (p->tok.kind == ML_HASH && p->tok.text.ptr[0] >= '0' &&
+        p->tok.text.ptr[0] <= '9') {
         for (size_t i = 0; i < p->tok.text.len; i++)
             u.number = u.number > ML_MAX_RESULTS
                            ? u.number
@@ -138,7 +139,8 @@ results(ml_parser *p, ml_op *op)
             int64_t n = tb_ml_int(p);
 
             if (n < 1 || n > ML_MAX_RESULTS)
-                tb_ml_fail(p, r.place, "%%%.*s: %lld results", TB_FMT(r.name), (long long)n);
+                tb_ml_fail(p, r.place, "%%%.*s: %lld results", TB_FMT(r.name),
+                           (long long)n);
             r.count = (uint32_t)n;
         }
         TB_PUSH(&p->cx->scratch, &op->results, r);

@@ -81,8 +81,8 @@ typedef struct ml_parser {
     size_t filled_bytes; /* of splats written out, which the text does not pay for */
 } ml_parser;
 
-void tb_ml_fail(const ml_parser *p, ml_place at, const char *fmt, ...)
-    TB_NORETURN TB_PRINTF(3, 4);
+void tb_ml_fail(const ml_parser *p, ml_place at, const char *fmt, ...) TB_NORETURN
+    TB_PRINTF(3, 4);
 /* "expected <what>, found '<token>'" at the current token. */
 void tb_ml_expected(const ml_parser *p, const char *what) TB_NORETURN;
 void tb_ml_next(ml_parser *p);
@@ -101,7 +101,7 @@ double tb_ml_number(ml_parser *p); /* an ML_INT or ML_FLOAT token's value */
 
 /* ---- types ---- */
 typedef enum ml_type_kind {
-    ML_T_OTHER, /* i64, index, !torch.any: text says which */
+    ML_T_OTHER,  /* i64, index, !torch.any: text says which */
     ML_T_TENSOR, /* !torch.vtensor, !torch.tensor, tensor */
     ML_T_INT,
     ML_T_FLOAT,
@@ -132,8 +132,16 @@ void tb_ml_shape(ml_parser *p, tb_type *t, bool *ranked);
 
 /* ---- attributes ---- */
 typedef struct ml_affine {
-    enum { ML_A_CONST, ML_A_SYMBOL, ML_A_DIM, ML_A_ADD, ML_A_MUL, ML_A_DIV, ML_A_CEIL,
-           ML_A_MOD } op;
+    enum {
+        ML_A_CONST,
+        ML_A_SYMBOL,
+        ML_A_DIM,
+        ML_A_ADD,
+        ML_A_MUL,
+        ML_A_DIV,
+        ML_A_CEIL,
+        ML_A_MOD
+    } op;
     int64_t value; /* the number, or which symbol or dimension */
     const struct ml_affine *a, *b;
 } ml_affine;
@@ -221,9 +229,9 @@ typedef struct ml_op {
     TB_VEC(ml_result) results;
     TB_VEC(ml_use) operands;
     TB_VEC(ml_type) in, out;
-    TB_VEC(ml_attr) values; /* written between the operands: `torch.constant.int 3` */
-    ml_attr attrs;          /* all dictionaries together */
-    tb_str symbol;          /* @name */
+    TB_VEC(ml_attr) values;   /* written between the operands: `torch.constant.int 3` */
+    ml_attr attrs;            /* all dictionaries together */
+    tb_str symbol;            /* @name */
     TB_VEC(ml_block) regions; /* one block each */
     const ml_loc *loc;
 } ml_op;

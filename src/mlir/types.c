@@ -198,7 +198,8 @@ torch_type(ml_parser *p, tb_str name)
         t = with_items(p, name.ptr[0] == 't' ? ML_T_TUPLE : ML_T_OTHER);
         t.text = name;
     } else if (tb_ml_is(p, '<')) {
-        tb_ml_fail(p, p->tok.place, "the type !torch.%.*s is not supported", TB_FMT(name));
+        tb_ml_fail(p, p->tok.place, "the type !torch.%.*s is not supported",
+                   TB_FMT(name));
     } else {
         for (size_t i = 0; i < TB_COUNT(scalars); i++)
             if (tb_str_is(name, scalars[i].name))

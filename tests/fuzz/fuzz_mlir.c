@@ -23,7 +23,8 @@ run(void *user)
     for (uint32_t i = 0; i < u->graphs.n; i++)
         tb_graph_verify(u->graphs.at[i]);
     if (j->print)
-        tb_mlir_print(u, &(tb_mlir_options){.large_elements_limit = -1, .locations = true},
+        tb_mlir_print(u,
+                      &(tb_mlir_options){.large_elements_limit = -1, .locations = true},
                       &j->out);
 }
 
@@ -36,7 +37,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     tb_status st = tb_guard(first.cx, run, &first);
 
     if (!st) {
-        job again = {.cx = tb_ctx_new(), .text = {(const char *)first.out.at, first.out.n}};
+        job again = {.cx = tb_ctx_new(),
+                     .text = {(const char *)first.out.at, first.out.n}};
 
         st = tb_guard(again.cx, run, &again);
         if (st) {
