@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * op_b_test.c -- norms, indices, random numbers, losses, images and backward operators, by
- * the reference evaluator. Expected values are PyTorch's.
+ * op_b_test.c -- norms, indices, random numbers, losses, images and backward operators,
+ * by the reference evaluator. Expected values are PyTorch's.
  */
 #include "unit/op_t.h"
 
