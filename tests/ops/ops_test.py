@@ -42,8 +42,8 @@ from shark_turbine.evaluate import evaluate  # noqa: E402
 from shark_turbine.importer import Unsupported  # noqa: E402
 
 QUICK = {
-    torch.float32: 5,
-    torch.int64: 2,
+    torch.float32: 4,
+    torch.int64: 1,
     torch.bool: 1,
     torch.float64: 1,
     torch.bfloat16: 1,
