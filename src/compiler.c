@@ -117,6 +117,18 @@ print_kernels(run *r, const tb_lowered *low)
     }
 }
 
+/* Kernels know no complex numbers: says so before code generation meets one. */
+static void
+refuse_complex(const tb_graph *g)
+{
+    for (uint32_t i = 1; i < g->n; i++) {
+        tb_dtype t = (tb_dtype)g->nodes[i].dtype;
+        if (t != TB_NONE && tb_dtype_is_complex(t))
+            tb_raise(g->unit->cx, g->locs[i], TB_UNSUPPORTED, "%s in compiled code",
+                     tb_dtype_name(t));
+    }
+}
+
 /* One function up to lowered kernels. Returns NULL if printing stopped before. */
 static tb_lowered *
 lower_function(run *r, const tb_func *f, tb_graph **graph, tb_groups **groups)
@@ -145,6 +157,7 @@ lower_function(run *r, const tb_func *f, tb_graph **graph, tb_groups **groups)
         tb_groups_print(*groups, r->out);
         return NULL;
     }
+    refuse_complex(g);
     tb_lowered *low = tb_lower_groups(*groups, r->targets, r->n_targets, &r->packs);
     if (stop_at(r, "kernels")) {
         print_kernels(r, low);
