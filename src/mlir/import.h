@@ -94,6 +94,15 @@ const ml_hint *tb_ml_result_hint(const ml_importer *im, uint32_t k);
 /* The type of result k, with symbols where sizes have a name or are read. */
 tb_type tb_ml_result_type(ml_importer *im, const ml_type *t, const ml_hint *hint);
 void tb_ml_call(ml_importer *im, tb_str name, const ml_value *in, uint32_t n);
+void tb_ml_add_name(ml_importer *im, tb_str name, uint32_t count, ml_place at);
+/* The first look, which fills the scope's hints. */
+void tb_ml_look_at(ml_importer *im, const ml_op *op);
+tb_loc tb_ml_op_loc(const ml_importer *im, const ml_op *op);
+void tb_ml_import_op(ml_importer *im, const ml_op *op);
+/* Up to the return, whose operands go to im->returned. */
+void tb_ml_import_body(ml_importer *im, const ml_block *b);
+bool tb_ml_is_call(tb_str name);
+tb_str tb_ml_callee(const ml_op *op);
 
 /* ---- ops.c ---- */
 /* The symbol of torch.symbolic_int. */
@@ -103,8 +112,23 @@ typedef void ml_handler(ml_importer *im, const ml_value *in, uint32_t n);
 /* The handler of an operation that is not an ATen operator, or NULL. */
 ml_handler *tb_ml_handler(tb_str name);
 
+/* ---- lists.c ---- */
+ml_handler *tb_ml_list_handler(tb_str name);
+/* The first operand, which must be a tensor. */
+tb_val tb_ml_need_tensor(ml_importer *im, const ml_value *in, uint32_t n);
+
+/* ---- compare.c ---- */
+ml_handler *tb_ml_compare_handler(tb_str name);
+ml_value tb_ml_compare_ints(ml_importer *im, ml_compare how, const ml_value *x,
+                            const ml_value *y);
+
 /* ---- scalar.c ---- */
 ml_handler *tb_ml_scalar_handler(tb_str name);
+/* Raises if there are fewer than `want` operands. */
+void tb_ml_takes(const ml_importer *im, uint32_t n, uint32_t want);
+bool tb_ml_is_int(const ml_value *v);
+bool tb_ml_known(const ml_value *v, double *out);     /* a number that is known now */
+tb_val tb_ml_f64(ml_importer *im, const ml_value *v); /* of rank 0 */
 ml_value tb_ml_none(void);
 ml_value tb_ml_tensor(tb_val v);
 ml_value tb_ml_of_dim(tb_dim d);
@@ -119,6 +143,6 @@ tb_val tb_ml_rank0(ml_importer *im, const ml_value *v);
 /* Sizes of an affine map for the operands given. */
 tb_dim tb_ml_affine(ml_importer *im, const ml_affine *e, const tb_dim *symbols,
                     uint32_t n);
-/* What holds from here on: equal sizes, the range of a symbol. Whether the start of a call
+/* compare.c: what holds from here on: equal sizes, the range of a symbol. Whether the start of a call
  * checks that; otherwise the program must. */
 bool tb_ml_assume(ml_importer *im, const ml_value *cond);

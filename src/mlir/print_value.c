@@ -378,6 +378,8 @@ number_of_tensor(ml_printer *p, tb_val v, tb_str type, tb_str *mlir_type)
     bool to_float = tb_str_is(type, "float") || (tb_str_is(type, "Scalar") &&
                                                  tb_dtype_is_float(tb_dtype_of(p->g, v)));
 
+    if (tb_rank(p->g, v))
+        tb_ml_lacks(p, "a tensor with axes where a number is expected");
     *mlir_type = to_float ? TB_STR("!torch.float") : TB_STR("!torch.int");
     return convert(p, to_float ? "aten.Float.Tensor" : "aten.Int.Tensor", p->names[v.id],
                    type_text(p, v), mlir_type->ptr);

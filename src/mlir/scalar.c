@@ -44,8 +44,8 @@ tb_ml_of_bool(bool b)
     return (ml_value){.arg = {.kind = TB_ARG_BOOL, .b = b}};
 }
 
-static bool
-is_int(const ml_value *v)
+bool
+tb_ml_is_int(const ml_value *v)
 {
     return !v->compare && !v->cell &&
            (v->arg.kind == TB_ARG_INT || v->arg.kind == TB_ARG_DIM ||
@@ -53,8 +53,8 @@ is_int(const ml_value *v)
 }
 
 /* A number that is known now. */
-static bool
-known(const ml_value *v, double *out)
+bool
+tb_ml_known(const ml_value *v, double *out)
 {
     if (v->compare || v->cell)
         return false;
@@ -69,7 +69,7 @@ known(const ml_value *v, double *out)
 tb_dim
 tb_ml_dim_of(ml_importer *im, const ml_value *v)
 {
-    if (!is_int(v))
+    if (!tb_ml_is_int(v))
         ML_FAIL(im, "%.*s: expected an integer", TB_FMT(im->op->name));
     return v->arg.kind == TB_ARG_INT    ? v->arg.i
            : v->arg.kind == TB_ARG_BOOL ? v->arg.b
@@ -246,8 +246,8 @@ real(arith what, double a, double b)
     TB_UNREACHABLE();
 }
 
-static tb_val
-as_f64(ml_importer *im, const ml_value *v)
+tb_val
+tb_ml_f64(ml_importer *im, const ml_value *v)
 {
     return tb_cast(im->g, tb_ml_rank0(im, v), TB_F64);
 }
@@ -262,18 +262,18 @@ real_arith(ml_importer *im, arith what, const ml_value *x, const ml_value *y)
     double a, b;
     tb_val v, w;
 
-    if (known(x, &a) && known(y, &b))
+    if (tb_ml_known(x, &a) && tb_ml_known(y, &b))
         return tb_ml_of_float(real(what, a, b));
     if (what == MOD)
         tb_ml_unsupported(im, "the remainder of floats that depend on sizes");
-    v = as_f64(im, x);
-    w = as_f64(im, y);
+    v = tb_ml_f64(im, x);
+    w = tb_ml_f64(im, y);
     v = tb_map2(im->g, prims[what], v, w);
     return tb_ml_tensor(what == FLOOR_DIV ? tb_map1(im->g, TB_P_floor, v) : v);
 }
 
-static void
-expect(ml_importer *im, uint32_t n, uint32_t want)
+void
+tb_ml_takes(const ml_importer *im, uint32_t n, uint32_t want)
 {
     if (n < want)
         ML_FAIL(im, "%.*s takes %u operands, found %u", TB_FMT(im->op->name), want, n);
@@ -282,8 +282,8 @@ expect(ml_importer *im, uint32_t n, uint32_t want)
 static void
 arithmetic(ml_importer *im, arith what, const ml_value *in, uint32_t n)
 {
-    expect(im, n, 2);
-    if (what != TRUE_DIV && what != POW && is_int(&in[0]) && is_int(&in[1]))
+    tb_ml_takes(im, n, 2);
+    if (what != TRUE_DIV && what != POW && tb_ml_is_int(&in[0]) && tb_ml_is_int(&in[1]))
         tb_ml_define(im, 0, int_arith(im, what, &in[0], &in[1]));
     else
         tb_ml_define(im, 0, real_arith(im, what, &in[0], &in[1]));
@@ -309,8 +309,8 @@ op_neg(ml_importer *im, const ml_value *in, uint32_t n)
 {
     ml_value zero = tb_ml_of_dim(0);
 
-    expect(im, n, 1);
-    if (is_int(&in[0]))
+    tb_ml_takes(im, n, 1);
+    if (tb_ml_is_int(&in[0]))
         tb_ml_define(im, 0, int_arith(im, SUB, &zero, &in[0]));
     else if (in[0].arg.kind == TB_ARG_FLOAT)
         tb_ml_define(im, 0, tb_ml_of_float(-in[0].arg.f));
@@ -324,14 +324,14 @@ function_of_real(ml_importer *im, const ml_value *in, uint32_t n, tb_prim prim)
 {
     double x;
 
-    expect(im, n, 1);
-    if (known(&in[0], &x))
+    tb_ml_takes(im, n, 1);
+    if (tb_ml_known(&in[0], &x))
         tb_ml_define(im, 0,
                      tb_ml_of_float(prim == TB_P_sqrt  ? sqrt(x)
                                     : prim == TB_P_log ? log(x)
                                                        : exp(x)));
     else
-        tb_ml_define(im, 0, tb_ml_tensor(tb_map1(im->g, prim, as_f64(im, &in[0]))));
+        tb_ml_define(im, 0, tb_ml_tensor(tb_map1(im->g, prim, tb_ml_f64(im, &in[0]))));
 }
 
 static void
@@ -350,191 +350,6 @@ static void
 op_exp(ml_importer *im, const ml_value *in, uint32_t n)
 {
     function_of_real(im, in, n, TB_P_exp);
-}
-
-/* ---- comparison ---- */
-
-static int
-decide(double a, double b, ml_compare how)
-{
-    return how == ML_C_EQ   ? a == b
-           : how == ML_C_NE ? a != b
-           : how == ML_C_LT ? a < b
-                            : a <= b;
-}
-
-static ml_value
-compare_ints(ml_importer *im, ml_compare how, const ml_value *x, const ml_value *y)
-{
-    tb_unit *u = im->u;
-    tb_dim a = tb_ml_dim_of(im, x), b = tb_ml_dim_of(im, y), b1;
-    int64_t lo, hi, lo2, hi2;
-
-    if (x->arg.kind != TB_ARG_DIM && y->arg.kind != TB_ARG_DIM)
-        return tb_ml_of_bool(how == ML_C_EQ   ? a == b
-                             : how == ML_C_NE ? a != b
-                             : how == ML_C_LT ? a < b
-                                              : a <= b);
-    if (how == ML_C_LE || how == ML_C_LT) {
-        b1 = how == ML_C_LE ? b : tb_dim_sub(u, b, 1);
-        if (tb_dim_le(u, a, b1))
-            return tb_ml_of_bool(true);
-        if (tb_dim_le(u, tb_dim_add(u, b1, 1), a))
-            return tb_ml_of_bool(false);
-    } else {
-        tb_dim_range(u, a, &lo, &hi);
-        tb_dim_range(u, b, &lo2, &hi2);
-        if (tb_dim_eq(u, a, b))
-            return tb_ml_of_bool(how == ML_C_EQ);
-        if (hi < lo2 || hi2 < lo)
-            return tb_ml_of_bool(how == ML_C_NE);
-    }
-    return (ml_value){.compare = how, .a = a, .b = b};
-}
-
-static void
-comparison(ml_importer *im, ml_compare how, bool swap, const ml_value *in, uint32_t n)
-{
-    static const tb_prim prims[] = {[ML_C_EQ] = TB_P_eq,
-                                    [ML_C_NE] = TB_P_ne,
-                                    [ML_C_LT] = TB_P_lt,
-                                    [ML_C_LE] = TB_P_le};
-    const ml_value *x, *y;
-    double a, b;
-    tb_val v, w;
-
-    expect(im, n, 2);
-    x = &in[swap], y = &in[!swap];
-    if (is_int(x) && is_int(y)) {
-        tb_ml_define(im, 0, compare_ints(im, how, x, y));
-    } else if (known(x, &a) && known(y, &b)) {
-        tb_ml_define(im, 0, tb_ml_of_bool(decide(a, b, how)));
-    } else {
-        v = as_f64(im, x);
-        w = as_f64(im, y);
-        tb_ml_define(im, 0, tb_ml_tensor(tb_map2(im->g, prims[how], v, w)));
-    }
-}
-
-#define COMPARE(fn, how, swap)                                                           \
-    static void fn(ml_importer *im, const ml_value *in, uint32_t n)                      \
-    {                                                                                    \
-        comparison(im, how, swap, in, n);                                                \
-    }
-COMPARE(op_eq, ML_C_EQ, false)
-COMPARE(op_ne, ML_C_NE, false)
-COMPARE(op_lt, ML_C_LT, false)
-COMPARE(op_le, ML_C_LE, false)
-COMPARE(op_gt, ML_C_LT, true)
-COMPARE(op_ge, ML_C_LE, true)
-
-static void
-op_not(ml_importer *im, const ml_value *in, uint32_t n)
-{
-    ml_value v;
-
-    expect(im, n, 1);
-    v = in[0];
-    if (v.compare == ML_C_EQ || v.compare == ML_C_NE) {
-        v.compare = v.compare == ML_C_EQ ? ML_C_NE : ML_C_EQ;
-    } else if (v.compare) { /* !(a < b) is b <= a */
-        v = (ml_value){.compare = v.compare == ML_C_LT ? ML_C_LE : ML_C_LT,
-                       .a = in[0].b,
-                       .b = in[0].a};
-    } else if (v.arg.kind == TB_ARG_BOOL) {
-        v.arg.b = !v.arg.b;
-    } else {
-        v = tb_ml_tensor(tb_map1(im->g, TB_P_not, tb_ml_rank0(im, &v)));
-    }
-    tb_ml_define(im, 0, v);
-}
-
-/* and is_or: which value decides alone */
-static void
-connective(ml_importer *im, bool is_or, const ml_value *in, uint32_t n)
-{
-    tb_val a, b;
-
-    expect(im, n, 2);
-    for (int i = 0; i < 2; i++)
-        if (!in[i].compare && in[i].arg.kind == TB_ARG_BOOL) {
-            tb_ml_define(im, 0, in[i].arg.b == is_or ? in[i] : in[1 - i]);
-            return;
-        }
-    a = tb_ml_rank0(im, &in[0]);
-    b = tb_ml_rank0(im, &in[1]);
-    tb_ml_define(im, 0, tb_ml_tensor(tb_map2(im->g, is_or ? TB_P_or : TB_P_and, a, b)));
-}
-
-static void
-op_and(ml_importer *im, const ml_value *in, uint32_t n)
-{
-    connective(im, false, in, n);
-}
-
-static void
-op_or(ml_importer *im, const ml_value *in, uint32_t n)
-{
-    connective(im, true, in, n);
-}
-
-/* `is`: the only question that is asked is whether something is None. */
-static void
-identity(ml_importer *im, bool is_not, const ml_value *in, uint32_t n)
-{
-    bool a, b;
-
-    expect(im, n, 2);
-    a = !in[0].cell && !in[0].compare && in[0].arg.kind == TB_ARG_NONE;
-    b = !in[1].cell && !in[1].compare && in[1].arg.kind == TB_ARG_NONE;
-    if (!a && !b)
-        tb_ml_unsupported(im, "a comparison by identity");
-    tb_ml_define(im, 0, tb_ml_of_bool((a && b) != is_not));
-}
-
-static void
-op_is(ml_importer *im, const ml_value *in, uint32_t n)
-{
-    identity(im, false, in, n);
-}
-
-static void
-op_is_not(ml_importer *im, const ml_value *in, uint32_t n)
-{
-    identity(im, true, in, n);
-}
-
-bool
-tb_ml_assume(ml_importer *im, const ml_value *c)
-{
-    tb_unit *u = im->u;
-    tb_dim sym;
-    int64_t limit;
-    bool above;
-
-    if (c->compare == ML_C_EQ) {
-        tb_dim_assume_eq(u, c->a, c->b, im->g->loc);
-        return true;
-    }
-    if (c->compare != ML_C_LE && c->compare != ML_C_LT)
-        return false;
-    above = tb_dim_is_const(c->a); /* a number below the symbol */
-    if (above == tb_dim_is_const(c->b))
-        return false;
-    sym = above ? c->b : c->a;
-    limit = (above ? c->a : c->b) + (c->compare == ML_C_LT ? above ? 1 : -1 : 0);
-    for (uint32_t i = 0; i < u->syms.n; i++) {
-        tb_sym *s = &u->syms.at[i];
-
-        if (tb_sym_dim(u, i) != sym)
-            continue;
-        if (above && limit > s->min && limit <= s->max)
-            s->min = limit;
-        if (!above && limit < s->max && limit >= s->min)
-            s->max = limit;
-        return s->kind != TB_SYM_ITEM;
-    }
-    return false;
 }
 
 /* ---- conversion ---- */
@@ -570,8 +385,8 @@ op_int(ml_importer *im, const ml_value *in, uint32_t n)
 {
     const ml_value *v = in;
 
-    expect(im, n, 1);
-    if (is_int(v))
+    tb_ml_takes(im, n, 1);
+    if (tb_ml_is_int(v))
         tb_ml_define(im, 0, tb_ml_of_dim(tb_ml_dim_of(im, v)));
     else if (!v->compare && v->arg.kind == TB_ARG_FLOAT && fabs(v->arg.f) < 0x1p60)
         tb_ml_define(im, 0, tb_ml_of_dim((int64_t)v->arg.f));
@@ -590,14 +405,14 @@ op_float(ml_importer *im, const ml_value *in, uint32_t n)
 {
     double x;
 
-    expect(im, n, 1);
-    if (known(&in[0], &x))
+    tb_ml_takes(im, n, 1);
+    if (tb_ml_known(&in[0], &x))
         tb_ml_define(im, 0, tb_ml_of_float(x));
     else if (in[0].cell ||
              in[0].arg.kind == TB_ARG_TENSOR) /* operators take it as it is */
         tb_ml_define(im, 0, tb_ml_tensor(tb_ml_tensor_of(im, &in[0])));
     else
-        tb_ml_define(im, 0, tb_ml_tensor(as_f64(im, &in[0])));
+        tb_ml_define(im, 0, tb_ml_tensor(tb_ml_f64(im, &in[0])));
 }
 
 static void
@@ -606,13 +421,13 @@ op_bool(ml_importer *im, const ml_value *in, uint32_t n)
     double x;
     ml_value zero = tb_ml_of_dim(0);
 
-    expect(im, n, 1);
+    tb_ml_takes(im, n, 1);
     if (in[0].compare)
         tb_ml_define(im, 0, in[0]);
-    else if (known(&in[0], &x))
+    else if (tb_ml_known(&in[0], &x))
         tb_ml_define(im, 0, tb_ml_of_bool(x != 0));
-    else if (is_int(&in[0]))
-        tb_ml_define(im, 0, compare_ints(im, ML_C_NE, &in[0], &zero));
+    else if (tb_ml_is_int(&in[0]))
+        tb_ml_define(im, 0, tb_ml_compare_ints(im, ML_C_NE, &in[0], &zero));
     else
         tb_ml_define(im, 0, tb_ml_tensor(tb_ml_tensor_of(im, &in[0])));
 }
@@ -623,7 +438,7 @@ op_item(ml_importer *im, const ml_value *in, uint32_t n)
 {
     ml_type_kind want = im->op->out.n ? im->op->out.at[0].kind : ML_T_NUMBER;
 
-    expect(im, n, 1);
+    tb_ml_takes(im, n, 1);
     if (want == ML_T_NUMBER || want == ML_T_OTHER)
         want = tb_dtype_is_float(tb_dtype_of(im->g, tb_ml_tensor_of(im, in))) ? ML_T_FLOAT
                                                                               : ML_T_INT;
@@ -642,12 +457,12 @@ op_to_tensor(ml_importer *im, const ml_value *in, uint32_t n)
     tb_type t = {.dtype = TB_I64};
     double x;
 
-    expect(im, n, 1);
+    tb_ml_takes(im, n, 1);
     if (im->op->out.n && im->op->out.at[0].kind == ML_T_TENSOR)
         t = tb_ml_result_type(im, &im->op->out.at[0], NULL);
     if (t.rank)
         tb_ml_unsupported(im, "a tensor of rank above 0 from a number");
-    if (tb_dtype_is_float((tb_dtype)t.dtype) && known(&in[0], &x))
+    if (tb_dtype_is_float((tb_dtype)t.dtype) && tb_ml_known(&in[0], &x))
         tb_ml_define(im, 0,
                      tb_ml_tensor(tb_full_f(im->g, (tb_dtype)t.dtype, 0, NULL, x)));
     else if (!tb_dtype_is_complex((tb_dtype)t.dtype) && in[0].arg.kind == TB_ARG_INT)
@@ -663,94 +478,69 @@ op_to_tensor(ml_importer *im, const ml_value *in, uint32_t n)
 /* ---- the table ---- */
 
 static const struct {
-    const char *name; /* behind "torch." */
+    const char *name;
     ml_handler *fn;
 } table[] = {
-    {"aten.add.int", op_add},
-    {"aten.add.float", op_add},
-    {"aten.add.float_int", op_add},
-    {"aten.add.int_float", op_add},
-    {"aten.add", op_add},
-    {"aten.sub.int", op_sub},
-    {"aten.sub.float", op_sub},
-    {"aten.sub", op_sub},
-    {"aten.mul.int", op_mul},
-    {"aten.mul.float", op_mul},
-    {"aten.mul.float_int", op_mul},
-    {"aten.mul.int_float", op_mul},
-    {"aten.mul", op_mul},
-    {"aten.div.int", op_div},
-    {"aten.div.float", op_div},
-    {"aten.div", op_div},
-    {"aten.truediv.int", op_div},
-    {"aten.floordiv.int", op_floordiv},
-    {"aten.floordiv.float", op_floordiv},
-    {"aten.floordiv", op_floordiv},
-    {"aten.remainder.int", op_mod},
-    {"aten.remainder.float", op_mod},
-    {"aten.fmod.int", op_mod},
-    {"prim.min.int", op_min},
-    {"prim.max.int", op_max},
-    {"aten.pow.int_float", op_pow},
-    {"aten.pow.float", op_pow},
-    {"aten.neg.int", op_neg},
-    {"aten.neg.float", op_neg},
-    {"aten.sqrt.int", op_sqrt},
-    {"aten.sqrt.float", op_sqrt},
-    {"aten.log.int", op_log},
-    {"aten.log.float", op_log},
-    {"aten.exp.float", op_exp},
-    {"aten.eq.int", op_eq},
-    {"aten.eq.float", op_eq},
-    {"aten.eq.bool", op_eq},
-    {"aten.ne.int", op_ne},
-    {"aten.ne.float_int", op_ne},
-    {"aten.ne.bool", op_ne},
-    {"aten.lt.int", op_lt},
-    {"aten.lt.float", op_lt},
-    {"aten.lt.float_int", op_lt},
-    {"aten.le.int", op_le},
-    {"aten.gt.int", op_gt},
-    {"aten.gt.float", op_gt},
-    {"aten.gt.float_int", op_gt},
-    {"aten.ge.int", op_ge},
-    {"aten.ge.float", op_ge},
-    {"aten.ge.float_int", op_ge},
-    {"aten.__not__", op_not},
-    {"aten.__and__.bool", op_and},
-    {"aten.__or__.bool", op_or},
-    {"aten.__is__", op_is},
-    {"aten.__isnot__", op_is_not},
-    {"aten.Int.Tensor", op_int},
-    {"aten.Int.Scalar", op_int},
-    {"aten.Int.float", op_int},
-    {"aten.Int.bool", op_int},
-    {"aten.IntImplicit", op_int},
-    {"aten.Float.Tensor", op_float},
-    {"aten.Float.Scalar", op_float},
-    {"aten.Float.bool", op_float},
-    {"aten.FloatImplicit", op_float},
-    {"aten.Bool.Tensor", op_bool},
-    {"aten.Bool.int", op_bool},
-    {"aten.Bool.float", op_bool},
-    {"aten.item", op_item},
-    {"aten._local_scalar_dense", op_item},
-    {"aten.ScalarImplicit", op_item},
-    {"prim.NumToTensor.Scalar", op_to_tensor},
-    {"aten.tensor.int", op_to_tensor},
-    {"aten.tensor.float", op_to_tensor},
-    {"aten.tensor.bool", op_to_tensor},
+    {"torch.aten.add.int", op_add},
+    {"torch.aten.add.float", op_add},
+    {"torch.aten.add.float_int", op_add},
+    {"torch.aten.add.int_float", op_add},
+    {"torch.aten.add", op_add},
+    {"torch.aten.sub.int", op_sub},
+    {"torch.aten.sub.float", op_sub},
+    {"torch.aten.sub", op_sub},
+    {"torch.aten.mul.int", op_mul},
+    {"torch.aten.mul.float", op_mul},
+    {"torch.aten.mul.float_int", op_mul},
+    {"torch.aten.mul.int_float", op_mul},
+    {"torch.aten.mul", op_mul},
+    {"torch.aten.div.int", op_div},
+    {"torch.aten.div.float", op_div},
+    {"torch.aten.div", op_div},
+    {"torch.aten.truediv.int", op_div},
+    {"torch.aten.floordiv.int", op_floordiv},
+    {"torch.aten.floordiv.float", op_floordiv},
+    {"torch.aten.floordiv", op_floordiv},
+    {"torch.aten.remainder.int", op_mod},
+    {"torch.aten.remainder.float", op_mod},
+    {"torch.aten.fmod.int", op_mod},
+    {"torch.prim.min.int", op_min},
+    {"torch.prim.max.int", op_max},
+    {"torch.aten.pow.int_float", op_pow},
+    {"torch.aten.pow.float", op_pow},
+    {"torch.aten.neg.int", op_neg},
+    {"torch.aten.neg.float", op_neg},
+    {"torch.aten.sqrt.int", op_sqrt},
+    {"torch.aten.sqrt.float", op_sqrt},
+    {"torch.aten.log.int", op_log},
+    {"torch.aten.log.float", op_log},
+    {"torch.aten.exp.float", op_exp},
+    {"torch.aten.Int.Tensor", op_int},
+    {"torch.aten.Int.Scalar", op_int},
+    {"torch.aten.Int.float", op_int},
+    {"torch.aten.Int.bool", op_int},
+    {"torch.aten.IntImplicit", op_int},
+    {"torch.aten.Float.Tensor", op_float},
+    {"torch.aten.Float.Scalar", op_float},
+    {"torch.aten.Float.bool", op_float},
+    {"torch.aten.FloatImplicit", op_float},
+    {"torch.aten.Bool.Tensor", op_bool},
+    {"torch.aten.Bool.int", op_bool},
+    {"torch.aten.Bool.float", op_bool},
+    {"torch.aten.item", op_item},
+    {"torch.aten._local_scalar_dense", op_item},
+    {"torch.aten.ScalarImplicit", op_item},
+    {"torch.prim.NumToTensor.Scalar", op_to_tensor},
+    {"torch.aten.tensor.int", op_to_tensor},
+    {"torch.aten.tensor.float", op_to_tensor},
+    {"torch.aten.tensor.bool", op_to_tensor},
 };
 
 ml_handler *
 tb_ml_scalar_handler(tb_str name)
 {
-    if (!tb_str_prefix(name, "torch."))
-        return NULL;
-    name.ptr += 6;
-    name.len -= 6;
     for (size_t i = 0; i < TB_COUNT(table); i++)
         if (tb_str_is(name, table[i].name))
             return table[i].fn;
-    return NULL;
+    return tb_ml_compare_handler(name);
 }

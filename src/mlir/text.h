@@ -6,11 +6,12 @@
  *   types.c    types
  *   attrs.c    attributes, affine maps, locations
  *   syntax.c   operations, functions, resources: text to the records below
- *   import.c   records to a unit: functions, globals, values
- *   ops.c      operations that are not ATen operators
- *   scalar.c   integer arithmetic to sizes, other scalars to numbers or rank 0 tensors
+ *   import_func.c   records to a unit: functions, globals
+ *   import.c        bodies: values, types, ATen operators
+ *   ops.c, lists.c  operations that are not ATen operators
+ *   scalar.c, compare.c   integers to sizes, other numbers and truth values
  *   literal.c  dense<...> and resource blobs to bytes
- *   print.c, names.c, blob.c   a unit to text
+ *   print*.c   a unit to text
  *
  * Reading is in two steps, because a function's text is not in the order in which we need
  * it: shapes are bound to symbols behind their values, blobs stand at the end of the file,
