@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # Runs the tests. `quick`: C tests and what needs no torch, seconds. `bless`: writes the
-# expected texts of the golden tests anew. Without a word: everything.
+# expected texts of the golden tests anew. Without a word: everything
+# but what is marked slow (models in full, all sample inputs: pytest -m slow).
 . "$(dirname "$0")/common.sh"
 case "${1:-all}" in
 quick)
@@ -26,7 +27,7 @@ all)
     say "the C tests under address and undefined behaviour sanitizers"
     scripts/sanitize.sh address,undefined
     [ $# -eq 0 ] || shift
-    python3 -m pytest "$@"
+    python3 -m pytest -m "not slow" "$@"
     ;;
 *) die "test.sh: quick, bless or nothing; not '$1'" ;;
 esac
