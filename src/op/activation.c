@@ -108,7 +108,8 @@ gelu_backward(tb_opctx *c)
 
     if (tb_body_is(c, 2, "tanh")) {
         s = MUL(x, x);
-        t = TANH(MUL(K(x, sqrt_2_over_pi), MUL(x, ADD(K(x, 1), MUL(K(x, gelu_cubic), s)))));
+        t = MUL(x, ADD(K(x, 1), MUL(K(x, gelu_cubic), s)));
+        t = TANH(MUL(K(x, sqrt_2_over_pi), t));
         left = MUL(K(x, 0.5), ADD(K(x, 1), t));
         right = MUL(MUL(K(x, 0.5), x), SUB(K(x, 1), MUL(t, t)));
         right = MUL(right, MUL(K(x, sqrt_2_over_pi),

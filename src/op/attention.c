@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * attention.c -- scaled_dot_product_attention and the names it has inside PyTorch. All are
- * the composite `attention` (graph/composite.c says what it computes).
+ * attention.c -- scaled_dot_product_attention and the names it has inside PyTorch. All
+ * are the composite `attention` (graph/composite.c says what it computes).
  */
 #include "op/body.h"
 
@@ -92,8 +92,10 @@ read(tb_opctx *c, int mask, int dropout, int causal, int scale, int gqa)
         heads = SIZE(a.q, RANK(a.q) - 3);
         if (SIZE(a.k, RANK(a.k) - 3) == 0 || SIZE(a.v, RANK(a.v) - 3) == 0)
             tb_body_raise(c, "no heads of keys or values");
-        a.k = repeat_heads(g, a.k, tb_dim_floordiv(g->unit, heads, SIZE(a.k, RANK(a.k) - 3)));
-        a.v = repeat_heads(g, a.v, tb_dim_floordiv(g->unit, heads, SIZE(a.v, RANK(a.v) - 3)));
+        a.k = repeat_heads(g, a.k,
+                           tb_dim_floordiv(g->unit, heads, SIZE(a.k, RANK(a.k) - 3)));
+        a.v = repeat_heads(g, a.v,
+                           tb_dim_floordiv(g->unit, heads, SIZE(a.v, RANK(a.v) - 3)));
     }
     same_batch(g, &a);
     return a;
@@ -113,8 +115,8 @@ sdpa(tb_opctx *c)
     return attend(c->g, &a);
 }
 
-/* Scores with masks applied, f32: [b..., q, k]. For results that PyTorch hands out besides
- * the attention itself; they cost nothing while nobody uses them. */
+/* Scores with masks applied, f32: [b..., q, k]. For results that PyTorch hands out
+ * besides the attention itself; they cost nothing while nobody uses them. */
 static tb_val
 scores(tb_graph *g, const attn *a)
 {

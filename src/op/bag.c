@@ -46,7 +46,8 @@ pool(tb_opctx *c, bag *b)
         r = WHERE(EQ(tb_unsqueeze(g, count, 1), I64(0)), K(r, 0), r);
     } else {
         if (b->per_sample.id)
-            rows = MUL(rows, tb_unsqueeze(g, CAST(b->per_sample, tb_dtype_of(g, rows)), 1));
+            rows = MUL(rows,
+                       tb_unsqueeze(g, CAST(b->per_sample, tb_dtype_of(g, rows)), 1));
         rows = WHERE(used, rows, K(rows, 0));
         r = tb_full_f(g, tb_dtype_of(g, rows), 2, shape, 0);
         r = tb_scatter(g, r, rows, 1, 1, &of, 1);

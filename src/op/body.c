@@ -114,7 +114,8 @@ tb_val
 tb_body_dilate(tb_graph *g, tb_val x, int axis, int64_t step)
 {
     tb_unit *u = g->unit;
-    tb_dim d[TB_MAX_RANK], lo[TB_MAX_RANK] = {0}, hi[TB_MAX_RANK] = {0}, n = SIZE(x, axis);
+    tb_dim d[TB_MAX_RANK], lo[TB_MAX_RANK] = {0}, hi[TB_MAX_RANK] = {0};
+    tb_dim n = SIZE(x, axis);
     int rank = RANK(x);
 
     if (step == 1 || n == 0)

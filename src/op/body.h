@@ -68,11 +68,12 @@ tb_val tb_body_count_up(tb_graph *g, tb_dim n, int rank, int axis);
 /* Puts `step` - 1 zeros between neighbours along the axis. */
 tb_val tb_body_dilate(tb_graph *g, tb_val x, int axis, int64_t step);
 /* Pads one axis; negative amounts (constants) cut off. */
-tb_val tb_body_pad_axis(tb_graph *g, tb_val x, int axis, tb_dim lo, tb_dim hi, double value);
+tb_val tb_body_pad_axis(tb_graph *g, tb_val x, int axis, tb_dim lo, tb_dim hi,
+                        double value);
 /* An index or place along an axis that may count from the end, as one that does not. */
 tb_dim tb_body_wrap_dim(tb_opctx *c, tb_dim at, tb_dim size);
-/* The elements that arguments `start` and `end` (either may be None) of a Python slice mean
- * on an axis of that size: the first, and how many. */
+/* The elements that arguments `start` and `end` (either may be None) of a Python slice
+ * mean on an axis of that size: the first, and how many. */
 void tb_body_slice_range(tb_opctx *c, tb_dim size, uint32_t start, uint32_t end,
                          int64_t step, tb_dim *first, tb_dim *count);
 /* Indices that may count from the end, made I64 and not negative. */
@@ -108,7 +109,7 @@ int tb_body_wrap_axis(tb_opctx *c, int64_t axis, int rank);
 /* Scalars as rank 0 tensors of dtype t. */
 tb_val tb_body_scalar(tb_opctx *c, uint32_t i, tb_dtype t);
 /* The dtype that torch.result_type gives for the arguments whose bit is set (promote.c),
- * and an argument, tensor or number, as a tensor of a dtype: what rows with TB_KEEP use. */
+ * and an argument, tensor or number, as a tensor of a dtype: for rows with TB_KEEP. */
 tb_dtype tb_body_common(tb_opctx *c, uint64_t mask);
 tb_val tb_body_promoted(tb_opctx *c, uint32_t i, tb_dtype t);
 /* Elements of a list; a number counts as a list of one. */

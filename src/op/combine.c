@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * combine.c -- operators that PyTorch itself composes of others, but that exported graphs may
- * keep: differences, stacks by name, products of vectors, distances.
+ * combine.c -- operators that PyTorch itself composes of others, but that exported graphs
+ * may keep: differences, stacks by name, products of vectors, distances.
  */
 #include "op/body.h"
 
@@ -229,8 +229,8 @@ cdist(tb_opctx *c)
 
     if (RANK(x) < 2 || RANK(y) < 2)
         tb_body_raise(c, "expected tensors of rank 2 or more");
-    return length(g, SUB(tb_unsqueeze(g, x, RANK(x) - 1), tb_unsqueeze(g, y, RANK(y) - 2)),
-                  FLOAT(2));
+    x = tb_unsqueeze(g, x, RANK(x) - 1);
+    return length(g, SUB(x, tb_unsqueeze(g, y, RANK(y) - 2)), FLOAT(2));
 }
 
 /* (x1, x2, p, eps, keepdim) */
@@ -340,16 +340,29 @@ block_diag(tb_opctx *c)
     return tb_concat(g, x, n, 0);
 }
 
-/* What a training graph of `rrelu` is in inference: the mean slope. */
+/* In inference: below 0 the mean of the slopes. */
 static tb_val
-rrelu(tb_opctx *c)
+mean_slope(tb_opctx *c, uint32_t lower, uint32_t training)
 {
     tb_graph *g = c->g;
     tb_val x = V(0);
 
-    if (BOOL(3))
+    if (BOOL(training))
         tb_body_lacks(c, "training");
-    return WHERE(LE(K(x, 0), x), x, MUL(x, K(x, (FLOAT(1) + FLOAT(2)) / 2)));
+    return WHERE(LE(K(x, 0), x), x, MUL(x, K(x, (FLOAT(lower) + FLOAT(lower + 1)) / 2)));
+}
+
+static tb_val
+rrelu(tb_opctx *c)
+{
+    return mean_slope(c, 1, 3);
+}
+
+/* (self, noise, lower, upper, training) -> (result, noise) */
+static tb_val
+rrelu_with_noise(tb_opctx *c)
+{
+    return tb_body_out2(c, mean_slope(c, 2, 4), V(1));
 }
 
 static tb_val
@@ -473,5 +486,9 @@ const tb_op tb_ops_combine[] = {
     {"rrelu(Tensor self, Scalar lower=0.125, Scalar upper=0.33333333333333331, bool "
      "training=False, Generator? generator=None) -> Tensor",
      TB_KEEP, rrelu},
+    {"rrelu_with_noise_functional(Tensor self, Tensor noise, Scalar lower=0.125, "
+     "Scalar upper=0.33333333333333331, bool training=False, Generator? "
+     "generator=None) -> (Tensor, Tensor noise_out)",
+     TB_KEEP, rrelu_with_noise},
     {0},
 };

@@ -18,7 +18,8 @@ typedef struct conv {
 static tb_val
 exchange(tb_graph *g, tb_val w, int64_t groups)
 {
-    tb_dim d[TB_MAX_RANK], a = tb_dim_floordiv(g->unit, SIZE(w, 0), groups), b = SIZE(w, 1);
+    tb_dim d[TB_MAX_RANK], b = SIZE(w, 1);
+    tb_dim a = tb_dim_floordiv(g->unit, SIZE(w, 0), groups);
     int rank = RANK(w);
 
     d[0] = groups, d[1] = a;
@@ -42,8 +43,8 @@ kernel_size(tb_opctx *c, tb_val w, int axis)
 static tb_val
 direct(tb_opctx *c, const conv *p, tb_val x, tb_val w, tb_val bias)
 {
-    return tb_conv(c->g, TB_P_conv, x, w, bias, p->n, p->groups, p->stride, p->pad, p->pad,
-                   p->dilation);
+    return tb_conv(c->g, TB_P_conv, x, w, bias, p->n, p->groups, p->stride, p->pad,
+                   p->pad, p->dilation);
 }
 
 static tb_val
@@ -71,8 +72,8 @@ transposed(tb_opctx *c, const conv *p, tb_val x, tb_val w, tb_val bias)
 /* Runs fn with a batch axis, which the caller's tensor may lack. */
 static tb_val
 batched(tb_opctx *c, const conv *p,
-        tb_val (*fn)(tb_opctx *, const conv *, tb_val, tb_val, tb_val), tb_val x, tb_val w,
-        tb_val bias)
+        tb_val (*fn)(tb_opctx *, const conv *, tb_val, tb_val, tb_val), tb_val x,
+        tb_val w, tb_val bias)
 {
     tb_graph *g = c->g;
 
@@ -89,7 +90,7 @@ begin(tb_opctx *c, uint32_t x, uint32_t w, uint32_t groups)
     conv p = {.n = RANK(V(w)) - 2, .groups = INT(groups)};
 
     if (p.n < 1)
-        tb_body_raise(c, "expected a weight of rank 3 or more, found rank %d", RANK(V(w)));
+        tb_body_raise(c, "expected a weight of rank 3 or more, found %d", RANK(V(w)));
     if (RANK(V(x)) != p.n + 2 && RANK(V(x)) != p.n + 1)
         tb_body_raise(c, "expected an input of rank %d or %d, found %d", p.n + 1, p.n + 2,
                       RANK(V(x)));
@@ -194,10 +195,11 @@ grad_of_input(tb_opctx *c, const conv *p, tb_val dy, tb_val x, tb_val w)
 
     for (int i = 0; i < p->n; i++) {
         int64_t reach = p->dilation[i] * (kernel_size(c, w, 2 + i) - 1);
+        tb_dim used = tb_dim_mul(u, tb_dim_sub(u, SIZE(dy, 2 + i), 1), p->stride[i]);
         /* what the stride left over at the end of x */
-        tb_dim left = tb_dim_sub(u, tb_dim_add(u, SIZE(x, 2 + i), 2 * p->pad[i] - reach - 1),
-                                 tb_dim_mul(u, tb_dim_sub(u, SIZE(dy, 2 + i), 1),
-                                            p->stride[i]));
+        tb_dim left = tb_dim_add(u, SIZE(x, 2 + i), 2 * p->pad[i] - reach - 1);
+
+        left = tb_dim_sub(u, left, used);
 
         if (!tb_dim_is_const(left))
             tb_body_lacks(c, "a stride over an axis whose size is not constant");
@@ -217,7 +219,8 @@ grad_of_weight(tb_opctx *c, const conv *p, tb_val dy, tb_val x, tb_val w)
     tb_unit *u = g->unit;
     int n = p->n, rank = n + 2;
     int64_t none[TB_MAX_RANK] = {0};
-    tb_dim d[TB_MAX_RANK], batch = SIZE(x, 0), ch = tb_dim_floordiv(u, SIZE(x, 1), p->groups);
+    tb_dim d[TB_MAX_RANK], batch = SIZE(x, 0);
+    tb_dim ch = tb_dim_floordiv(u, SIZE(x, 1), p->groups);
     tb_val r;
 
     for (int i = 0; i < n; i++) {
@@ -264,7 +267,8 @@ convolution_backward(tb_opctx *c)
     /* y = transposed(x, w) is linear in both; its adjoints are convolutions, in which x
      * and dy have exchanged their places. */
     if (mask[0])
-        c->out[0] = trans ? direct(c, &p, dy, w, TB_NO_VAL) : grad_of_input(c, &p, dy, x, w);
+        c->out[0] = trans ? direct(c, &p, dy, w, TB_NO_VAL)
+                          : grad_of_input(c, &p, dy, x, w);
     if (mask[1])
         c->out[1] = trans ? grad_of_weight(c, &p, x, dy, w)
                           : grad_of_weight(c, &p, dy, x, w);
@@ -352,7 +356,8 @@ col2im(tb_opctx *c)
             tb_dim lo = at[ax] * p.dilation[ax], hi;
 
             y = tb_body_dilate(g, y, 2 + ax, p.stride[ax]);
-            hi = tb_dim_sub(u, tb_dim_add(u, out[ax], 2 * p.pad[ax] - lo), SIZE(y, 2 + ax));
+            hi = tb_dim_add(u, out[ax], 2 * p.pad[ax] - lo);
+            hi = tb_dim_sub(u, hi, SIZE(y, 2 + ax));
             y = tb_body_pad_axis(g, y, 2 + ax, lo, hi, 0);
             y = tb_slice_axis(g, y, 2 + ax, p.pad[ax], out[ax], 1);
         }

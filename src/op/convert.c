@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * convert.c -- other dtypes, and copies. A graph has values only: where a tensor lives, how
- * it is laid out and whether it is a view or a copy make no difference.
+ * convert.c -- other dtypes, and copies. A graph has values only: where a tensor lives,
+ * how it is laid out and whether it is a view or a copy make no difference.
  */
 #include "op/body.h"
 
@@ -97,7 +97,7 @@ assert_true(tb_opctx *c)
     return TB_NO_VAL;
 }
 
-/* The same as a function: the last argument and the result keep its place among others. */
+/* The same as a function: last argument and result keep its place among others. */
 static tb_val
 assert_true_then(tb_opctx *c)
 {

@@ -25,7 +25,7 @@ sizes(tb_opctx *c, uint32_t i, tb_dim *d)
     return (int)n;
 }
 
-/* The dtype in argument i; else what PyTorch gives a tensor of the number in argument v. */
+/* The dtype in argument i; else what a tensor of the number in argument v has. */
 static tb_dtype
 dtype_or_number(tb_opctx *c, uint32_t i, uint32_t v)
 {
@@ -217,7 +217,8 @@ range(tb_opctx *c, const tb_arg *start, const tb_arg *end, const tb_arg *step,
     tb_dim size;
 
     if (whole && step->kind == TB_ARG_INT)
-        return whole_range(c, whole_arg(c, start), whole_arg(c, end), whole_arg(c, step), t);
+        return whole_range(c, whole_arg(c, start), whole_arg(c, end), whole_arg(c, step),
+                           t);
     from = as_double(c, start);
     by = as_double(c, step);
     if (!tb_dtype_is_float(t)) /* of integers: all three are cut off first */
@@ -314,7 +315,8 @@ window(tb_opctx *c, bool periodic, double a, double b, double e, uint32_t dtype)
     if (n == 1 || n == 0)
         return tb_full_f(g, t, 1, &n, 1);
     span = tb_body_dim(g, periodic ? n : tb_dim_sub(u, n, 1), TB_F64);
-    turn = DIV(MUL(CAST(tb_iota(g, 1, &n, 0), TB_F64), K(span, 6.28318530717958647693)), span);
+    turn = MUL(CAST(tb_iota(g, 1, &n, 0), TB_F64), K(span, 6.28318530717958647693));
+    turn = DIV(turn, span);
     r = SUB(K(turn, a), MUL(M1(cos, turn), K(turn, b)));
     if (e != 0)
         r = ADD(r, MUL(M1(cos, ADD(turn, turn)), K(turn, e)));

@@ -144,7 +144,8 @@ check_type(tb_opctx *c, uint32_t i, tb_val v, const tb_type *want)
     for (int k = 0; same && k < rank; k++) {
         tb_dim a = tb_dims(g, v)[k], b = want->dims[k];
 
-        same = !tb_dim_is_const(a) || !tb_dim_is_const(b) || a == b || b == TB_DIM_UNKNOWN;
+        same = a == b || b == TB_DIM_UNKNOWN || !tb_dim_is_const(a) ||
+               !tb_dim_is_const(b);
     }
     if (!same)
         tb_body_raise(c, "result %u is declared %.*s, but follows as %.*s", i,

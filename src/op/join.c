@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * join.c -- tensors put together and taken apart: cat, stack, split; and the same elements
- * several times or in another order: repeat, roll, flip.
+ * join.c -- tensors put together and taken apart: cat, stack, split; and the same
+ * elements several times or in another order: repeat, roll, flip.
  */
 #include "op/body.h"
 
@@ -211,13 +211,15 @@ tensor_split_at(tb_opctx *c)
         tb_dim to = tb_body_wrap_dim(c, at[i], total);
 
         to = tb_dim_max(u, tb_dim_min(u, to, total), 0);
-        r[i] = tb_slice_axis(g, x, ax, from, tb_dim_max(u, tb_dim_sub(u, to, from), 0), 1);
+        r[i] = tb_slice_axis(g, x, ax, from, tb_dim_max(u, tb_dim_sub(u, to, from), 0),
+                             1);
         from = to;
     }
     return give_list(c, r, n + 1);
 }
 
-/* hsplit and its like: along axis `n` (a vector has only one), in sections or at places. */
+/* hsplit and its like: along axis `n` (a vector has only one), in sections or at
+ * places. */
 static tb_val
 split_named(tb_opctx *c, int n, bool sections)
 {
@@ -350,7 +352,8 @@ repeat_interleave(tb_opctx *c)
 
     if (!given(c, 2))
         x = tb_reshape(g, x, 1, (tb_dim[]){tb_body_count(g, x, ~0u)});
-    return repeat_axis(g, x, given(c, 2) ? tb_body_axis(c, 2, RANK(x)) : 0, DIM(1), false);
+    return repeat_axis(g, x, given(c, 2) ? tb_body_axis(c, 2, RANK(x)) : 0, DIM(1),
+                       false);
 }
 
 /* ---- another order ---- */
@@ -447,7 +450,8 @@ pixel_shuffle(tb_opctx *c)
     d[b + 3] = SIZE(x, b + 1), d[b + 4] = SIZE(x, b + 2);
     x = tb_reshape(g, x, rank + 2, d);
     /* C r1 r2 H W -> C H r1 W r2 */
-    order[b + 1] = b + 3, order[b + 2] = b + 1, order[b + 3] = b + 4, order[b + 4] = b + 2;
+    order[b + 1] = b + 3, order[b + 2] = b + 1;
+    order[b + 3] = b + 4, order[b + 4] = b + 2;
     x = tb_permute(g, x, order);
     d[b + 1] = tb_dim_mul(u, d[b + 3], r);
     d[b + 2] = tb_dim_mul(u, d[b + 4], r);
@@ -476,7 +480,8 @@ pixel_unshuffle(tb_opctx *c)
     d[b + 2] = d[b + 4] = r;
     x = tb_reshape(g, x, rank + 2, d);
     /* C H r1 W r2 -> C r1 r2 H W */
-    order[b + 1] = b + 2, order[b + 2] = b + 4, order[b + 3] = b + 1, order[b + 4] = b + 3;
+    order[b + 1] = b + 2, order[b + 2] = b + 4;
+    order[b + 3] = b + 1, order[b + 4] = b + 3;
     x = tb_permute(g, x, order);
     d[b + 2] = d[b + 3];
     d[b] = tb_dim_mul(u, d[b], r * r);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * math.c -- functions of one number: rounding, powers and logarithms, trigonometry, special
- * functions, classification.
+ * math.c -- functions of one number: rounding, powers and logarithms, trigonometry,
+ * special functions, classification.
  *
  * Where a formula would overflow or cancel, the body chooses another one for that range:
  * results are good to a few units in the last place over the whole range of the dtype.
@@ -326,7 +326,7 @@ erfinv_of(tb_graph *g, tb_val y)
     return WHERE(LT(K(y, 1), a), K(y, NAN), x);
 }
 
-/* psi(x): up to x + 10 by recurrence, then the asymptotic series; by reflection below 0. */
+/* psi(x): up to x + 10 by recurrence, then the asymptotic series; reflected below 0. */
 static tb_val
 digamma_of(tb_graph *g, tb_val x)
 {

@@ -7,7 +7,7 @@
  */
 #include "op/body.h"
 
-/* x [..., k] . y [k, n] -> [..., n], by way of [m, k]; `bias` [n] joins while it is 2-D. */
+/* x [..., k] . y [k, n] -> [..., n], by way of [m, k]; `bias` [n] joins on the way. */
 static tb_val
 dot_shared(tb_graph *g, tb_val x, tb_val y, tb_val bias)
 {
@@ -56,7 +56,8 @@ product(tb_opctx *c, tb_val x, tb_val y)
     tb_val r;
 
     if (n == 0 || m == 0)
-        tb_body_raise(c, "expected tensors of rank 1 or more, found rank %d and %d", n, m);
+        tb_body_raise(c, "expected tensors of rank 1 or more, found rank %d and %d", n,
+                      m);
     if (n == 1)
         x = tb_unsqueeze(g, x, 0);
     if (m == 1)
@@ -98,7 +99,6 @@ int_matmul(tb_opctx *c)
 static tb_val
 chain(tb_opctx *c)
 {
-    tb_graph *g = c->g;
     uint32_t n = tb_body_n(c, 0);
     tb_val r;
 
@@ -268,7 +268,8 @@ read_term(tb_opctx *c, tb_val v, tb_str s)
             if (t.letter[k] == l)
                 tb_body_lacks(c, "a letter twice in one operand");
         if (n == RANK(v))
-            tb_body_raise(c, "\"%.*s\" has too many letters for rank %d", TB_FMT(s), RANK(v));
+            tb_body_raise(c, "\"%.*s\" has too many letters for rank %d", TB_FMT(s),
+                          RANK(v));
         t.letter[n++] = (int8_t)l;
     }
     if (n != RANK(v))

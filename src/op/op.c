@@ -116,7 +116,7 @@ is_ignored(tb_str type)
            tb_str_is(type, "MemoryFormat") || tb_str_is(type, "Generator");
 }
 
-/* Sizes, axes, counts: what can be a dimension, and what PyTorch writes for "to the end". */
+/* Sizes, axes, counts: what can be a dimension, and PyTorch's "to the end". */
 static bool
 is_sane(int64_t i, bool optional)
 {
@@ -241,7 +241,8 @@ tb_bind_args(tb_ctx *cx, const tb_schema *s, const tb_arg *args, uint32_t n,
                 TB_FMT(a->name));
         if (!named && i >= n && !a->has_default)
             BAD(&b, "%.*s: argument '%.*s' is missing", TB_FMT(s->name), TB_FMT(a->name));
-        out[i] = settle(&b, a, a->type, named ? *named : i < n ? args[i] : a->default_value);
+        out[i] = settle(&b, a, a->type,
+                        named ? *named : i < n ? args[i] : a->default_value);
     }
     return out;
 }

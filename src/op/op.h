@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * op.h -- ATen operators: a row (PyTorch's schema verbatim, promotion kind) and a body of a
- * few lines that spells it in primitives. Adding an operator means one row and one body in
- * the file of its family; docs/adding-an-op.md.
+ * op.h -- ATen operators: a row (PyTorch's schema verbatim, promotion kind) and a body of
+ * a few lines that spells it in primitives. Adding an operator means one row and one body
+ * in the file of its family; docs/adding-an-op.md.
  */
 #pragma once
 #include "graph/graph.h"
 
 typedef enum tb_promote {
     TB_KEEP,  /* tensors arrive as they are */
-    TB_ARITH, /* pointwise: common dtype of all tensors and scalars (torch's type promotion),
-                 broadcast to a common shape; scalars arrive as tensors */
+    TB_ARITH, /* pointwise: common dtype of all tensors and scalars (torch's type
+                 promotion), broadcast to a common shape; scalars arrive as tensors */
     TB_FLOATY,/* as ARITH, integers become the default float dtype (f32) */
     TB_COMPARE,/* as ARITH; the result is BOOL */
 } tb_promote;
@@ -56,8 +56,8 @@ const tb_schema *tb_op_schema(tb_ctx *cx, const tb_op *op);
 const tb_op *tb_op_at(uint32_t i); /* all rows, NULL at the end */
 /* Fills in defaults and normalises arguments (schema order). Raises on a wrong count. */
 const tb_arg *tb_op_normalize(tb_ctx *cx, const tb_op *op, const tb_arg *args, uint32_t n,
-                              const tb_str *kw_names, const tb_arg *kw_args, uint32_t n_kw,
-                              tb_loc loc, uint32_t *n_out);
+                              const tb_str *kw_names, const tb_arg *kw_args,
+                              uint32_t n_kw, tb_loc loc, uint32_t *n_out);
 
 /* decompose: spells every ATen node of `in` in primitives. All operators we lack are
  * collected and raised at once with their locations (TB_UNSUPPORTED). Declared result

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * pad.c -- padding of every kind, triangles and diagonals, and tensors with a part replaced.
+ * pad.c -- padding of every kind, triangles and diagonals, tensors with a part replaced.
  */
 #include "op/body.h"
 
@@ -19,8 +19,9 @@ piece(tb_graph *g, tb_val x, int ax, int mode, bool before, tb_dim n)
     if (mode == CIRCULAR)
         return tb_slice_axis(g, x, ax, before ? last : 0, n, 1);
     if (mode == REFLECT)
-        return tb_flip(g, tb_slice_axis(g, x, ax, before ? 1 : tb_dim_sub(u, last, 1), n, 1),
-                       1u << ax);
+        return tb_flip(
+            g, tb_slice_axis(g, x, ax, before ? 1 : tb_dim_sub(u, last, 1), n, 1),
+            1u << ax);
     memcpy(d, tb_dims(g, x), sizeof *d * (size_t)RANK(x));
     d[ax] = n;
     x = tb_slice_axis(g, x, ax, before ? 0 : tb_dim_sub(u, size, 1), 1, 1);
@@ -59,8 +60,8 @@ pad_mode(tb_opctx *c, int mode)
     tb_dim p[2 * TB_MAX_RANK];
 
     if (n > RANK(x) || tb_body_n(c, 1) % 2)
-        tb_body_raise(c, "expected pairs of numbers for at most %d axes, found %u", RANK(x),
-                      tb_body_n(c, 1));
+        tb_body_raise(c, "expected pairs of numbers for at most %d axes, found %u",
+                      RANK(x), tb_body_n(c, 1));
     tb_body_dims(c, 1, 2 * n, p);
     for (int i = 0; i < n; i++)
         x = pad_copy(c, x, RANK(x) - 1 - i, mode, p[2 * i], p[2 * i + 1]);
@@ -77,8 +78,8 @@ pad_constant(tb_opctx *c, double value)
     bool cuts = false;
 
     if (n > RANK(x) || tb_body_n(c, 1) % 2)
-        tb_body_raise(c, "expected pairs of numbers for at most %d axes, found %u", RANK(x),
-                      tb_body_n(c, 1));
+        tb_body_raise(c, "expected pairs of numbers for at most %d axes, found %u",
+                      RANK(x), tb_body_n(c, 1));
     tb_body_dims(c, 1, 2 * n, p);
     for (int i = 0; i < n; i++) {
         lo[RANK(x) - 1 - i] = p[2 * i];
@@ -126,7 +127,7 @@ pad(tb_opctx *c)
     if (tb_body_is(c, 2, "replicate"))
         return pad_mode(c, REPLICATE);
     if (!tb_body_is(c, 2, "circular"))
-        tb_body_raise(c, "expected mode 'constant', 'reflect', 'replicate' or 'circular'");
+        tb_body_raise(c, "mode is not 'constant', 'reflect', 'replicate' or 'circular'");
     return pad_mode(c, CIRCULAR);
 }
 
@@ -195,7 +196,8 @@ diagonal_of(tb_opctx *c, tb_val x, int64_t offset)
     tb_unit *u = g->unit;
     int rank = RANK(x);
     int64_t down = offset < 0 ? -offset : 0, right = offset > 0 ? offset : 0;
-    tb_dim n = tb_dim_sub(u, SIZE(x, rank - 2), down), m = tb_dim_sub(u, SIZE(x, rank - 1), right);
+    tb_dim n = tb_dim_sub(u, SIZE(x, rank - 2), down);
+    tb_dim m = tb_dim_sub(u, SIZE(x, rank - 1), right);
     tb_dim k = tb_dim_max(u, tb_dim_min(u, n, m), 0);
     tb_val at[2];
 
@@ -223,7 +225,8 @@ embed(tb_opctx *c, tb_val x, int64_t offset)
     int last = RANK(x) - 1;
 
     /* as rows: element r - max(-offset, 0) is in row r */
-    x = tb_body_pad_axis(g, x, last, offset < 0 ? -offset : 0, offset > 0 ? offset : 0, 0);
+    x = tb_body_pad_axis(g, x, last, offset < 0 ? -offset : 0, offset > 0 ? offset : 0,
+                         0);
     x = tb_unsqueeze(g, x, last + 1);
     return WHERE(EQ(SUB(tb_body_count_up(g, SIZE(x, last), 2, 1),
                         tb_body_count_up(g, SIZE(x, last), 2, 0)),
@@ -235,10 +238,11 @@ static tb_val
 diag_embed(tb_opctx *c)
 {
     tb_graph *g = c->g;
-    int rank = RANK(V(0)) + 1, a = tb_body_axis(c, 2, rank), b = tb_body_axis(c, 3, rank), n = 0;
+    int rank = RANK(V(0)) + 1, a = tb_body_axis(c, 2, rank), b, n = 0;
     int64_t order[TB_MAX_RANK + 1];
     tb_val x;
 
+    b = tb_body_axis(c, 3, rank);
     if (a == b)
         tb_body_raise(c, "the two axes must differ");
     x = embed(c, V(0), INT(1));
@@ -327,7 +331,7 @@ diagonal_scatter(tb_opctx *c)
     tb_val x = V(0), src, at;
     int rank = RANK(x), a = tb_body_axis(c, 3, rank), b = tb_body_axis(c, 4, rank), n = 0;
     int64_t offset = INT(2), down = offset < 0 ? -offset : 0, back[TB_MAX_RANK];
-    tb_dim rows;
+    tb_dim rows, behind;
 
     x = to_end(c, x, a, b);
     if (RANK(V(1)) != rank - 1)
@@ -336,9 +340,8 @@ diagonal_scatter(tb_opctx *c)
     rows = SIZE(x, rank - 2);
     /* the element of each row, as a column */
     src = CAST(V(1), tb_dtype_of(g, x));
-    src = tb_body_pad_axis(g, src, RANK(src) - 1, down,
-                           tb_dim_sub(u, rows, tb_dim_add(u, SIZE(src, RANK(src) - 1), down)),
-                           0);
+    behind = tb_dim_sub(u, rows, tb_dim_add(u, SIZE(src, RANK(src) - 1), down));
+    src = tb_body_pad_axis(g, src, RANK(src) - 1, down, behind, 0);
     x = WHERE(at, tb_unsqueeze(g, src, RANK(src)), x);
     for (int i = 0; i < rank; i++)
         back[i] = i == a ? rank - 2 : i == b ? rank - 1 : n++;

@@ -97,8 +97,8 @@ lerp(tb_opctx *c)
 {
     tb_graph *g = c->g;
     tb_dtype t = tb_dtype_of(g, V(0));
-    tb_val a = tb_body_wide(g, V(0)), b = tb_body_wide(g, V(1)), w = tb_body_wide(g, V(2));
-    tb_val d = SUB(b, a);
+    tb_val a = tb_body_wide(g, V(0)), b = tb_body_wide(g, V(1)), d = SUB(b, a);
+    tb_val w = tb_body_wide(g, V(2));
 
     return CAST(WHERE(LT(M1(abs, w), K(w, 0.5)), ADD(a, MUL(w, d)),
                       SUB(b, MUL(d, SUB(K(w, 1), w)))),

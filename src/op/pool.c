@@ -49,7 +49,8 @@ pad_end(tb_opctx *c, const pool *p, int i, tb_dim d)
         n -= (n - 1) * s >= d + pad;
     else if (pad + s > reach)
         tb_body_lacks(c, "ceil_mode with this padding on an axis of unknown size");
-    need = tb_dim_sub(u, tb_dim_add(u, tb_dim_mul(u, tb_dim_sub(u, n, 1), s), reach - pad), d);
+    need = tb_dim_add(u, tb_dim_mul(u, tb_dim_sub(u, n, 1), s), reach - pad);
+    need = tb_dim_sub(u, need, d);
     return tb_dim_max(u, need, 0);
 }
 
@@ -181,7 +182,8 @@ window_counts(tb_graph *g, const pool *p, int i, tb_dim size, tb_dim positions,
               bool include_pad)
 {
     tb_unit *u = g->unit;
-    tb_val from = SUB(MUL(tb_iota(g, 1, &positions, 0), I64(p->stride[i])), I64(p->pad[i]));
+    tb_val from = SUB(MUL(tb_iota(g, 1, &positions, 0), I64(p->stride[i])),
+                      I64(p->pad[i]));
     tb_val to = MIN(ADD(from, I64(p->k[i])),
                     tb_body_dim(g, tb_dim_add(u, size, p->pad[i]), TB_I64));
 
@@ -344,12 +346,14 @@ max_in_parts(tb_opctx *c, tb_val x, int axis, int64_t parts, tb_val *value, tb_v
     v = TB_NEWN(&u->cx->scratch, tb_val, parts);
     p = TB_NEWN(&u->cx->scratch, tb_val, parts);
     for (int64_t i = 0; i < parts; i++) {
-        tb_dim size = SIZE(x, axis), from = tb_dim_floordiv(u, tb_dim_mul(u, size, i), parts);
+        tb_dim size = SIZE(x, axis);
+        tb_dim from = tb_dim_floordiv(u, tb_dim_mul(u, size, i), parts);
         tb_dim to = tb_dim_ceildiv(u, tb_dim_mul(u, size, i + 1), parts);
         tb_val s = tb_slice_axis(g, x, axis, from, tb_dim_sub(u, to, from), 1);
 
         v[i] = RMAX(s, 1u << axis);
-        p[i] = ADD(tb_reduce(g, TB_P_argmax, s, 1u << axis), tb_body_dim(g, from, TB_I64));
+        p[i] = ADD(tb_reduce(g, TB_P_argmax, s, 1u << axis),
+                   tb_body_dim(g, from, TB_I64));
     }
     *value = tb_concat(g, v, (uint32_t)parts, axis);
     *at = tb_concat(g, p, (uint32_t)parts, axis);

@@ -441,8 +441,8 @@ norm_dim(tb_opctx *c)
     return norm_over(c, V(0), 1, 2, 3, 4);
 }
 
-/* Of a matrix, over its axes: the largest (smallest, for a negative ord) sum of magnitudes
- * of a column (1) or a row (inf). */
+/* Of a matrix, over its axes: the largest (smallest, for a negative ord) sum of
+ * magnitudes of a column (1) or a row (inf). */
 static tb_val
 matrix_norm(tb_opctx *c, tb_val x, double ord, int64_t a, int64_t b, uint32_t keepdim,
             uint32_t dtype)
@@ -461,8 +461,8 @@ matrix_norm(tb_opctx *c, tb_val x, double ord, int64_t a, int64_t b, uint32_t ke
     return CAST(finish(c, r, axes, keepdim), t);
 }
 
-/* (self, ord, dim, keepdim, dtype): of all elements without an ord or along one axis, else
- * of matrices. */
+/* (self, ord, dim, keepdim, dtype): of all elements without an ord or along one axis,
+ * else of matrices. */
 static tb_val
 linalg_norm(tb_opctx *c)
 {

@@ -44,7 +44,8 @@ gate(tb_graph *g, tb_val x, int i, int n)
     int ax = RANK(x) - 1;
     tb_dim size = tb_dim_floordiv(g->unit, SIZE(x, ax), n);
 
-    return tb_body_wide(g, tb_slice_axis(g, x, ax, tb_dim_mul(g->unit, size, i), size, 1));
+    x = tb_slice_axis(g, x, ax, tb_dim_mul(g->unit, size, i), size, 1);
+    return tb_body_wide(g, x);
 }
 
 /* One step. `x` is the input's part of the gates, with its bias: [batch, gates * h] */
@@ -106,7 +107,8 @@ row(tb_graph *g, tb_val hx, int64_t i)
     return tb_squeeze_axes(g, tb_slice_axis(g, hx, 0, i, 1, 1), 1);
 }
 
-/* (input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first) */
+/* (input, hx, params, has_biases, num_layers, dropout, train, bidirectional,
+ * batch_first) */
 static tb_val
 layers(tb_opctx *c, kind k)
 {
@@ -132,7 +134,7 @@ layers(tb_opctx *c, kind k)
     if (first)
         x = tb_transpose(g, x, 0, 1);
     if (!tb_dim_is_const(SIZE(x, 0)) || SIZE(x, 0) < 1 || SIZE(x, 0) > MAX_STEPS)
-        tb_body_lacks(c, "a number of steps that is not a constant from 1 to %d", MAX_STEPS);
+        tb_body_lacks(c, "a number of steps that is not a constant up to %d", MAX_STEPS);
     if (tb_body_n(c, 2) != (uint64_t)(n * directions) * (each + projected))
         tb_body_raise(c, "expected %lld weights, found %u",
                       (long long)(n * directions) * (each + projected), tb_body_n(c, 2));
@@ -191,7 +193,7 @@ rnn_relu(tb_opctx *c)
     return layers(c, RNN_RELU);
 }
 
-/* ---- one step: (input, hx, w_ih, w_hh, b_ih, b_hh), with or without a batch axis ---- */
+/* ---- one step: (input, hx, w_ih, w_hh, b_ih, b_hh); it may lack a batch axis ---- */
 
 static state
 one_step(tb_opctx *c, kind k, state s)

@@ -20,8 +20,8 @@ typedef struct reader {
 static TB_NORETURN void
 fail(const reader *r, const char *what)
 {
-    tb_raise(r->cx, (tb_loc){0}, TB_INTERNAL, "schema \"%s\": %s at \"%s\"", r->text, what,
-             r->at);
+    tb_raise(r->cx, (tb_loc){0}, TB_INTERNAL, "schema \"%s\": %s at \"%s\"", r->text,
+             what, r->at);
 }
 
 static void

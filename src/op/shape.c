@@ -71,7 +71,8 @@ flatten(tb_opctx *c)
 {
     tb_graph *g = c->g;
     tb_val x = V(0);
-    int rank = RANK(x), from = tb_body_axis(c, 1, rank), to = tb_body_axis(c, 2, rank), n = 0;
+    int rank = RANK(x), from = tb_body_axis(c, 1, rank), n = 0;
+    int to = tb_body_axis(c, 2, rank);
     tb_dim d[TB_MAX_RANK];
 
     if (rank == 0)

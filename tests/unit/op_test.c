@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * op_test.c -- the table of operators: schemas, look-up, arguments, promotion, decomposition,
- * and what operators of each family compute, by the reference evaluator.
+ * op_test.c -- the table of operators: schemas, look-up, arguments, promotion,
+ * decomposition, and what operators of each family compute, by the evaluator.
  */
 #include "op/op.h"
 #include "op/schema.h"
@@ -84,8 +84,8 @@ normalize(const char *op, uint32_t n, const tb_arg *args, const char *kw, tb_arg
     tb_str name = tb_str_c(kw ? kw : "");
     uint32_t count;
 
-    return tb_op_normalize(cx, tb_op_find(tb_str_c(op)), args, n, &name, &value, kw != NULL,
-                           (tb_loc){0}, &count);
+    return tb_op_normalize(cx, tb_op_find(tb_str_c(op)), args, n, &name, &value,
+                           kw != NULL, (tb_loc){0}, &count);
 }
 
 #define TENSOR {.kind = TB_ARG_TENSOR, .v = {1}}
@@ -100,9 +100,11 @@ arguments_body(void)
     CHECK(a[1].kind == TB_ARG_LIST && a[1].list.n == 1 && a[1].list.at[0].i == 3);
     CHECK(a[2].kind == TB_ARG_BOOL && a[2].b);
     CHECK(a[3].kind == TB_ARG_NONE);
-    a = normalize("_to_copy", 1, x, "dtype", (tb_arg){.kind = TB_ARG_STR, .s = TB_STR("f16")});
+    a = normalize("_to_copy", 1, x, "dtype",
+                  (tb_arg){.kind = TB_ARG_STR, .s = TB_STR("f16")});
     EQ_INT(a[1].i, 5); /* torch.float16 */
-    a = normalize("native_dropout", 2, (tb_arg[]){TENSOR, INT_ARG(1)}, "train", INT_ARG(0));
+    a = normalize("native_dropout", 2, (tb_arg[]){TENSOR, INT_ARG(1)}, "train",
+                  INT_ARG(0));
     CHECK(a[1].kind == TB_ARG_FLOAT && a[1].f == 1);
     a = normalize("add.Tensor", 2, x, NULL, INT_ARG(0));
     EQ_INT(a[2].i, 1); /* alpha */
@@ -130,8 +132,8 @@ argument_twice_body(void)
 static void
 wrong_argument_body(void)
 {
-    normalize("softmax.int", 2, (tb_arg[]){TENSOR, {.kind = TB_ARG_FLOAT, .f = 0.5}}, NULL,
-              INT_ARG(0));
+    normalize("softmax.int", 2, (tb_arg[]){TENSOR, {.kind = TB_ARG_FLOAT, .f = 0.5}},
+              NULL, INT_ARG(0));
 }
 
 static void
@@ -161,7 +163,8 @@ promotion(void)
 static void
 arithmetic(void)
 {
-    GIVES("3xi64 = [1, 2, 3]; f32 = [0.5]", "add.Tensor(%1, %2, 1)", "3xf32: 1.5 2.5 3.5");
+    GIVES("3xi64 = [1, 2, 3]; f32 = [0.5]", "add.Tensor(%1, %2, 1)",
+          "3xf32: 1.5 2.5 3.5");
     GIVES("3xi64 = [1, 2, 3]", "add.Scalar(%1, 2, 3)", "3xi64: 7 8 9");
     GIVES("3xi64 = [1, 2, 3]", "mul.Tensor(%1, 0.5)", "3xf32: 0.5 1 1.5");
     GIVES("2xbf16 = [1, 2]", "mul.Tensor(%1, 0.5)", "2xbf16: 0.5 1");
@@ -174,7 +177,8 @@ arithmetic(void)
     GIVES("2xf32 = [7, -7]", "floor_divide(%1, 2)", "2xf32: 3 -4");
     GIVES("3xf32 = [5, -5, 5]; 3xf32 = [3, 3, -3]", "remainder.Tensor(%1, %2)",
           "3xf32: 2 1 -1");
-    GIVES("3xf32 = [5, -5, 5]; 3xf32 = [3, 3, -3]", "fmod.Tensor(%1, %2)", "3xf32: 2 -2 2");
+    GIVES("3xf32 = [5, -5, 5]; 3xf32 = [3, 3, -3]", "fmod.Tensor(%1, %2)",
+          "3xf32: 2 -2 2");
     GIVES("2xi64 = [3, 4]", "pow.Tensor_Scalar(%1, 2)", "2xi64: 9 16");
     GIVES("2xf32 = [4, 9]", "pow.Tensor_Scalar(%1, -0.5)", "2xf32: 0.5 0.33333");
     GIVES("2x1xf32 = [1, 2]; 3xf32 = [10, 20, 30]", "sub.Tensor(%2, %1)",
@@ -286,8 +290,8 @@ contractions(void)
     GIVES("2x2xf32 = [1, 2, 3, 4]; 2xf32 = [1, 1]", "matmul(%1, %2)", "2xf32: 3 7");
     GIVES("1x2xf32 = [1, 2]; 3x2xf32 = [1, 0, 0, 1, 1, 1]; 3xf32 = [0.5, 0.5, 0.5]",
           "linear(%1, %2, %3)", "1x3xf32: 1.5 2.5 3.5");
-    GIVES("2x2xf32 = [1, 2, 3, 4]; 2x2xf32 = [1, 0, 0, 1]", "einsum(\"ij,jk->ki\", [%1, %2])",
-          "2x2xf32: 1 3 2 4");
+    GIVES("2x2xf32 = [1, 2, 3, 4]; 2x2xf32 = [1, 0, 0, 1]",
+          "einsum(\"ij,jk->ki\", [%1, %2])", "2x2xf32: 1 3 2 4");
     GIVES("1x1x3xf32 = [1, 2, 3]; 1x1x2xf32 = [1, 1]",
           "convolution(%1, %2, none, [1], [0], [1], false, [0], 1)", "1x1x2xf32: 3 5");
     GIVES("1x1x4xf32 = [1, 4, 2, 3]", "max_pool1d_with_indices(%1, [2])",
@@ -346,14 +350,14 @@ wrong_declarations(void)
                              "%2 = aten.relu.default(%1) -> 3xf32\n"
                              "%3 = result %2 number=0 : 3xf32\n"
                              "return %3\n"};
-    RAISES(decompose_text, "model.tb:2: aten.relu.default: result 0 is declared f32[3], but "
-                           "follows as f32[2]");
+    RAISES(decompose_text, "model.tb:2: aten.relu.default: result 0 is declared f32[3], "
+                           "but follows as f32[2]");
     now.text = "%1 = input : 2xi64\n"
                "%2 = aten.sqrt.default(%1) -> 2xf64\n"
                "%3 = result %2 number=0 : 2xf64\n"
                "return %3\n";
-    RAISES(decompose_text, "model.tb:2: aten.sqrt.default: result 0 is declared f64[2], but "
-                           "follows as f32[2]");
+    RAISES(decompose_text, "model.tb:2: aten.sqrt.default: result 0 is declared f64[2], "
+                           "but follows as f32[2]");
 }
 
 /* A size that the source knows by another name becomes an equality, and one name. */
