@@ -81,9 +81,11 @@ do_work(work *w)
     if (unit_usable(w->unit) < 0)
         return -1;
     w->unit->busy = 1;
+    unit_mark mark = unit_mark_of(w->unit->u);
     Py_BEGIN_ALLOW_THREADS;
     st = w->stage ? tb_compile_print(w->unit->u, &w->o, w->stage, &w->out)
                   : tb_compile(w->unit->u, &w->o, &w->out);
+    unit_return_to(w->unit->u, mark);
     tb_arena_reset(&w->unit->u->cx->scratch);
     Py_END_ALLOW_THREADS;
     w->unit->busy = 0;

@@ -2,6 +2,7 @@
 """shark_turbine._compiler: the builder under the importer."""
 
 import gc
+import re
 import subprocess
 import sys
 import threading
@@ -380,6 +381,23 @@ def test_compile_twice_and_after_failure():
     with pytest.raises(ValueError):
         unit.compile(targets=["no-such-cpu"])
     assert bytes(unit.compile(targets=["host"]).map_memory()) == first
+
+
+def test_later_stages_leave_the_unit_as_it_was():
+    unit = linear(None)
+    before = unit.text(data=True), unit.mlir()
+    unit.compile(targets=["host"])
+    evaluate(unit, X)
+    unit.print("kernels", targets=["host"])
+    with pytest.raises(ValueError):
+        unit.print("nonsense")
+    assert (unit.text(data=True), unit.mlir()) == before
+    f = unit.function("other")  # constants are still shared, and more can be added
+    data = np.ones(3, np.float32)
+    f.output(f.constant(data, "f32", [3]))
+    f.output(f.constant(data, "f32", [3]))
+    assert len(re.findall("^const ", unit.text(), re.M)) == 3
+    assert [r.tolist() for r in evaluate(unit, function="other")] == [[1, 1, 1]] * 2
 
 
 def test_ops():
