@@ -15,6 +15,10 @@ quick)
     # shellcheck disable=SC2086
     [ -z "$folders" ] || python3 -m pytest -m "not slow" $folders || [ $? -eq 5 ]
     ;;
+ops)
+    scripts/build.sh
+    python3 -m pytest -m "not slow" tests/ops
+    ;;
 bless)
     scripts/build.sh
     TURBINE_BLESS=1 python3 -m pytest tests/golden
@@ -27,7 +31,8 @@ all)
     say "the C tests under address and undefined behaviour sanitizers"
     scripts/sanitize.sh address,undefined
     [ $# -eq 0 ] || shift
-    python3 -m pytest -m "not slow" "$@"
+    # Sample inputs of every operator take minutes: make ops.
+    python3 -m pytest -m "not slow" --ignore=tests/ops "$@"
     ;;
 *) die "test.sh: quick, bless or nothing; not '$1'" ;;
 esac
