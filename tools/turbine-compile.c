@@ -117,6 +117,17 @@ write_result(const char *path, const tb_buf *bytes)
 }
 
 static tb_status
+check_targets(const source_targets *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (strcmp(t->names[i], "host") != 0 && !tb_cpu_find(t->names[i]))
+            return tb_status_make(TB_NOT_FOUND,
+                                  "unknown target '%s'; --list-targets names them",
+                                  t->names[i]);
+    return NULL;
+}
+
+static tb_status
 compile(const options *o, source *s, tb_buf *bytes)
 {
     meter m = {.o = o, .begin = call_now()};
@@ -127,6 +138,7 @@ compile(const options *o, source *s, tb_buf *bytes)
                              .progress = progress,
                              .user = &m};
 
+    TRY(check_targets(&o->targets));
     progress(&m, "reading", 0, 1);
     TRY(source_read(s, o->in));
     if (o->dump)

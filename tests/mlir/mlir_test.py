@@ -118,6 +118,52 @@ def test_standard_input():
     assert again.stdout == done.stdout
 
 
+def test_compiling(tmp_path):
+    out = tmp_path / "out.vmfb"
+    compiler = tool("turbine-compile")
+    done = run(compiler, corpus("linear"), "-o", out, "--target=host,x86_64-v3")
+    assert done.returncode == 0 and done.stderr == ""
+    first = out.read_bytes()
+    assert run(compiler, corpus("linear"), "-o", out, "--target=host,x86_64-v3", "-v")
+    assert out.read_bytes() == first  # the same input gives the same bytes
+    iree_flags = [
+        "--iree-hal-target-backends=llvm-cpu",
+        "--iree-llvmcpu-target-cpu=host",
+        "--iree-input-type=torch",
+    ]
+    done = run(compiler, *iree_flags, corpus("linear"), "-o", out)
+    assert done.returncode == 0 and done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "message"),
+    [
+        (["--target=foo"], 1, "unknown target 'foo'; --list-targets names them"),
+        (["--dump=foo"], 1, "no stage is named 'foo'"),
+        (["--foo"], 2, "--foo is not understood"),
+        (["--iree-hal-target-backends=cuda"], 2, "backends=cuda is not understood"),
+    ],
+)
+def test_wrong_flags(flags, status, message, tmp_path):
+    out = tmp_path / "out.vmfb"
+    done = run(tool("turbine-compile"), corpus("linear"), "-o", out, *flags)
+    assert done.returncode == status
+    assert message in done.stderr
+    assert not out.exists()
+
+
+def test_graph_text_is_read(tmp_path):
+    graph, out = tmp_path / "linear.graph", tmp_path / "out.vmfb"
+    graph.write_text(text_of(corpus("linear"), "unit", "--data"))
+    done = run(tool("turbine-compile"), graph, "-o", out, "--target=host")
+    assert done.returncode == 0, done.stderr
+    listed = run(tool("turbine-opt"), "--list").stdout.split("\n")
+    names = [line.split()[0] for line in listed if line]
+    assert names[:4] == ["mlir", "unit", "aten", "decompose"]
+    for name in names:
+        assert text_of(graph, name, "--target=x86_64-v3")
+
+
 def lower(path, tmp_path):
     return run(
         iree("iree-compile"),
