@@ -17,6 +17,7 @@
     X(conv)                                                                              \
     X(convert)                                                                           \
     X(create)                                                                            \
+    X(experts)                                                                           \
     X(grid)                                                                              \
     X(index)                                                                             \
     X(index_write)                                                                       \
