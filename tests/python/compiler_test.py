@@ -415,7 +415,10 @@ def test_schemas_are_torchs():
     wrong = []
     for schema in _compiler.ops():
         full, namespace, text = schema.partition("(")[0], "aten", schema
-        if full.split(".")[0] in ("torchvision", "prims"):
+        if full.split(".")[0] == "transformers":
+            # A library of its own: its operators exist once this module is imported.
+            pytest.importorskip("transformers.integrations.moe")
+        if full.split(".")[0] in ("torchvision", "prims", "transformers"):
             namespace, _, full = full.partition(".")
             text = schema.partition(".")[2]
         name, _, overload = full.partition(".")
