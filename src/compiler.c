@@ -98,12 +98,20 @@ is_pass(const char *stage)
     return false;
 }
 
+/* ATen nodes here, or maybe in the graphs that control nodes run. */
 static bool
-has_aten(const tb_graph *g)
+needs_decompose(const tb_graph *g)
 {
     for (uint32_t i = 1; i < g->n; i++)
-        if (g->nodes[i].prim == TB_P_aten)
+        switch ((tb_prim)g->nodes[i].prim) {
+        case TB_P_aten:
+        case TB_P_cond:
+        case TB_P_while:
+        case TB_P_call:
             return true;
+        default:
+            break;
+        }
     return false;
 }
 
@@ -129,41 +137,106 @@ refuse_complex(const tb_graph *g)
     }
 }
 
+/* ---- the graphs of a function ---- */
+static const tb_body *lower_graph(run *r, tb_graph *g);
+
+static tb_val
+constant_input(tb_rewrite *rw, tb_val v)
+{
+    const tb_val *args = rw->user; /* by input: constant of the unit + 1, or 0 */
+    if (tb_node_of(rw->from, v)->prim != TB_P_input)
+        return TB_NO_VAL;
+    tb_val c = args[tb_attrs(rw->from, v)[0]];
+    return c.id ? tb_constant(rw->to, c.id - 1) : TB_NO_VAL;
+}
+
+/* Does the loop's body return value i as it got it? */
+static bool
+passes_on(const tb_graph *body, uint32_t i)
+{
+    tb_val v = body->outputs.at[i];
+    return tb_node_of(body, v)->prim == TB_P_input && tb_attrs(body, v)[0] == (int64_t)i;
+}
+
+/* Graph `body` that node v runs, with the inputs that are always the same constant put in:
+ * weights are packed in branches and loops as they are outside. */
+static tb_graph *
+with_constants(const tb_graph *g, tb_val v, const tb_graph *body, const tb_graph *loop)
+{
+    const tb_node *n = tb_node_of(g, v);
+    uint32_t skip = n->prim == TB_P_cond;
+    tb_val *args = TB_NEWN(&g->unit->cx->keep, tb_val, n->n_in + 1);
+    for (uint32_t i = skip; i < n->n_in; i++) {
+        tb_val x = tb_in(g, v, i);
+        if (tb_node_of(g, x)->prim == TB_P_const && (!loop || passes_on(loop, i)))
+            args[i - skip].id = (uint32_t)tb_attrs(g, x)[0] + 1;
+    }
+    return tb_rewrite_graph(body, constant_input, args);
+}
+
+static void
+lower_inner(run *r, tb_body *b)
+{
+    const tb_graph *g = b->g;
+    const bool *live = tb_live(g, &r->cx->keep);
+    for (uint32_t id = 1; id < g->n; id++) {
+        tb_val v = {id};
+        tb_prim p = (tb_prim)g->nodes[id].prim;
+        if (!live[id] || (p != TB_P_cond && p != TB_P_while && p != TB_P_call))
+            continue;
+        tb_graph *const *graphs = r->u->graphs.at;
+        const tb_graph *loop = p == TB_P_while ? graphs[tb_attrs(g, v)[1]] : NULL;
+        for (int i = 0; i < (p == TB_P_call ? 1 : 2); i++) {
+            if (r->stage)
+                tb_buf_printf(r->out, "// graph %d of %%%u %s\n", i, id, tb_prim_name(p));
+            b->sub[id][i] = lower_graph(
+                r, with_constants(g, v, r->u->graphs.at[tb_attrs(g, v)[i]], loop));
+        }
+    }
+}
+
+/* From primitives to kernels, with the graphs inside. Printing may stop it early: `low` is NULL then. */
+static const tb_body *
+lower_graph(run *r, tb_graph *g)
+{
+    tb_body *b = TB_NEW(&r->cx->keep, tb_body);
+    bool pass = r->stage && is_pass(r->stage);
+    if (!stop_at(r, "decompose"))
+        g = tb_run_passes(g, pass ? r->stage : NULL);
+    b->g = g;
+    b->sub = tb_alloc(&r->cx->keep, sizeof *b->sub * g->n);
+    if (pass || stop_at(r, "decompose")) {
+        tb_graph_print(g, r->out);
+    } else {
+        tb_groups *gs = tb_group_graph(g);
+        b->gs = gs;
+        if (stop_at(r, "group")) {
+            tb_graph_print(g, r->out);
+            tb_groups_print(gs, r->out);
+        } else {
+            refuse_complex(g);
+            b->low = tb_lower_groups(gs, r->targets, r->n_targets, &r->packs);
+            if (stop_at(r, "kernels"))
+                print_kernels(r, b->low);
+        }
+    }
+    lower_inner(r, b);
+    return b;
+}
+
 /* One function up to lowered kernels. Returns NULL if printing stopped before. */
-static tb_lowered *
-lower_function(run *r, const tb_func *f, tb_graph **graph, tb_groups **groups)
+static const tb_body *
+lower_function(run *r, const tb_func *f)
 {
     tb_graph *g = f->body;
     if (stop_at(r, "aten")) {
         tb_graph_print(g, r->out);
         return NULL;
     }
-    if (has_aten(g))
+    if (needs_decompose(g))
         g = tb_decompose(g);
-    if (stop_at(r, "decompose")) {
-        tb_graph_print(g, r->out);
-        return NULL;
-    }
-    bool pass = r->stage && is_pass(r->stage);
-    g = tb_run_passes(g, pass ? r->stage : NULL);
-    if (pass) {
-        tb_graph_print(g, r->out);
-        return NULL;
-    }
-    *graph = g;
-    *groups = tb_group_graph(g);
-    if (stop_at(r, "group")) {
-        tb_graph_print(g, r->out);
-        tb_groups_print(*groups, r->out);
-        return NULL;
-    }
-    refuse_complex(g);
-    tb_lowered *low = tb_lower_groups(*groups, r->targets, r->n_targets, &r->packs);
-    if (stop_at(r, "kernels")) {
-        print_kernels(r, low);
-        return NULL;
-    }
-    return low;
+    const tb_body *b = lower_graph(r, g);
+    return b->low && !stop_at(r, "kernels") ? b : NULL;
 }
 
 static const tb_kernel *const *
@@ -204,14 +277,12 @@ compile(void *user)
     tb_program_begin(p, r->u, r->targets, r->n_targets);
     uint32_t n = r->u->funcs.n;
     for (uint32_t i = 0; i < n; i++) {
-        tb_graph *g = NULL;
-        tb_groups *gs = NULL;
         progress(r, "functions", i, n);
         if (r->stage)
             tb_buf_printf(r->out, "// function %.*s\n", TB_FMT(r->u->funcs.at[i].name));
-        tb_lowered *low = lower_function(r, &r->u->funcs.at[i], &g, &gs);
-        if (low)
-            tb_program_function(p, &r->u->funcs.at[i], g, gs, low);
+        const tb_body *body = lower_function(r, &r->u->funcs.at[i]);
+        if (body)
+            tb_program_function(p, &r->u->funcs.at[i], body);
     }
     progress(r, "functions", n, n);
     if (r->stage && !stop_at(r, "program") && !stop_at(r, "llvm") && !stop_at(r, "asm"))
@@ -290,7 +361,7 @@ evaluate(void *user)
         if (!tb_str_is(e->u->funcs.at[i].name, e->function))
             continue;
         tb_func f = e->u->funcs.at[i];
-        if (has_aten(f.body))
+        if (needs_decompose(f.body))
             f.body = tb_decompose(f.body);
         tb_eval(e->u, &f, e->inputs, e->n_inputs, NULL, e->arena, e->outputs);
         return;

@@ -36,9 +36,12 @@ typedef struct unit_obj {
 typedef struct function_obj {
     PyObject_HEAD
     unit_obj *unit;
-    uint32_t index; /* in u->funcs, which moves as it grows */
+    uint32_t index; /* in u->funcs, which moves as it grows; NO_FUNCTION: a graph inside */
+    uint32_t graph; /* in u->graphs */
+    uint32_t n_inputs;
     tb_graph *g;
 } function_obj;
+#define NO_FUNCTION UINT32_MAX
 
 typedef struct value_obj {
     PyObject_HEAD
@@ -82,6 +85,18 @@ void unit_return_to(tb_unit *u, unit_mark m);
 
 /* ---- function.c ---- */
 PyObject *function_new(unit_obj *unit, const char *name, int exported);
+PyObject *value_wrap(function_obj *f, tb_val v);
+/* A list; None where there is no value. */
+PyObject *values_wrap(function_obj *f, const tb_val *v, uint32_t n);
+int value_from(function_obj *f, PyObject *o, tb_val *out);
+/* (file, line, function, module path) or None */
+int location_from(unit_obj *unit, PyObject *o, tb_location *out);
+/* A sequence of (dtype, dims) or None; NULL with an exception. */
+tb_type *types_from(unit_obj *unit, PyObject *types, uint32_t *n);
+
+/* ---- control.c: methods of Function ---- */
+PyObject *function_graph(PyObject *self, PyObject *unused);
+PyObject *function_control(PyObject *self, PyObject *args);
 
 /* ---- dim.c ---- */
 PyObject *dim_wrap(unit_obj *unit, tb_dim d); /* an int if constant */

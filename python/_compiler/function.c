@@ -29,7 +29,7 @@ typedef struct step {
     tb_dim d;
 } step;
 
-static PyObject *
+PyObject *
 value_wrap(function_obj *f, tb_val v)
 {
     value_obj *o = PyObject_New(value_obj, value_type);
@@ -42,8 +42,22 @@ value_wrap(function_obj *f, tb_val v)
     return (PyObject *)o;
 }
 
-/* (file, line, function, module path) or None */
-static int
+PyObject *
+values_wrap(function_obj *f, const tb_val *v, uint32_t n)
+{
+    PyObject *list = PyList_New(n);
+
+    for (uint32_t i = 0; list && i < n; i++) {
+        PyObject *item = v[i].id ? value_wrap(f, v[i]) : Py_NewRef(Py_None);
+        if (!item)
+            Py_CLEAR(list);
+        else
+            PyList_SetItem(list, i, item);
+    }
+    return list;
+}
+
+int
 location_from(unit_obj *unit, PyObject *o, tb_location *out)
 {
     PyObject *file, *func, *path;
@@ -70,7 +84,7 @@ set_location(step *s)
     s->g->loc = tb_unit_loc(s->f->unit->u, s->where);
 }
 
-static int
+int
 value_from(function_obj *f, PyObject *o, tb_val *out)
 {
     tb_arg a;
@@ -91,14 +105,14 @@ static void
 do_input(void *arg)
 {
     step *s = arg;
-    tb_func *fn = func_of(s->f);
     tb_param p = {.name = s->name, .type = s->type};
 
-    s->v = tb_input(s->g, (int)fn->inputs.n, (tb_dtype)s->type.dtype, s->type.rank,
+    s->v = tb_input(s->g, (int)s->f->n_inputs++, (tb_dtype)s->type.dtype, s->type.rank,
                     s->type.dims);
     if (s->name.len && !s->g->names[s->v.id].len)
         s->g->names[s->v.id] = s->name;
-    TB_PUSH(&s->f->unit->u->cx->keep, &fn->inputs, p);
+    if (s->f->index != NO_FUNCTION)
+        TB_PUSH(&s->f->unit->u->cx->keep, &func_of(s->f)->inputs, p);
 }
 
 static PyObject *
@@ -275,26 +289,33 @@ do_call(void *arg)
                             : tb_result(g, c->s.v, i, &c->types[i]);
 }
 
-static int
-results_from(function_obj *f, PyObject *results, call *c)
+tb_type *
+types_from(unit_obj *unit, PyObject *types, uint32_t *n)
 {
-    tb_arena *a = &f->unit->u->cx->keep;
-    Py_ssize_t n = PySequence_Size(results);
+    Py_ssize_t count = PySequence_Size(types);
 
-    if (n < 0)
-        return -1;
-    c->types = TB_NEWN(a, tb_type, n + 1);
-    c->results = TB_NEWN(a, tb_val, n + 1);
-    for (Py_ssize_t i = 0; i < n; i++) {
-        PyObject *item = PySequence_GetItem(results, i);
-        int failed = !item || type_from(f->unit, item, &c->types[i]) < 0;
+    if (count < 0)
+        return NULL;
+    tb_type *out = TB_NEWN(&unit->u->cx->keep, tb_type, count + 1);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *item = PySequence_GetItem(types, i);
+        int failed = !item || type_from(unit, item, &out[i]) < 0;
 
         Py_XDECREF(item);
         if (failed)
-            return -1;
+            return NULL;
     }
+    *n = (uint32_t)count;
+    return out;
+}
+
+static int
+results_from(function_obj *f, PyObject *results, call *c)
+{
+    if (!(c->types = types_from(f->unit, results, &c->c.n_results)))
+        return -1;
+    c->results = TB_NEWN(&f->unit->u->cx->keep, tb_val, c->c.n_results + 1);
     c->c.results = c->types;
-    c->c.n_results = (uint32_t)n;
     return 0;
 }
 
@@ -345,15 +366,7 @@ function_call(PyObject *o, PyObject *args, PyObject *kwargs)
     c.c.result_is_list = is_list;
     if (guard(f->unit, do_call, &c) < 0)
         return NULL;
-    PyObject *list = PyList_New(c.c.n_results);
-    for (uint32_t i = 0; list && i < c.c.n_results; i++) {
-        PyObject *v = c.results[i].id ? value_wrap(f, c.results[i]) : Py_NewRef(Py_None);
-        if (!v)
-            Py_CLEAR(list);
-        else
-            PyList_SetItem(list, i, v);
-    }
-    return list;
+    return values_wrap(f, c.results, c.c.n_results);
 }
 
 /* ---- state, sizes ---- */
@@ -494,7 +507,8 @@ function_output(PyObject *o, PyObject *args)
     for (int i = 0; i < p.type.rank; i++)
         p.type.dims[i] = tb_dims(f->g, v)[i];
     TB_PUSH(a, &f->g->outputs, v);
-    TB_PUSH(a, &func_of(f)->outputs, p);
+    if (f->index != NO_FUNCTION)
+        TB_PUSH(a, &func_of(f)->outputs, p);
     Py_RETURN_NONE;
 }
 
@@ -508,6 +522,10 @@ function_attribute(PyObject *o, PyObject *args)
     if (!PyArg_ParseTuple(args, "OO:attribute", &key, &value) || unit_usable(f->unit) < 0 ||
         str_from(f->unit, key, &attr.key) < 0 || str_from(f->unit, value, &attr.value) < 0)
         return NULL;
+    if (f->index == NO_FUNCTION) {
+        PyErr_SetString(PyExc_ValueError, "attribute: a graph inside has none");
+        return NULL;
+    }
     TB_PUSH(&f->unit->u->cx->keep, &func_of(f)->attrs, attr);
     Py_RETURN_NONE;
 }
@@ -538,6 +556,8 @@ function_new(unit_obj *unit, const char *name, int exported)
         return NULL;
     f->unit = (unit_obj *)Py_NewRef((PyObject *)unit);
     f->index = unit->u->funcs.n;
+    f->n_inputs = 0;
+    f->graph = 0;
     step s = {.f = f, .name = tb_str_c(name), .index = exported != 0};
     if (guard(unit, do_function, &s) < 0) {
         Py_DECREF((PyObject *)f);
@@ -576,6 +596,11 @@ static PyMethodDef methods[] = {
     {"item", function_item, METH_VARARGS,
      "item(value, name, min=0, max=None, location=None) -> Dim: the number in a tensor"},
     {"assert_", function_assert, METH_VARARGS, "assert_(condition, message, location=None)"},
+    {"graph", function_graph, METH_NOARGS, "graph() -> Function: a graph for control()"},
+    {"control", function_control, METH_VARARGS,
+     "control(kind, operands, graphs, results, location=None) -> list of Values; kind: "
+     "'cond' (operands: condition, arguments; graphs: then, else), 'while' (operands: first "
+     "values; graphs: condition, body) or 'call' (one graph); results: (dtype, dims) each"},
     {"output", function_output, METH_VARARGS, "output(value, name=''): adds a result"},
     {"attribute", function_attribute, METH_VARARGS, "attribute(key, value)"},
     {NULL, NULL, 0, NULL},

@@ -388,32 +388,20 @@ class FunctionImporter:
         self.function.assert_(condition, message, location_of(node))
 
     def higher_order(self, node):
-        """Operators that run a graph. Regions that only set a mode are put in line."""
-        name = node.target._name if hasattr(node.target, "_name") else str(node.target)
-        if name == "wrap_with_set_grad_enabled":
-            body, args = node.args[1], node.args[2:]
-        elif name == "wrap_with_autocast":
-            body, args = node.args[4], node.args[5:]
-        else:
-            raise Unsupported(f"torch.ops.higher_order.{name} is not supported", node)
-        self.values[node] = self.inline(self.values[body], args)
+        """Operators that run a graph."""
+        from .control_flow import import_node
 
-    def inline(self, module, args):
-        places = [n for n in module.graph.nodes if n.op == "placeholder"]
-        for place, arg in zip(places, args, strict=True):
-            is_node = isinstance(arg, torch.fx.Node)
-            self.values[place] = self.values[arg] if is_node else arg
-        out = self.run(module)
-        if isinstance(out, (tuple, list)):
-            return [self.values[o] if isinstance(o, torch.fx.Node) else o for o in out]
-        return self.values[out]
+        self.values[node] = import_node(self, node)
 
     # ---- outputs ----
 
+    def lookup(self, a):
+        """What an argument stands for: a Value, a number, a size ..."""
+        return self.values[a] if isinstance(a, torch.fx.Node) else a
+
     def value_of(self, a):
         """An output's Value; numbers become tensors of rank 0. None stays None."""
-        if isinstance(a, torch.fx.Node):
-            a = self.values[a]
+        a = self.lookup(a)
         if a is None or isinstance(a, _compiler.Value):
             return a
         if isinstance(a, _compiler.Dim):

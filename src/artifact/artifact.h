@@ -59,7 +59,7 @@ tb_status tb_plan_verify(const tb_plan *plan, size_t file_bytes) TB_MUST_CHECK;
 void tb_plan_dump(const tb_plan *plan, const void *file, tb_buf *out);
 
 /* transient.c -- bytes of transient memory that a call of f plans when its inputs have the
- * sizes that `size` tells; -1 if that cannot be computed. The plan must be verified. */
+ * sizes that `size` tells (axis 0 of an input that is a size: its value); -1 if that cannot be computed. The plan must be verified. */
 int64_t tb_plan_transient(const tb_plan *plan, const tb_plan_function *f,
                           int64_t (*size)(void *user, uint32_t input, uint32_t axis),
                           void *user);

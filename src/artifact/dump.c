@@ -108,6 +108,7 @@ buf_name(const dumper *d, const tb_plan_buf *b)
     case TB_BUF_GLOBAL:
         return text(d, p->globals[b->index].type.name);
     case TB_BUF_ARENA:
+    case TB_BUF_SLOT:
         break;
     }
     return "";
@@ -195,6 +196,15 @@ put_instruction(const dumper *d, const int32_t *w)
         tb_buf_printf(d->out, "r%d = ", w[1]);
         put_dim(d, w[2], w[3]);
         break;
+    case TB_I_VALUE:
+        tb_buf_printf(d->out, "r%d = value of input %d", w[1], w[2]);
+        break;
+    case TB_I_ALLOC:
+        tb_buf_puts(d->out, "alloc ");
+        put_buf(d, w[1]);
+        tb_buf_puts(d->out, " bytes ");
+        put_reg(d, w[2]);
+        break;
     case TB_I_CHECK_DIM:
         tb_buf_puts(d->out, "check ");
         put_dim(d, w[1], w[2]);
@@ -251,7 +261,7 @@ learn(const dumper *d)
     for (uint32_t at = 0; at < d->f->n_code; at += (uint32_t)code[at] >> 16) {
         const int32_t *w = code + at;
         tb_opcode op = (tb_opcode)(w[0] & 0xffff);
-        if (op > TB_I_DIM && op != TB_I_LOAD)
+        if (op > TB_I_VALUE && op != TB_I_LOAD)
             continue; /* writes no register */
         known *k = &d->regs[w[1]];
         if (k->kind != NEVER || (op != TB_I_CONST && op != TB_I_DIM))
@@ -266,7 +276,8 @@ learn(const dumper *d)
 static void
 put_bufs(const dumper *d)
 {
-    static const char *const kinds[] = {"input", "result", "const", "global"};
+    static const char *const kinds[] = {"input", "result", "const",
+                                        "global", "arena",  "slot"};
 
     for (uint32_t i = 0; i < d->f->n_bufs; i++) {
         const tb_plan_buf *b = &d->p->bufs[d->f->buf + i];
@@ -309,6 +320,9 @@ put_transient(const dumper *d)
     int64_t low = tb_plan_transient(d->p, d->f, extreme_size, &least);
     int64_t high = tb_plan_transient(d->p, d->f, extreme_size, &most);
 
+    if (d->f->n_slots)
+        tb_buf_printf(d->out, "  %u slot%s for values whose size depends on data\n",
+                      d->f->n_slots, d->f->n_slots == 1 ? "" : "s");
     if (low >= 0)
         tb_buf_printf(d->out, "  transient memory  %" PRId64 " bytes", low);
     if (low >= 0 && high > low && most.bounded)

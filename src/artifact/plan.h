@@ -10,7 +10,8 @@
  * A function is a list of instructions over two register files:
  *   - integer registers (int64): dimensions, arena offsets, tile counts, conditions;
  *   - buffer registers: memory. Every buffer register is declared in the function's
- *     `bufs` range and says what it stands for (input, result, constant, global, arena).
+ *     `bufs` range and says what it stands for (input, result, constant, global, arena,
+ *     slot).
  *
  * Text is a `tb_sref`, an offset and length in the string section (NUL-terminated there).
  */
@@ -19,7 +20,7 @@
 #include "turbine/runtime.h"
 
 #define TB_PLAN_MAGIC 0x4e4c5042u /* "BPLN" */
-#define TB_PLAN_VERSION 1
+#define TB_PLAN_VERSION 2
 
 typedef struct tb_sref {
     uint32_t off, len;
@@ -50,7 +51,9 @@ typedef struct tb_plan_dim {
 } tb_plan_dim;
 typedef struct tb_plan_value {
     tb_sref name;
-    uint32_t dtype, rank, dims, pad_;
+    uint32_t dtype, rank, dims;
+    uint32_t is_size; /* an input, i64 of rank 0, whose value the prologue may read; the
+                         dimension at `dims` says its range */
 } tb_plan_value;
 
 typedef struct tb_plan_global {
@@ -82,7 +85,8 @@ typedef enum tb_buf_kind {
     TB_BUF_RESULT, /* index = result; memory is there after TB_I_RESULT ran */
     TB_BUF_CONST,  /* index = constant */
     TB_BUF_GLOBAL, /* index = global */
-    TB_BUF_ARENA   /* offset_reg, bytes_reg: integer registers */
+    TB_BUF_ARENA,  /* offset_reg, bytes_reg: integer registers */
+    TB_BUF_SLOT    /* index = slot of the session; memory is there after TB_I_ALLOC ran */
 } tb_buf_kind;
 typedef struct tb_plan_buf {
     uint32_t kind, index;
@@ -104,6 +108,8 @@ typedef struct tb_plan_function {
                               the inputs' shapes alone and may be skipped when a call has
                               the same shapes as the one before */
     int32_t arena_reg;     /* integer register with the arena's size in bytes, -1 = none */
+    uint32_t n_slots;      /* growing memory for values whose size depends on data */
+    uint32_t pad_;
 } tb_plan_function;
 
 /*
@@ -126,15 +132,16 @@ typedef struct tb_plan_function {
     X(EQ, "rrr", "r = r == r")                                                           \
     X(LT, "rrr", "r = r < r")                                                            \
     X(DIM, "rww", "r = dimension w2 of input w1")                                        \
+    X(VALUE, "rw", "r = the number in input w, which is marked as a size")               \
     X(CHECK_DIM, "wwr", "input w1's dimension w2 must be r, else the call fails")        \
     X(CHECK, "rw", "r must not be 0, else the call fails with string-section text w")    \
     X(RESULT, "w", "result w gets its dims from its type's registers, and memory")       \
+    X(ALLOC, "br", "b, of a slot, gets r bytes; what was in the slot is lost")           \
     X(LOAD, "rbw", "r = the scalar of dtype w in b (after a barrier)")                   \
     X(DISPATCH, "*", "w kernel, r tiles, w flags, n bindings.., m sizes..")              \
     X(COPY, "bb", "copy second buffer to first; same size, but arena ones may be longer") \
     X(JUMP, "l", "continue at l")                                                        \
     X(JUMP_ZERO, "rl", "continue at l if r is 0")                                        \
-    X(CALL, "*", "reserved: call of an internal function")                               \
     X(RETURN, "", "the function is done")
 /* DISPATCH words: kernel, tiles register, flags, n bindings, b..., m sizes, r... where n
  * and m equal the kernel's n_bindings and n_sizes. */

@@ -61,6 +61,9 @@ step(const int32_t *w, int64_t (*size)(void *user, uint32_t input, uint32_t axis
     case TB_I_DIM:
         regs[w[1]] = size(user, (uint32_t)w[2], (uint32_t)w[3]);
         return true;
+    case TB_I_VALUE:
+        regs[w[1]] = size(user, (uint32_t)w[2], 0);
+        return true;
     case TB_I_CHECK:
     case TB_I_CHECK_DIM:
         return true;

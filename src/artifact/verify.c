@@ -62,6 +62,9 @@ is_value(const tb_plan *p, const tb_plan_value *v, uint32_t n_regs, bool must_re
     if (!is_text(p, v->name) || !is_dtype(v->dtype) || v->rank > TB_MAX_RANK ||
         !in_range(v->dims, v->rank, p->n_dims))
         return false;
+    if (v->is_size > 1 || (v->is_size && (v->rank != 0 || v->dtype != TB_I64 ||
+                                          !in_range(v->dims, 1, p->n_dims))))
+        return false;
     *bytes = (int64_t)tb_dtype_bytes((tb_dtype)v->dtype);
     for (uint32_t i = 0; i < v->rank; i++) {
         const tb_plan_dim *d = &p->dims[v->dims + i];
@@ -174,6 +177,7 @@ is_writable(const scan *s, int32_t b)
 {
     const tb_plan_buf *buf = &s->bufs[b];
     return buf->kind == TB_BUF_RESULT || buf->kind == TB_BUF_ARENA ||
+           buf->kind == TB_BUF_SLOT ||
            (buf->kind == TB_BUF_GLOBAL && s->p->globals[buf->index].mutable_);
 }
 
@@ -186,6 +190,7 @@ is_buf_record(const scan *s, const tb_plan_buf *b)
                  : b->kind == TB_BUF_RESULT ? s->f->n_results
                  : b->kind == TB_BUF_CONST  ? s->p->n_consts
                  : b->kind == TB_BUF_GLOBAL ? s->p->n_globals
+                 : b->kind == TB_BUF_SLOT   ? s->f->n_slots
                                             : 0;
     return b->index < n;
 }
@@ -222,6 +227,11 @@ are_words(const scan *s, tb_opcode op, const int32_t *w)
     case TB_I_CHECK_DIM:
         return dim[0] >= 0 && (uint32_t)dim[0] < s->f->n_inputs && dim[1] >= 0 &&
                (uint32_t)dim[1] < s->p->values[s->f->input + (uint32_t)dim[0]].rank;
+    case TB_I_VALUE:
+        return w[2] >= 0 && (uint32_t)w[2] < s->f->n_inputs &&
+               s->p->values[s->f->input + (uint32_t)w[2]].is_size;
+    case TB_I_ALLOC:
+        return s->bufs[w[1]].kind == TB_BUF_SLOT;
     case TB_I_CHECK:
         return w[2] >= 0 && (uint32_t)w[2] < s->p->strings_bytes;
     case TB_I_RESULT:
@@ -243,8 +253,6 @@ check_instruction(const scan *s, uint32_t at, uint32_t n_words)
     const char *letters = operands[op];
     bool prologue = at < s->f->prologue_end;
 
-    if (op == TB_I_CALL)
-        return bad_at(s, at, "CALL is reserved");
     if (prologue && op > TB_I_CHECK && op != TB_I_JUMP && op != TB_I_JUMP_ZERO)
         return bad_at(s, at, "instruction does not belong in a prologue");
     if (op == TB_I_DISPATCH)
@@ -312,7 +320,7 @@ check_function(const tb_plan *p, uint32_t index)
     scan s = {p, f, NULL, f->n_bufs ? p->bufs + f->buf : NULL, index};
     int64_t bytes;
 
-    if (!is_text(p, f->name) || f->n_regs > f->n_code || f->arena_reg < -1 ||
+    if (!is_text(p, f->name) || f->n_regs > f->n_code || f->n_slots > f->n_bufs || f->arena_reg < -1 ||
         (f->arena_reg >= 0 && !is_reg(&s, f->arena_reg)))
         return bad("function", index);
     for (uint32_t i = 0; i < f->n_inputs + f->n_results; i++) {

@@ -1,12 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * program.h -- from lowered functions to the plan that the runtime executes: memory.c gives
- * transient values a place in one arena, program.c writes integer arithmetic, checks and
- * dispatches.
+ * program.h -- from lowered functions to the plan that the runtime executes.
+ *
+ *   program.c  the plan as a whole: types, strings, kernels; one function from end to end
+ *   sizes.c    integer registers: symbols from shapes, what is computed from them, checks
+ *   frame.c    what runs when, and how long each buffer is needed
+ *   write.c    the instructions: dispatches, branches, loops, copies
+ *   memory.c   places for transient values
  */
 #pragma once
 #include "artifact/artifact.h"
 #include "kernel/lower.h"
+
+/* A graph, lowered, with the graphs that its control nodes (cond, while, call) run. */
+typedef struct tb_body {
+    const tb_graph *g;
+    const tb_groups *gs;
+    const tb_lowered *low;
+    const struct tb_body *(*sub)[2]; /* [g->n]: by control node, else NULL */
+} tb_body;
 
 /* A value that needs transient memory from step `first` to step `last` (inclusive). */
 typedef struct tb_lifetime {
@@ -39,8 +51,7 @@ typedef struct tb_program {
 
 void tb_program_begin(tb_program *p, tb_unit *u, const tb_target *targets, uint32_t n);
 /* Adds function f, whose lowered body is given. */
-void tb_program_function(tb_program *p, const tb_func *f, const tb_graph *g,
-                         const tb_groups *gs, const tb_lowered *low);
+void tb_program_function(tb_program *p, const tb_func *f, const tb_body *body);
 /* Fills p->plan from the sections. Kernels' entries are filled in by the caller. */
 void tb_program_end(tb_program *p);
 /* Readable listing of what a function does, for turbine-opt. */

@@ -152,6 +152,15 @@ is_arena(const tb_call *c, int32_t b)
     return c->m->plan.bufs[c->f->buf + (uint32_t)b].kind == TB_BUF_ARENA;
 }
 
+/* The integer in an input that is a size; the input has been checked to be an i64. */
+static int64_t
+value_of(const tb_call *c, int32_t input)
+{
+    int64_t v;
+    memcpy(&v, c->inputs[input].data, sizeof v);
+    return v;
+}
+
 /* Arena buffers are rounded up to TB_DATA_ALIGN: there the other one's size counts. */
 static tb_status
 copy(tb_call *c, const int32_t *w)
@@ -249,6 +258,9 @@ tb_exec(tb_call *c, uint32_t begin, uint32_t end)
         case TB_I_DIM:
             regs[w[1]] = c->inputs[w[2]].dims[w[3]];
             break;
+        case TB_I_VALUE:
+            regs[w[1]] = value_of(c, w[2]);
+            break;
         case TB_I_CHECK_DIM:
             TRY(check_dim(c, w));
             break;
@@ -260,6 +272,9 @@ tb_exec(tb_call *c, uint32_t begin, uint32_t end)
             break;
         case TB_I_RESULT:
             TRY(tb_call_result(c, (uint32_t)w[1]));
+            break;
+        case TB_I_ALLOC:
+            TRY(tb_call_slot(c, (uint32_t)w[1], regs[w[2]]));
             break;
         case TB_I_LOAD:
             TRY(load(c, w));
@@ -287,7 +302,6 @@ tb_exec(tb_call *c, uint32_t begin, uint32_t end)
             break;
         case TB_I_RETURN:
             return NULL;
-        case TB_I_CALL:
         case TB_I_END:
             return corrupt(c, "an instruction that is not defined");
         }

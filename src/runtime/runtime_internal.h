@@ -125,7 +125,14 @@ typedef struct tb_fn_state {
     bool shapes_known;   /* dims, input_bytes and regs belong together */
     uint32_t arena_epoch; /* ptr of arena buffers is valid for this one */
     size_t transient_bytes;
+    struct tb_slot *slots; /* by slot */
 } tb_fn_state;
+
+/* Memory that stays between calls and grows: for values whose size depends on data. */
+typedef struct tb_slot {
+    void *at;
+    size_t bytes;
+} tb_slot;
 
 typedef enum tb_result_state {
     TB_RESULT_NONE,
@@ -161,6 +168,8 @@ typedef struct tb_call {
 
 /* Fills result i's type and gives it memory. */
 tb_status tb_call_result(tb_call *c, uint32_t i) TB_MUST_CHECK;
+/* Gives buffer b, of a slot, n bytes. */
+tb_status tb_call_slot(tb_call *c, uint32_t b, int64_t n) TB_MUST_CHECK;
 /* "function 'main', input 1 'mask'" into out; returns out. */
 enum { TB_WHERE_BYTES = 256 };
 const char *tb_call_input_where(const tb_call *c, uint32_t i, char out[TB_WHERE_BYTES]);

@@ -132,8 +132,11 @@ tb_session_destroy(tb_session *s)
         if (s->global_owned[i])
             tb_mem_free(&a, s->globals[i], n);
     }
-    for (uint32_t i = 0; s->fns && i < p->n_functions; i++)
+    for (uint32_t i = 0; s->fns && i < p->n_functions; i++) {
+        for (uint32_t k = 0; s->fns[i].block && k < p->functions[i].n_slots; k++)
+            tb_mem_free(&a, s->fns[i].slots[k].at, s->fns[i].slots[k].bytes);
         tb_mem_free(&a, s->fns[i].block, s->fns[i].block_bytes);
+    }
     tb_mem_free(&a, s->arena, s->arena_bytes);
     tb_mem_free(&a, s->globals, sizeof *s->globals * p->n_globals);
     tb_mem_free(&a, s->global_owned, sizeof *s->global_owned * p->n_globals);
@@ -151,8 +154,10 @@ static size_t
 count_dims(const tb_call *c)
 {
     size_t n = 0;
-    for (uint32_t i = 0; i < c->f->n_inputs; i++)
-        n += c->m->plan.values[c->f->input + i].rank;
+    for (uint32_t i = 0; i < c->f->n_inputs; i++) {
+        const tb_plan_value *v = &c->m->plan.values[c->f->input + i];
+        n += v->rank + (v->is_size != 0);
+    }
     return n;
 }
 
@@ -196,7 +201,8 @@ create_state(tb_call *c)
     tb_fn_state *t = c->state;
     size_t n_in = c->f->n_inputs, n_out = c->f->n_results, n_bufs = c->f->n_bufs;
     size_t n_dims = count_dims(c), n_regs = c->f->n_regs;
-    size_t n = 8 * (n_regs + n_dims) + sizeof(void *) * n_bufs +
+    size_t n = 8 * (n_regs + n_dims) + sizeof(tb_slot) * c->f->n_slots +
+               sizeof(void *) * n_bufs +
                sizeof(size_t) * (n_bufs + n_in) + 4 * (n_bufs + n_in + n_out) + n_out;
     char *at = tb_mem_alloc(&c->s->allocator, n);
     if (!at)
@@ -205,6 +211,7 @@ create_state(tb_call *c)
     t->block_bytes = n;
     t->regs = carve(&at, 8, n_regs);
     t->dims = carve(&at, 8, n_dims);
+    t->slots = carve(&at, sizeof(tb_slot), c->f->n_slots);
     t->ptr = carve(&at, sizeof(void *), n_bufs);
     t->bytes = carve(&at, sizeof(size_t), n_bufs);
     t->input_bytes = carve(&at, sizeof(size_t), n_in);
@@ -247,6 +254,22 @@ wrong_type(const tb_call *c, uint32_t i, int ax)
                           tb_type_text(got, t->dtype, t->rank, t->dims));
 }
 
+static tb_status
+need_data(const tb_call *c, uint32_t i, size_t n)
+{
+    const tb_tensor *in = &c->inputs[i];
+    char where[TB_WHERE_BYTES], type[TB_TYPE_TEXT_BYTES];
+    if (in->bytes < n)
+        return tb_status_make(TB_INVALID_ARGUMENT,
+                              "%s: %s takes %zu bytes, the tensor's data has %zu",
+                              tb_call_input_where(c, i, where),
+                              tb_type_text(type, in->dtype, in->rank, in->dims), n, in->bytes);
+    if (!in->data && n)
+        return tb_status_make(TB_INVALID_ARGUMENT, "%s: the tensor's data is NULL",
+                              tb_call_input_where(c, i, where));
+    return NULL;
+}
+
 /* Whether all inputs have the shapes of the call before; checks dtypes and ranks. */
 static tb_status
 compare_shapes(const tb_call *c, bool *same)
@@ -260,6 +283,10 @@ compare_shapes(const tb_call *c, bool *same)
             return wrong_type(c, i, -1);
         for (uint32_t d = 0; d < v->rank; d++)
             *same = *same && t->dims[d] == *dims++;
+        if (v->is_size) {
+            TRY(need_data(c, i, 8));
+            *same = *same && memcmp(t->data, dims++, 8) == 0;
+        }
     }
     return NULL;
 }
@@ -281,6 +308,8 @@ take_shapes(tb_call *c)
                 return wrong_type(c, i, (int)d);
             *dims++ = n;
         }
+        if (v->is_size)
+            memcpy(dims++, t->data, 8);
         if (!tb_type_bytes(t->dtype, t->rank, t->dims, &c->state->input_bytes[i]))
             return tb_status_make(TB_OUT_OF_RANGE, "%s: the tensor's size does not fit 64 bits",
                                   tb_call_input_where(c, i, where));
@@ -292,18 +321,9 @@ static tb_status
 bind_inputs(tb_call *c)
 {
     tb_fn_state *t = c->state;
-    char where[TB_WHERE_BYTES], type[TB_TYPE_TEXT_BYTES];
     for (uint32_t i = 0; i < c->f->n_inputs; i++) {
         const tb_tensor *in = &c->inputs[i];
-        if (in->bytes < t->input_bytes[i])
-            return tb_status_make(TB_INVALID_ARGUMENT,
-                                  "%s: %s takes %zu bytes, the tensor's data has %zu",
-                                  tb_call_input_where(c, i, where),
-                                  tb_type_text(type, in->dtype, in->rank, in->dims),
-                                  t->input_bytes[i], in->bytes);
-        if (!in->data && t->input_bytes[i])
-            return tb_status_make(TB_INVALID_ARGUMENT, "%s: the tensor's data is NULL",
-                                  tb_call_input_where(c, i, where));
+        TRY(need_data(c, i, t->input_bytes[i]));
         for (int32_t b = t->input_buf[i]; b >= 0; b = t->next_buf[b]) {
             t->ptr[b] = in->data;
             t->bytes[b] = t->input_bytes[i];
@@ -368,6 +388,31 @@ bind_arena(tb_call *c)
         }
     }
     t->arena_epoch = c->s->arena_epoch;
+    return NULL;
+}
+
+tb_status
+tb_call_slot(tb_call *c, uint32_t b, int64_t n)
+{
+    tb_session *s = c->s;
+    tb_slot *slot = &c->state->slots[c->m->plan.bufs[c->f->buf + b].index];
+    if (n < 0 || (uint64_t)n > SIZE_MAX / 2)
+        return tb_status_make(TB_OUT_OF_RANGE,
+                              "function '%s': an intermediate result of %lld bytes",
+                              tb_module_text(c->m, c->f->name), (long long)n);
+    if ((size_t)n > slot->bytes || !slot->at) {
+        size_t want = (size_t)n + (slot->at ? (size_t)n / 4 : 0) + 1;
+        tb_mem_free(&s->allocator, slot->at, slot->bytes);
+        *slot = (tb_slot){.at = s->allocator.alloc(s->allocator.user, want, TB_DATA_ALIGN)};
+        if (!slot->at)
+            return tb_status_make(
+                TB_OUT_OF_MEMORY,
+                "function '%s': no memory for an intermediate result of %lld bytes",
+                tb_module_text(c->m, c->f->name), (long long)n);
+        slot->bytes = want;
+    }
+    c->state->ptr[b] = slot->at;
+    c->state->bytes[b] = (size_t)n;
     return NULL;
 }
 

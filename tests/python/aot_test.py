@@ -188,9 +188,9 @@ def test_integer_argument():
     output = aot.export(
         m, args=(torch.ones(3), 3), dynamic_shapes=(None, Dim.DYNAMIC)
     )
-    # Programs take sizes from shapes only, so far. The evaluator knows no such limit.
-    with pytest.raises(NotImplementedError, match="does not follow from an input's shape"):
-        output.compile(save_to=None)
+    main = load(output).main
+    assert main(torch.ones(3), 7).to_host().tolist() == [7, 7, 7]
+    assert main(torch.ones(3), 4).to_host().tolist() == [4, 4, 4]
 
 
 def test_constant_arguments_are_part_of_the_program():

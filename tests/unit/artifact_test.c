@@ -378,7 +378,11 @@ hostile_code(void)
     REFUSED(s.code[69] = 4, "word 68: operand"); /* to a constant */
     REFUSED(s.code[69] = 0, "word 68: operand"); /* to an input */
     REFUSED(s.globals[0].mutable_ = 0, "word 68: operand");
-    REFUSED(s.code[80] = T_OP(CALL, 1), "CALL");
+    REFUSED(s.code[77] = T_OP(ALLOC, 2), "word 77: operand"); /* no buffer 9 */
+    REFUSED(s.code[77] = T_OP(ALLOC, 2); s.code[78] = 1, "word 77: operand"); /* no slot */
+    REFUSED(s.code[77] = T_OP(VALUE, 2), "word 77: operand"); /* x is no size */
+    REFUSED(s.values[0].is_size = 1, "type of input");
+    REFUSED(s.functions[0].n_slots = 7, "function");
 }
 
 /* Bytes of the ELF file that the reader looks at. */
