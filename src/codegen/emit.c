@@ -502,6 +502,35 @@ text_attr(tb_emitter *e, const char *key, const char *value)
                                      (unsigned)strlen(value));
 }
 
+/* Takes internal function n from an earlier kernel if that brought an equal one. */
+static bool
+share(tb_emitter *e, uint32_t n)
+{
+    uint64_t hash[2];
+    uint32_t cursor = 0, at;
+
+    tb_kfn_hash(e->k->fns.at[n], hash);
+    while ((at = tb_map_next(&e->seen_functions, hash[0], &cursor))) {
+        const tb_shared_fn *f = &e->functions.at[at - 1];
+        if (f->hash[1] != hash[1])
+            continue;
+        e->fns[n] = f->fn;
+        e->fn_types[n] = f->type;
+        return e->shared[n] = true;
+    }
+    return false;
+}
+
+static void
+remember(tb_emitter *e, uint32_t n)
+{
+    tb_shared_fn f = {.fn = e->fns[n], .type = e->fn_types[n]};
+
+    tb_kfn_hash(e->k->fns.at[n], f.hash);
+    TB_PUSH(&e->keep, &e->functions, f);
+    tb_map_put(&e->seen_functions, f.hash[0], e->functions.n);
+}
+
 static void
 declare(tb_emitter *e, uint32_t n, const char *symbol)
 {
@@ -511,6 +540,8 @@ declare(tb_emitter *e, uint32_t n, const char *symbol)
     LLVMValueRef fn;
     tb_str name = tb_str_c(symbol);
 
+    if (n && share(e, n))
+        return;
     if (n) {
         params = TB_NEWN(&e->arena, LLVMTypeRef, f->params.n + 1);
         for (uint32_t i = 0; i < f->params.n; i++)
@@ -538,6 +569,8 @@ declare(tb_emitter *e, uint32_t n, const char *symbol)
     }
     e->fns[n] = fn;
     e->fn_types[n] = type;
+    if (n)
+        remember(e, n);
 }
 
 static void
@@ -573,10 +606,12 @@ tb_emit_kernel(tb_emitter *e, const tb_kernel *k, const char *symbol)
     e->k = k;
     e->fns = TB_NEWN(&e->arena, LLVMValueRef, n);
     e->fn_types = TB_NEWN(&e->arena, LLVMTypeRef, n);
+    e->shared = TB_NEWN(&e->arena, bool, n);
     for (uint32_t i = 0; i < n; i++)
         declare(e, i, symbol);
     for (uint32_t i = 0; i < n; i++)
-        define(e, i);
+        if (!e->shared[i])
+            define(e, i);
     tb_arena_reset(&e->arena);
 }
 
@@ -586,6 +621,7 @@ tb_emit_begin(tb_emitter *e, LLVMContextRef cx, const tb_target *target, const c
     uint64_t have = target->level->features;
 
     *e = (tb_emitter){.cx = cx, .target = target};
+    e->seen_functions.arena = &e->keep;
     e->x86 = target->level->machine == TB_EM_X86_64;
     e->half_hw = !e->x86 || (have & TB_CPU(F16C));
     e->round_hw = !e->x86 || (have & TB_CPU(SSE41));
@@ -611,5 +647,6 @@ tb_emit_end(tb_emitter *e)
 {
     LLVMDisposeBuilder(e->b);
     tb_arena_reset(&e->arena);
+    tb_arena_reset(&e->keep);
     e->b = NULL;
 }

@@ -25,6 +25,13 @@ typedef struct tb_slot {
     uint32_t block;
 } tb_slot;
 
+/* An internal function that is in the module. */
+typedef struct tb_shared_fn {
+    uint64_t hash[2];
+    LLVMValueRef fn;
+    LLVMTypeRef type;
+} tb_shared_fn;
+
 typedef struct tb_emitter {
     LLVMContextRef cx;
     LLVMModuleRef module;
@@ -43,6 +50,10 @@ typedef struct tb_emitter {
     const tb_kfn *f;
     LLVMValueRef fn, *fns; /* the function being written; by number */
     LLVMTypeRef *fn_types;
+    bool *shared;          /* by number: an earlier kernel has brought it */
+    tb_arena keep;         /* of the module */
+    TB_VEC(tb_shared_fn) functions; /* internal functions of the module */
+    tb_map seen_functions;
     tb_slot *slots;        /* by instruction */
     uint32_t block;        /* grows with every basic block */
     LLVMBasicBlockRef entry;

@@ -18,7 +18,7 @@
  */
 #include "kernel/contract.h"
 
-enum { KB = 96, SPARE = 8 };
+enum { KB = 96 };
 
 typedef struct attention {
     tb_lower *l;
@@ -39,7 +39,6 @@ typedef struct attention {
     /* pointers */
     tb_kv kp, vp, qt, s, o, top, sum, factor;
     tb_micro qk, pv;
-    uint32_t qk_fn, pv_fn;
 } attention;
 
 static tb_kv
@@ -251,41 +250,59 @@ normalise(attention *a, tb_kv q0, tb_kv key0, tb_kv n)
     tb_k_end_for(k, NULL, NULL);
 }
 
-/* Pointers to rows i .. i + mr of an operand, the variable `var` clamped to its end. */
+/* An operand of a micro-kernel: rows run along `var`, from `first` on. */
+typedef struct operand {
+    attention *a;
+    tb_kv ptr, first;
+    const tb_ix *at;
+    uint32_t var;
+    tb_dtype mem;
+} operand;
+
+static tb_kv
+row_pointer(void *user, tb_kv i)
+{
+    const operand *o = user;
+    tb_kernel *k = o->a->k;
+    tb_bind_var(o->a->l, o->var, tb_k_add(k, o->first, i), 0);
+    return tb_k_ptr_add(k, o->ptr, tb_ix_value(o->a->l, o->at), (int64_t)tb_dtype_bytes(o->mem));
+}
+
+/* c[i][panel] (+)= rows of `o` . b, for all i < n */
 static void
-row_pointers(attention *a, const tb_micro *m, tb_kv ptr, const tb_ix *at, uint32_t var,
-             tb_kv i, tb_dim n, tb_kv *rows)
+multiply(attention *a, const tb_micro *m, operand o, tb_kv n, tb_kv b, tb_kv c, tb_kv len,
+         tb_kv step)
 {
     tb_kernel *k = a->k;
-    tb_kv last = tb_k_sub(k, dimv(a, n), tb_k_int(k, 1));
-    for (int r = 0; r < m->mr; r++) {
-        tb_bind_var(a->l, var, tb_k_min(k, tb_k_add(k, i, tb_k_int(k, r)), last), 0);
-        rows[r] = tb_k_ptr_add(k, ptr, tb_ix_value(a->l, at), (int64_t)tb_dtype_bytes(m->a_mem));
-    }
+    tb_kv first = o.first, mr = tb_k_int(k, m->mr);
+    tb_kv i = tb_k_for(k, tb_k_int(k, 0), n, m->mr, NULL, 0);
+    o.first = tb_k_add(k, first, i);
+    tb_micro_call(k, m, tb_k_min(k, tb_k_sub(k, n, i), mr),
+                  &(tb_micro_operands){
+                      .row = row_pointer,
+                      .user = &o,
+                      .b = b,
+                      .c = tb_k_ptr_add(k, c, at_row(a, i), (int64_t)tb_dtype_bytes(a->acc)),
+                      .pitch = tb_k_int(k, a->panel),
+                      .len = len,
+                      .step = step});
+    tb_k_end_for(k, NULL, NULL);
 }
 
 static void
 key_block(attention *a, tb_kv q0, tb_kv key0, tb_kv n)
 {
     tb_kernel *k = a->k;
-    tb_kv zero = tb_k_int(k, 0), rows[TB_MICRO_ARGS];
-    int64_t bytes = (int64_t)tb_dtype_bytes(a->acc);
+    tb_kv zero = tb_k_int(k, 0);
 
     tb_bind_var(a->l, a->d, zero, 0);
-    tb_kv i = tb_k_for(k, zero, n, a->qk.mr, NULL, 0);
-    row_pointers(a, &a->qk, a->kp, &a->k_at, a->key, tb_k_add(k, key0, i), a->keys, rows);
-    tb_micro_call(k, &a->qk, a->qk_fn, rows, a->qt, tb_k_int(k, a->panel),
-                  tb_k_ptr_add(k, a->s, at_row(a, i), bytes), tb_k_int(k, a->depth),
-                  dimv(a, tb_operand_step(a->l, &a->k_at, a->d)));
-    tb_k_end_for(k, NULL, NULL);
+    multiply(a, &a->qk, (operand){a, a->kp, key0, &a->k_at, a->key, a->qk.a_mem}, n, a->qt,
+             a->s, tb_k_int(k, a->depth), dimv(a, tb_operand_step(a->l, &a->k_at, a->d)));
     normalise(a, q0, key0, n);
     tb_bind_var(a->l, a->key, key0, 0);
-    i = tb_k_for(k, zero, tb_k_int(k, a->width), a->pv.mr, NULL, 0);
-    row_pointers(a, &a->pv, a->vp, &a->v_at, a->e, i, a->width, rows);
-    tb_micro_call(k, &a->pv, a->pv_fn, rows, a->s, tb_k_int(k, a->panel),
-                  tb_k_ptr_add(k, a->o, at_row(a, i), bytes), n,
-                  dimv(a, tb_operand_step(a->l, &a->v_at, a->key)));
-    tb_k_end_for(k, NULL, NULL);
+    multiply(a, &a->pv, (operand){a, a->vp, zero, &a->v_at, a->e, a->pv.a_mem},
+             tb_k_int(k, a->width), a->s, a->o, n,
+             dimv(a, tb_operand_step(a->l, &a->v_at, a->key)));
 }
 
 /* O' / sum for lanes [e, e + lanes) of query i, then what follows attention. */
@@ -367,18 +384,18 @@ prepare(attention *a)
     a->qk.fresh = true;
     a->qk.unit_step = tb_operand_step(l, &a->k_at, a->d) == 1;
     a->pv.a_mem = tb_dtype_of(a->g, a->v_store);
-    tb_micro_shape(&a->qk, l->target, tb_dim_is_const(a->keys) && a->keys < KB ? a->keys : KB);
-    tb_micro_shape(&a->pv, l->target, a->width);
+    tb_micro_shape(&a->qk, l->target, a->keys, a->causal ? 0 : KB);
+    tb_micro_shape(&a->pv, l->target, a->width, a->width);
     a->w = a->qk.lanes;
-    a->qk_fn = tb_micro_kernel(k, &a->qk);
-    a->pv_fn = tb_micro_kernel(k, &a->pv);
+    tb_micro_write(k, &a->qk);
+    tb_micro_write(k, &a->pv);
     tb_bind_node(l, a->q_store, false);
     a->kp = tb_bind_node(l, a->k_store, false);
     a->vp = tb_bind_node(l, a->v_store, false);
     tb_bind_node(l, l->group->root, true);
     a->qt = tb_k_scratch(k, a->depth * row);
-    a->s = tb_k_scratch(k, (KB + SPARE) * row);
-    a->o = tb_k_scratch(k, (a->width + SPARE) * row);
+    a->s = tb_k_scratch(k, KB * row);
+    a->o = tb_k_scratch(k, a->width * row);
     a->top = tb_k_scratch(k, row);
     a->sum = tb_k_scratch(k, row);
     a->factor = tb_k_scratch(k, row);

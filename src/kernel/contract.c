@@ -6,7 +6,8 @@
  *
  * A is read where it lies: each row m has an address (for a convolution: of the pixel's
  * first input), and r moves from there in `runs` of constant stride (a convolution has one
- * run per kernel row). B is in panels of 64 columns, [panel][r][64]: packed at compile time
+ * run per kernel row). B is in panels of 64 columns (or 48, 32, 16, as
+ * fits), [panel][r][64]: packed at compile time
  * if it is constant, by a kernel of its own otherwise, or read in place.
  *
  * A tile is MC rows x NB panels of one batch. For each chunk of r: for each panel, for each
@@ -20,9 +21,8 @@
  */
 #include "kernel/contract.h"
 
-enum { PANEL = TB_PANEL, KC = 512, MAX_MC = 192, MAX_NB = 4 };
+enum { KC = 512, MAX_MC = 192, MAX_COLS = 256 };
 enum { OPEN_ROWS = 256 };
-enum { SPARE = 8 }; /* rows of a block past its tile: the last register tile's idle ones */
 
 typedef struct contract {
     tb_lower *l;
@@ -50,7 +50,7 @@ typedef struct contract {
     bool b_batched;                 /* B differs between batches */
     /* tile */
     tb_micro micro;
-    int64_t mc, nb;
+    int64_t mc, nb, kc, panel;
     bool one_chunk;                 /* all of r in one chunk: epilogue right after */
 } contract;
 
@@ -205,22 +205,28 @@ choose_b(contract *c)
         if (c->b_batched)
             per_group = tb_operand_step(l, &c->b_flat, c->batch[0]);
         c->b_kind = B_PACKED;
-        c->packed = tb_pack_const(l, (uint32_t)tb_attrs(c->g, c->b_store)[0], c->b_flat.c,
-                                  c->R, c->N, c->b_step_r, c->b_step_n,
-                                  c->b_batched ? c->batches : 1, per_group);
+        tb_pack_request q = {.offset = c->b_flat.c,
+                             .R = c->R,
+                             .N = c->N,
+                             .step_r = c->b_step_r,
+                             .step_n = c->b_step_n,
+                             .groups = c->b_batched ? c->batches : 1,
+                             .step_group = per_group,
+                             .panel = c->panel};
+        c->packed = tb_pack_const(l, (uint32_t)tb_attrs(c->g, c->b_store)[0], &q);
         return;
     }
     /* In place: rows of B are panels already. A long pitch costs more than packing once
      * there are rows enough to share it. */
     int64_t rows = tb_dim_hint(l->u, c->M), cols = tb_dim_hint(l->u, c->N);
-    if (c->b_step_n == 1 && tb_dim_is_const(c->N) && c->N % PANEL == 0 &&
+    if (c->b_step_n == 1 && tb_dim_is_const(c->N) && c->N % c->panel == 0 &&
         (rows < 64 || cols < 1024)) {
         c->b_kind = B_DIRECT;
         return;
     }
     c->b_kind = B_TEMP;
-    tb_dim panels = tb_dim_ceildiv(l->u, c->N, PANEL);
-    tb_dim bytes = tb_dim_mul(l->u, tb_dim_mul(l->u, panels, PANEL), c->R);
+    tb_dim panels = tb_dim_ceildiv(l->u, c->N, c->panel);
+    tb_dim bytes = tb_dim_mul(l->u, tb_dim_mul(l->u, panels, c->panel), c->R);
     bytes = tb_dim_mul(l->u, bytes, (tb_dim)tb_dtype_bytes(c->b_mem));
     if (c->b_batched)
         bytes = tb_dim_mul(l->u, bytes, c->batches);
@@ -258,6 +264,7 @@ repack(contract *c)
                    .step_n = c->b_step_n,
                    .mem = c->b_mem,
                    .temp = c->temp,
+                   .panel = c->panel,
                    .batches = 1};
     if (c->b_batched) {
         p.batch = c->batch;
@@ -284,13 +291,13 @@ choose_tiles(contract *c)
     c->mc = MAX_MC;
     while (c->mc > 12 && (double)c->mc / 2 >= rows)
         c->mc /= 2;
-    c->nb = MAX_NB;
-    while (c->nb > 1 && (double)(c->nb * PANEL) / 2 >= cols)
+    c->nb = MAX_COLS / c->panel;
+    while (c->nb > 1 && (double)(c->nb * c->panel) / 2 >= cols)
         c->nb /= 2;
     for (;;) { /* enough tiles to share out, but none below 4 million flops */
         double tiles = b * __builtin_ceil(rows / (double)c->mc) *
-                       __builtin_ceil(cols / (double)(c->nb * PANEL));
-        double flops = 2.0 * (double)(c->mc * c->nb * PANEL) * depth;
+                       __builtin_ceil(cols / (double)(c->nb * c->panel));
+        double flops = 2.0 * (double)(c->mc * c->nb * c->panel) * depth;
         if (tiles >= 16 || flops < 8e6)
             break;
         if (c->nb > 1)
@@ -300,7 +307,7 @@ choose_tiles(contract *c)
         else
             break;
     }
-    tb_micro_shape(&c->micro, t, c->M);
+    tb_micro_shape(&c->micro, t, c->M, c->mc);
 }
 
 /* Root indices in terms of the contraction's variables. */
@@ -374,19 +381,19 @@ epilogue(contract *c, const tb_ix *root_at, tb_kv block, tb_kv c_base, tb_kv m0,
     tb_lower *l = c->l;
     tb_kernel *k = c->k;
     int w = c->micro.lanes;
-    bool ragged = !tb_dim_is_const(c->N) || c->N % PANEL != 0;
+    bool ragged = !tb_dim_is_const(c->N) || c->N % c->panel != 0;
     tb_kv i = tb_k_for(k, tb_k_int(k, 0), rows, 1, NULL, 0);
-    tb_kv row = tb_k_add(k, c_base, tb_k_mul(k, i, tb_k_int(k, PANEL)));
+    tb_kv row = tb_k_add(k, c_base, tb_k_mul(k, i, tb_k_int(k, c->panel)));
 
     tb_bind_var(l, c->m, tb_k_add(k, m0, i), 0);
     l->lanes = w;
     l->lane_align = w;
     if (!ragged) {
-        tb_kv j = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, PANEL), w, NULL, 0);
+        tb_kv j = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, c->panel), w, NULL, 0);
         epilogue_lanes(c, root_at, block, row, n0, j);
         tb_k_end_for(k, NULL, NULL);
     } else {
-        tb_kv n = tb_k_min(k, tb_k_sub(k, dimv(c, c->N), n0), tb_k_int(k, PANEL));
+        tb_kv n = tb_k_min(k, tb_k_sub(k, dimv(c, c->N), n0), tb_k_int(k, c->panel));
         tb_kv whole = tb_k_mul(k, tb_k_div(k, n, tb_k_int(k, w)), tb_k_int(k, w));
         bool masked = l->target->masks && w > 1;
         tb_kv j = tb_k_for(k, tb_k_int(k, 0), whole, w, NULL, 0);
@@ -424,27 +431,42 @@ run_offset(contract *c, tb_kv run)
 typedef struct tile {
     tb_kv a, b, block, offsets; /* pointers: A, B, C block, row offsets (I64) */
     tb_kv batch, m0, rows, panel0, panels;
-    uint32_t micro;
     const tb_ix *root_at;
 } tile;
 
-/* One chunk of r against MR rows of one panel. */
+/* A tile being multiplied: the micro-kernel's rows, from row i of the tile on. */
+typedef struct row_source {
+    contract *c;
+    const tile *t;
+    tb_kv i, a_off;
+} row_source;
+
+static tb_kv
+row_pointer(void *user, tb_kv row)
+{
+    const row_source *s = user;
+    tb_kernel *k = s->c->k;
+    tb_kv off = tb_k_load(k, TB_I64, 1, s->t->offsets, tb_k_add(k, s->i, row), 0, TB_NO_KV);
+    return tb_k_ptr_add(k, s->t->a, tb_k_add(k, off, s->a_off),
+                        (int64_t)tb_dtype_bytes(s->c->a_mem));
+}
+
+/* One chunk of r against n rows (from i on) of one panel. */
 static void
-multiply(contract *c, const tile *t, tb_kv i, tb_kv a_off, tb_kv b_off, tb_kv pitch,
+multiply(contract *c, const tile *t, tb_kv i, tb_kv n, tb_kv a_off, tb_kv b_off, tb_kv pitch,
          tb_kv len, tb_kv c_off)
 {
     tb_kernel *k = c->k;
-    int64_t a_bytes = (int64_t)tb_dtype_bytes(c->a_mem);
-    tb_kv rows[TB_MICRO_ARGS];
-
-    for (int r = 0; r < c->micro.mr; r++) {
-        tb_kv off = tb_k_load(k, TB_I64, 1, t->offsets, i, r, TB_NO_KV);
-        rows[r] = tb_k_ptr_add(k, t->a, tb_k_add(k, off, a_off), a_bytes);
-    }
-    tb_micro_call(k, &c->micro, t->micro, rows,
-                  tb_k_ptr_add(k, t->b, b_off, (int64_t)tb_dtype_bytes(c->b_mem)), pitch,
-                  tb_k_ptr_add(k, t->block, c_off, (int64_t)tb_dtype_bytes(c->acc)), len,
-                  dimv(c, c->a_step));
+    row_source rows = {c, t, i, a_off};
+    tb_micro_call(k, &c->micro, n,
+                  &(tb_micro_operands){
+                      .row = row_pointer,
+                      .user = &rows,
+                      .b = tb_k_ptr_add(k, t->b, b_off, (int64_t)tb_dtype_bytes(c->b_mem)),
+                      .c = tb_k_ptr_add(k, t->block, c_off, (int64_t)tb_dtype_bytes(c->acc)),
+                      .pitch = pitch,
+                      .len = len,
+                      .step = dimv(c, c->a_step)});
 }
 
 static void
@@ -454,16 +476,10 @@ write_tile(contract *c, tile *t)
     tb_kernel *k = c->k;
     tb_unit *u = l->u;
     int64_t step = c->micro.mr;
-    tb_kv zero = tb_k_int(k, 0), one_panel = tb_k_int(k, (c->mc + SPARE) * PANEL);
+    tb_kv zero = tb_k_int(k, 0), one_panel = tb_k_int(k, c->mc * c->panel);
 
-    /* row offsets; rows past the end repeat the last one and are never stored */
-    tb_kv padded = tb_k_mul(
-        k, tb_k_div(k, tb_k_add(k, t->rows, tb_k_int(k, step - 1)), tb_k_int(k, step)),
-        tb_k_int(k, step));
-    tb_kv i = tb_k_for(k, zero, padded, 1, NULL, 0);
-    tb_bind_var(l, c->m,
-                tb_k_min(k, tb_k_add(k, t->m0, i), tb_k_sub(k, dimv(c, c->M), tb_k_int(k, 1))),
-                0);
+    tb_kv i = tb_k_for(k, zero, t->rows, 1, NULL, 0);
+    tb_bind_var(l, c->m, tb_k_add(k, t->m0, i), 0);
     l->lanes = 1;
     tb_k_store(k, TB_I64, t->offsets, i, 0, tb_ix_value(l, &c->a_row), TB_NO_KV);
     tb_k_end_for(k, NULL, NULL);
@@ -475,18 +491,18 @@ write_tile(contract *c, tile *t)
         tb_k_end_for(k, NULL, NULL);
     }
 
-    tb_dim per_run = tb_dim_ceildiv(u, c->run, KC);
+    tb_dim per_run = tb_dim_ceildiv(u, c->run, c->kc);
     tb_dim chunks = tb_dim_mul(u, per_run, c->n_runs);
     tb_kv chunk = tb_k_for(k, zero, dimv(c, chunks), 1, NULL, 0);
     tb_kv run = tb_k_div(k, chunk, dimv(c, per_run));
-    tb_kv r0 = tb_k_mul(k, tb_k_mod(k, chunk, dimv(c, per_run)), tb_k_int(k, KC));
-    tb_kv len = tb_k_min(k, tb_k_sub(k, dimv(c, c->run), r0), tb_k_int(k, KC));
+    tb_kv r0 = tb_k_mul(k, tb_k_mod(k, chunk, dimv(c, per_run)), tb_k_int(k, c->kc));
+    tb_kv len = tb_k_min(k, tb_k_sub(k, dimv(c, c->run), r0), tb_k_int(k, c->kc));
     tb_kv a_off = tb_k_add(k, run_offset(c, run), tb_k_mul(k, r0, dimv(c, c->a_step)));
     tb_kv r = tb_k_add(k, tb_k_mul(k, run, dimv(c, c->run)), r0);
 
     tb_kv p = tb_k_for(k, zero, t->panels, 1, NULL, 0);
-    tb_kv panel = tb_k_add(k, t->panel0, p), n0 = tb_k_mul(k, panel, tb_k_int(k, PANEL));
-    tb_kv b_off, pitch = tb_k_int(k, PANEL);
+    tb_kv panel = tb_k_add(k, t->panel0, p), n0 = tb_k_mul(k, panel, tb_k_int(k, c->panel));
+    tb_kv b_off, pitch = tb_k_int(k, c->panel);
     if (c->b_kind == B_DIRECT) {
         tb_bind_var(l, c->r, r, 0);
         tb_bind_var(l, c->n, n0, 0);
@@ -496,16 +512,19 @@ write_tile(contract *c, tile *t)
         tb_kv at = panel;
         if (c->b_batched)
             at = tb_k_add(
-                k, tb_k_mul(k, t->batch, dimv(c, tb_dim_ceildiv(u, c->N, PANEL))), panel);
+                k, tb_k_mul(k, t->batch, dimv(c, tb_dim_ceildiv(u, c->N, c->panel))), panel);
         b_off = tb_k_mul(k, tb_k_add(k, tb_k_mul(k, at, dimv(c, c->R)), r),
-                         tb_k_int(k, PANEL));
+                         tb_k_int(k, c->panel));
     }
     tb_kv c_panel = tb_k_mul(k, p, one_panel);
-    i = tb_k_for(k, zero, padded, step, NULL, 0);
-    tb_kv c_off = tb_k_add(k, c_panel, tb_k_mul(k, i, tb_k_int(k, PANEL)));
-    multiply(c, t, i, a_off, b_off, pitch, len, c_off);
+    i = tb_k_for(k, zero, t->rows, step, NULL, 0);
+    /* sums that are complete leave at once: the register tile's block is used again */
+    tb_kv c_off = c->one_chunk
+                      ? zero
+                      : tb_k_add(k, c_panel, tb_k_mul(k, i, tb_k_int(k, c->panel)));
+    tb_kv n = tb_k_min(k, tb_k_sub(k, t->rows, i), tb_k_int(k, step));
+    multiply(c, t, i, n, a_off, b_off, pitch, len, c_off);
     if (c->one_chunk) { /* the sums are complete: store them while they are in L1 */
-        tb_kv n = tb_k_min(k, tb_k_sub(k, t->rows, i), tb_k_int(k, step));
         epilogue(c, t->root_at, t->block, c_off, tb_k_add(k, t->m0, i), n, n0);
     }
     tb_k_end_for(k, NULL, NULL);
@@ -514,7 +533,7 @@ write_tile(contract *c, tile *t)
     if (c->one_chunk)
         return;
     p = tb_k_for(k, zero, t->panels, 1, NULL, 0);
-    n0 = tb_k_mul(k, tb_k_add(k, t->panel0, p), tb_k_int(k, PANEL));
+    n0 = tb_k_mul(k, tb_k_add(k, t->panel0, p), tb_k_int(k, c->panel));
     epilogue(c, t->root_at, t->block, tb_k_mul(k, p, one_panel), t->m0, t->rows, n0);
     tb_k_end_for(k, NULL, NULL);
 }
@@ -527,24 +546,30 @@ product_kernel(contract *c)
     tb_kernel *k = c->k = l->k;
     tile t = {.root_at = root_indices(c)};
     tb_dim n_m = tb_dim_ceildiv(u, c->M, c->mc);
-    tb_dim n_panels = tb_dim_ceildiv(u, c->N, PANEL);
+    tb_dim n_panels = tb_dim_ceildiv(u, c->N, c->panel);
     tb_dim n_n = tb_dim_ceildiv(u, n_panels, c->nb);
-    double flops = 2.0 * (double)(c->mc * c->nb * PANEL) * (double)tb_dim_hint(u, c->R);
+    double flops = 2.0 * (double)(c->mc * c->nb * c->panel) * (double)tb_dim_hint(u, c->R);
 
     t.a = tb_bind_node(l, c->a_store, false);
     t.b = c->b_kind == B_PACKED ? tb_bind_packed(l, c->packed)
           : c->b_kind == B_TEMP ? tb_bind_temp(l, c->temp, false)
                                 : tb_bind_node(l, c->b_store, false);
     tb_bind_node(l, l->group->root, true);
-    t.block = tb_k_scratch(k, c->nb * (c->mc + SPARE) * PANEL * (int64_t)tb_dtype_bytes(c->acc));
-    t.offsets = tb_k_scratch(k, (c->mc + SPARE) * 8);
     l->step->tiles = tb_dim_mul(u, c->batches, tb_dim_mul(u, n_m, n_n));
     l->step->tile_cost_ns = (uint64_t)(flops / 150.0) + 1;
-    c->one_chunk = tb_dim_is_const(c->R) && c->n_runs == 1 && c->R <= KC && c->R > 0;
+    int64_t panel_row = c->panel * (int64_t)tb_dtype_bytes(c->b_mem);
+    c->kc = KC;
+    c->one_chunk = tb_dim_is_const(c->R) && c->n_runs == 1 && c->R > 0 &&
+                   (c->R <= KC || c->R * panel_row <= l->target->l2_bytes / 2);
+    if (c->one_chunk)
+        c->kc = c->R;
+    t.block = tb_k_scratch(k, (c->one_chunk ? c->micro.mr : c->nb * c->mc) * c->panel *
+                                  (int64_t)tb_dtype_bytes(c->acc));
+    t.offsets = tb_k_scratch(k, c->mc * 8);
     c->micro.fresh = c->one_chunk;
     c->micro.unit_step = c->a_step == 1;
     c->micro.pitched = c->b_kind == B_DIRECT;
-    t.micro = tb_micro_kernel(k, &c->micro);
+    tb_micro_write(k, &c->micro);
 
     tb_kv no = tb_k_for(k, tb_k_tile_begin(k), tb_k_tile_end(k), 1, NULL, 0);
     tb_kv mb = tb_k_mod(k, no, dimv(c, n_m)), rest = tb_k_div(k, no, dimv(c, n_m));
@@ -569,13 +594,14 @@ tb_lower_contract(tb_lower *l)
     c.a_mem = tb_dtype_of(l->g, c.a);
     c.b_mem = tb_dtype_of(l->g, c.b);
     c.acc = c.a_mem == TB_F64 ? TB_F64 : TB_F32;
-    c.micro = (tb_micro){.panel = PANEL, .acc = c.acc, .a_mem = c.a_mem, .b_mem = c.b_mem};
+    c.micro = (tb_micro){.acc = c.acc, .a_mem = c.a_mem, .b_mem = c.b_mem};
 
     tb_lower_begin(l, c.conv ? "conv" : "dot");
     if (c.conv)
         conv_geometry(&c);
     else
         dot_geometry(&c);
+    c.panel = c.micro.panel = tb_micro_panel(c.N);
     choose_b(&c);
     choose_tiles(&c);
     if (c.b_kind == B_TEMP) {

@@ -6,10 +6,10 @@
 #pragma once
 #include "kernel/lower.h"
 
-#define TB_PANEL 64 /* columns of a packed panel, for every target */
+enum { TB_MAX_PANEL = 64 }; /* columns of a panel, at most */
 
 /* ---- micro.c ---- */
-enum { TB_MICRO_ARGS = 24 };
+enum { TB_MICRO_ARGS = 24, TB_MICRO_TAILS = 4 };
 typedef struct tb_micro {
     int mr, nv, lanes;    /* rows; vectors of `lanes` per row */
     int panel;            /* columns, a multiple of nv * lanes; rows of c are this long */
@@ -17,25 +17,37 @@ typedef struct tb_micro {
     bool fresh;           /* c is written, not added to */
     bool unit_step;       /* a's step is 1 */
     bool pitched;         /* b's rows are `pitch` apart, else panel */
+    uint32_t tails;       /* bit i: fewer than mr rows come, in pieces of 1 << i */
+    uint32_t fn, tail_fn[TB_MICRO_TAILS]; /* numbers of the functions */
 } tb_micro;
-/* Chooses mr, nv and lanes for a target; `rows` is how many rows there are in all. */
-void tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows);
-/* Writes the function; its number for tb_micro_call. */
-uint32_t tb_micro_kernel(tb_kernel *k, const tb_micro *m);
-/* c[mr][panel] (+)= a . b: rows[mr], b and c are pointers, the others I64. */
-void tb_micro_call(tb_kernel *k, const tb_micro *m, uint32_t fn, const tb_kv *rows, tb_kv b,
-                   tb_kv pitch, tb_kv c, tb_kv len, tb_kv step);
+/* The width of panels that leaves the fewest columns idle of `cols` in all. */
+int tb_micro_panel(tb_dim cols);
+/* Chooses mr, nv and lanes for a target; `rows` is how many rows there are in all, which
+ * come in blocks of `block`; 0: of any size. */
+void tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block);
+/* Writes the functions. */
+void tb_micro_write(tb_kernel *k, tb_micro *m);
+typedef struct tb_micro_operands {
+    tb_kv (*row)(void *user, tb_kv i); /* pointer to a's row i, from 0 to n - 1 */
+    void *user;
+    tb_kv b, c;             /* pointers */
+    tb_kv pitch, len, step; /* I64 */
+} tb_micro_operands;
+/* c[n][panel] (+)= a . b. n is mr or, if there are tails, less. */
+void tb_micro_call(tb_kernel *k, const tb_micro *m, tb_kv n, const tb_micro_operands *o);
 
 /* ---- pack.c ---- */
 /* Packs elements (r, n) at `offset + r*step_r + n*step_n + group*step_group` of a
- * constant into [group][ceil(N/64)][R][64], columns past N zero. Returns the new constant
- * of the unit; the same request gives the same constant. */
-uint32_t tb_pack_const(tb_lower *l, uint32_t unit_const, int64_t offset, int64_t R, int64_t N,
-                       int64_t step_r, int64_t step_n, int64_t groups, int64_t step_group);
+ * constant into [group][ceil(N/panel)][R][panel], columns past N zero. Returns the new
+ * constant of the unit; the same request gives the same constant. */
+typedef struct tb_pack_request {
+    int64_t offset, R, N, step_r, step_n, groups, step_group, panel;
+} tb_pack_request;
+uint32_t tb_pack_const(tb_lower *l, uint32_t unit_const, const tb_pack_request *q);
 
 /* ---- repack.c ---- */
 /* An operand (r, n) of R x N at `flat` of a stored node, to be laid out in panels in a
- * temporary: [batch][ceil(N/64)][R][64]; columns past N hold anything. */
+ * temporary: [batch][ceil(N/panel)][R][panel]; columns past N hold anything. */
 typedef struct tb_repack {
     tb_lower *l;
     tb_val store;
@@ -44,6 +56,7 @@ typedef struct tb_repack {
     tb_dim R, N, step_r, step_n;
     tb_dtype mem;
     uint32_t temp;
+    int64_t panel;
     const uint32_t *batch; /* variables; n_batch 0: the operand is the same for all */
     uint32_t n_batch;
     tb_dim batches;

@@ -46,6 +46,16 @@ hash_fn(hasher *s, const tb_kfn *f)
 }
 
 void
+tb_kfn_hash(const tb_kfn *f, uint64_t hash[2])
+{
+    hasher s = {{3, 4}};
+
+    hash_fn(&s, f);
+    hash[0] = s.h[0];
+    hash[1] = s.h[1];
+}
+
+void
 tb_kernel_hash(const tb_kernel *k, uint64_t hash[2])
 {
     hasher s = {{1, 2}};

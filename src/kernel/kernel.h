@@ -217,6 +217,8 @@ void tb_kernel_print(const tb_kernel *k, tb_buf *out);
 void tb_kernel_verify(const tb_kernel *k); /* raises TB_INTERNAL with the first fault */
 /* Same text up to names = same kernel: a hash of everything codegen depends on. */
 void tb_kernel_hash(const tb_kernel *k, uint64_t hash[2]);
+/* The same of one internal function; kernels of one target may share functions. */
+void tb_kfn_hash(const tb_kfn *f, uint64_t hash[2]);
 /* Interprets the kernel like a call through the ABI; returns its code. Bounds of buffers
  * are checked if bytes[] is given (raises). */
 int32_t tb_kernel_eval(const tb_kernel *k, void *const *bindings, const size_t *bytes,

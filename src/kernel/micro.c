@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
  * micro.c -- the micro-kernel of products: a register tile of MR rows x NV vectors, an
- * internal function of the kernel that uses it.
+ * internal function of the kernel that uses it. Rows that do not fill a tile are computed
+ * in pieces of 8, 4, 2 and 1 by functions of their own. Codegen writes equal functions
+ * of all kernels once.
  *
  * fn(a0 .. a[mr-1], b, pitch, c, len, step): c[i][0 .. nv*lanes) gets (or is added) the sum
  * over r < len of a_i[r * step] * b[r * pitch ..]. Accumulators are carried by the loop, so
@@ -10,10 +12,10 @@
  */
 #include "kernel/contract.h"
 
-uint32_t
-tb_micro_kernel(tb_kernel *k, const tb_micro *m)
+static uint32_t
+write_function(tb_kernel *k, const tb_micro *m, int mr)
 {
-    int mr = m->mr, nv = m->nv, w = m->lanes;
+    int nv = m->nv, w = m->lanes;
     uint16_t params[TB_MICRO_ARGS];
     tb_kv acc[64], a[TB_MICRO_ARGS], vb[8];
     int64_t b_bytes = (int64_t)tb_dtype_bytes(m->b_mem);
@@ -64,48 +66,128 @@ tb_micro_kernel(tb_kernel *k, const tb_micro *m)
 }
 
 void
-tb_micro_call(tb_kernel *k, const tb_micro *m, uint32_t fn, const tb_kv *rows, tb_kv b,
-              tb_kv pitch, tb_kv c, tb_kv len, tb_kv step)
+tb_micro_write(tb_kernel *k, tb_micro *m)
+{
+    m->fn = write_function(k, m, m->mr);
+    for (int i = 0; i < TB_MICRO_TAILS; i++)
+        if (m->tails >> i & 1)
+            m->tail_fn[i] = write_function(k, m, 1 << i);
+}
+
+/* Rows first .. first + mr. */
+static void
+call(tb_kernel *k, const tb_micro *m, uint32_t fn, int mr, tb_kv first, const tb_micro_operands *o)
 {
     tb_kv args[TB_MICRO_ARGS];
-    int mr = m->mr;
+    int64_t b_bytes = (int64_t)tb_dtype_bytes(m->b_mem);
+    int64_t c_bytes = (int64_t)tb_dtype_bytes(m->acc);
+    tb_kv c = tb_k_ptr_add(k, o->c, tb_k_mul(k, first, tb_k_int(k, m->panel)), c_bytes);
 
     for (int i = 0; i < mr; i++)
-        args[i] = rows[i];
+        args[i] = o->row(o->user, tb_k_add(k, first, tb_k_int(k, i)));
     for (int j = 0; j < m->panel; j += m->nv * m->lanes) {
         tb_kv jj = tb_k_int(k, j);
-        args[mr] = tb_k_ptr_add(k, b, jj, (int64_t)tb_dtype_bytes(m->b_mem));
-        args[mr + 1] = pitch;
-        args[mr + 2] = tb_k_ptr_add(k, c, jj, (int64_t)tb_dtype_bytes(m->acc));
-        args[mr + 3] = len;
-        args[mr + 4] = step;
+        args[mr] = tb_k_ptr_add(k, o->b, jj, b_bytes);
+        args[mr + 1] = o->pitch;
+        args[mr + 2] = tb_k_ptr_add(k, c, jj, c_bytes);
+        args[mr + 3] = o->len;
+        args[mr + 4] = o->step;
         tb_k_call(k, fn, args, (uint32_t)mr + 5);
     }
 }
 
 void
-tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows)
+tb_micro_call(tb_kernel *k, const tb_micro *m, tb_kv n, const tb_micro_operands *o)
 {
+    tb_kv zero = tb_k_int(k, 0);
+
+    if (!m->tails) {
+        call(k, m, m->fn, m->mr, zero, o);
+        return;
+    }
+    tb_k_if(k, tb_k_map(k, TB_P_eq, n, tb_k_int(k, m->mr), TB_NO_KV));
+    call(k, m, m->fn, m->mr, zero, o);
+    tb_k_else(k);
+    for (int i = TB_MICRO_TAILS - 1; i >= 0; i--) {
+        if (!(m->tails >> i & 1))
+            continue;
+        tb_kv bit = tb_k_int(k, 1 << i), above = tb_k_int(k, -(2 << i));
+        tb_k_if(k, tb_k_lt(k, zero, tb_k_map(k, TB_P_and, n, bit, TB_NO_KV)));
+        call(k, m, m->tail_fn[i], 1 << i, tb_k_map(k, TB_P_and, n, above, TB_NO_KV), o);
+        tb_k_end_if(k);
+    }
+    tb_k_end_if(k);
+}
+
+/* ---- the shape of the tile ---- */
+
+int
+tb_micro_panel(tb_dim cols)
+{
+    /* time of a panel in vectors of 16; narrow ones need more loads for each product */
+    static const struct {
+        int panel;
+        double cost;
+    } widths[] = {{64, 4.0}, {48, 3.03}, {32, 2.08}, {16, 1.2}};
+    int best = TB_MAX_PANEL;
+    double least = 1e300;
+
+    if (!tb_dim_is_const(cols))
+        return TB_MAX_PANEL;
+    for (size_t i = 0; i < TB_COUNT(widths); i++) {
+        double cost = __builtin_ceil((double)cols / widths[i].panel) * widths[i].cost;
+        if (cost < least) {
+            least = cost;
+            best = widths[i].panel;
+        }
+    }
+    return best;
+}
+
+/* Rows of the register tile that leave it without spills: mr * nv accumulators, nv vectors
+ * of b, one of a; and as many pointers as there are rows. */
+static int
+most_rows(const tb_target *t, int nv)
+{
+    static const int wide[] = {0, 12, 12, 8, 6}, narrow[] = {0, 8, 6, 4, 2};
+
+    if (t->lanes == 1)
+        return 2;
+    return (t->vregs >= 32 ? wide : narrow)[nv];
+}
+
+/* Time of n rows in tiles of mr: a tile costs a little more than its rows. */
+static double
+rows_cost(int64_t n, int mr)
+{
+    double cost = (double)(n / mr) * (mr + 0.8);
+
+    for (int64_t rest = n % mr; rest; rest &= rest - 1)
+        cost += (double)(rest & -rest) + 0.8;
+    return cost;
+}
+
+void
+tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block)
+{
+    int most;
+
     m->lanes = t->lanes;
     if (m->acc == TB_F64 && m->lanes > 1)
         m->lanes /= 2;
-    if (t->lanes == 1) {
-        m->nv = 4;
-        m->mr = 2;
-    } else {
-        m->nv = t->vregs >= 32 ? 4 : 2;
-        m->mr = 6;
-    }
-    while (m->nv > 1 && m->nv * m->lanes > m->panel)
-        m->nv /= 2;
-    if (!tb_dim_is_const(rows))
+    m->nv = t->lanes == 1 ? 4 : t->vregs >= 32 ? 4 : 2;
+    while (m->panel % (m->nv * m->lanes) != 0)
+        m->nv--;
+    m->mr = most = most_rows(t, m->nv);
+    m->tails = 0;
+    if (!tb_dim_is_const(rows) || block == 0) {
+        for (int i = 0; i < TB_MICRO_TAILS && 1 << i < m->mr; i++)
+            m->tails |= 1u << i;
         return;
-    double best = 1e30; /* no more idle rows than needed */
-    for (int mr = m->mr, top = mr; mr >= 1; mr--) {
-        double cost = __builtin_ceil((double)rows / mr) * (mr + 0.8);
-        if (mr == top || cost < best - 1e-9) {
-            best = cost;
-            m->mr = mr;
-        }
     }
+    for (int mr = most - 1; mr >= 1; mr--)
+        if (rows_cost(rows, mr) < rows_cost(rows, m->mr) - 1e-9)
+            m->mr = mr;
+    int64_t last = rows % block;
+    m->tails = (uint32_t)(rows >= block ? block % m->mr : 0) | (uint32_t)(last % m->mr);
 }

@@ -3,7 +3,7 @@
  * repack.c -- the kernel that lays an operand known only at run time out in panels, and
  * the transposition of a square of registers.
  *
- * One tile is one panel, [r][64]. Rows of columns that lie together are copied; an operand
+ * One tile is one panel, [r][panel]. Rows of columns that lie together are copied; an operand
  * that is contiguous along r (a weight as torch.nn.Linear has it) is read in squares of
  * lanes x lanes and transposed in registers, which is several times faster than gathering.
  */
@@ -46,16 +46,16 @@ squares(const tb_repack *p, tb_kv to, tb_kv dst, tb_kv n0, tb_kv whole)
     tb_kv r = tb_k_for(k, tb_k_int(k, 0), whole, w, NULL, 0);
 
     tb_bind_var(l, p->r, r, 0);
-    tb_kv j = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, TB_PANEL), w, NULL, 0);
+    tb_kv j = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, p->panel), w, NULL, 0);
     for (int i = 0; i < w; i++) { /* columns past N repeat the last one: nobody reads them */
         tb_kv n = tb_k_add(k, tb_k_add(k, n0, j), tb_k_int(k, i));
         tb_bind_var(l, p->n, tb_k_min(k, n, last), 0);
         rows[i] = tb_k_load(k, p->mem, w, from, tb_ix_value(l, &p->flat), 0, TB_NO_KV);
     }
     tb_transpose_square(k, rows, w);
-    tb_kv at = tb_k_add(k, tb_k_add(k, dst, tb_k_mul(k, r, tb_k_int(k, TB_PANEL))), j);
+    tb_kv at = tb_k_add(k, tb_k_add(k, dst, tb_k_mul(k, r, tb_k_int(k, p->panel))), j);
     for (int i = 0; i < w; i++)
-        tb_k_store(k, p->mem, to, at, (int64_t)i * TB_PANEL, rows[i], TB_NO_KV);
+        tb_k_store(k, p->mem, to, at, (int64_t)i * p->panel, rows[i], TB_NO_KV);
     tb_k_end_for(k, NULL, NULL);
     tb_k_end_for(k, NULL, NULL);
 }
@@ -67,12 +67,12 @@ rows_of(const tb_repack *p, tb_kv to, tb_kv dst, tb_kv n0, tb_kv r0)
     tb_lower *l = p->l;
     tb_kernel *k = l->k;
     int w = l->target->lanes;
-    bool ragged = !tb_dim_is_const(p->N) || p->N % TB_PANEL != 0;
+    bool ragged = !tb_dim_is_const(p->N) || p->N % p->panel != 0;
     tb_kv r = tb_k_for(k, r0, dimv(p, p->R), 1, NULL, 0);
 
     tb_bind_var(l, p->r, r, 0);
-    tb_kv row = tb_k_add(k, dst, tb_k_mul(k, r, tb_k_int(k, TB_PANEL)));
-    for (int j = 0; j < TB_PANEL; j += w) {
+    tb_kv row = tb_k_add(k, dst, tb_k_mul(k, r, tb_k_int(k, p->panel)));
+    for (int64_t j = 0; j < p->panel; j += w) {
         tb_kv n = tb_k_add(k, n0, tb_k_int(k, j));
         l->lanes = w;
         if (ragged) {
@@ -96,7 +96,7 @@ tb_repack_kernel(const tb_repack *p)
     tb_lower *l = p->l;
     tb_unit *u = l->u;
     tb_kernel *k = l->k;
-    tb_dim panels = tb_dim_ceildiv(u, p->N, TB_PANEL);
+    tb_dim panels = tb_dim_ceildiv(u, p->N, p->panel);
     tb_kv to = tb_bind_temp(l, p->temp, true), zero = tb_k_int(k, 0), whole = zero;
     tb_bind_node(l, p->store, false);
     tb_kv t = tb_k_for(k, tb_k_tile_begin(k), tb_k_tile_end(k), 1, NULL, 0);
@@ -106,8 +106,8 @@ tb_repack_kernel(const tb_repack *p)
         tb_bind_batches(l, p->batch, p->n_batch, tb_k_div(k, t, dimv(p, panels)));
     l->step->tiles = tb_dim_mul(u, panels, p->batches);
     l->step->tile_cost_ns = (uint64_t)tb_dim_hint(u, p->R) * (p->step_n == 1 ? 8 : 16) + 1;
-    tb_kv n0 = tb_k_mul(k, panel, tb_k_int(k, TB_PANEL));
-    tb_kv dst = tb_k_mul(k, t, tb_k_mul(k, dimv(p, p->R), tb_k_int(k, TB_PANEL)));
+    tb_kv n0 = tb_k_mul(k, panel, tb_k_int(k, p->panel));
+    tb_kv dst = tb_k_mul(k, t, tb_k_mul(k, dimv(p, p->R), tb_k_int(k, p->panel)));
     int w = l->target->lanes;
     if (p->step_r == 1 && p->step_n != 1 && w > 1 && tb_dtype_bytes(p->mem) <= 4) {
         whole = tb_k_mul(k, tb_k_div(k, dimv(p, p->R), tb_k_int(k, w)), tb_k_int(k, w));

@@ -47,6 +47,7 @@ typedef struct state {
     bool *forced;    /* by node: needs memory */
     TB_VEC(shape *) shapes; /* by group */
     bool *live;
+    uint32_t *uses;  /* by node: operands of live nodes and outputs that it is */
     uint32_t *tried; /* by node: anchor that find_path last looked for here */
 } state;
 
@@ -241,6 +242,34 @@ trivial(state *s, tb_val v)
         }
     }
     return data <= 1;
+}
+
+static bool is_anchor(tb_prim p);
+
+/* The end of a product's epilogue: v is maps of one product that nothing else uses, with
+ * as many elements. The product is stored anyway; storing v in its place costs nothing. */
+static bool
+ends_epilogue(state *s, tb_val v)
+{
+    int64_t n = elements(s, v);
+    for (;;) {
+        const tb_node *node = tb_node_of(s->g, v);
+        tb_val next = TB_NO_VAL;
+        if (is_anchor(node->prim))
+            return true;
+        if (node->prim != TB_P_reshape && !tb_prim_is_map(node->prim))
+            return false;
+        for (uint32_t i = 0; i < node->n_in; i++) {
+            tb_val x = tb_in(s->g, v, i);
+            tb_prim p = tb_node_of(s->g, x)->prim;
+            bool product = is_anchor(p) || p == TB_P_reshape || tb_prim_is_map(p);
+            if (product && s->uses[x.id] == 1 && elements(s, x) == n)
+                next = x;
+        }
+        if (!next.id)
+            return false;
+        v = next;
+    }
 }
 
 /* Can the reduction be one value per outer index of the group? Gives the group its row
@@ -465,7 +494,7 @@ visit_inline(state *s, tb_val v)
         return; /* on the way to an operand that a contraction reads where it lies */
     if (!store && gr == MANY)
         store = !tb_prim_is_move(p) && !trivial(s, v);
-    if (!store && gr != MANY && expensive(p))
+    if (!store && gr != MANY && (expensive(p) || (tb_prim_is_map(p) && ends_epilogue(s, v))))
         store = repeats(s, gr, v) >= 1.5;
     if (store)
         gr = new_group(s, v, TB_GROUP_NEST);
@@ -540,6 +569,12 @@ tb_group_graph(const tb_graph *g)
     s.m = TB_NEWN(&cx->keep, member, g->n);
     s.forced = TB_NEWN(&cx->keep, bool, g->n);
     s.live = tb_live(g, &cx->keep);
+    s.uses = TB_NEWN(&cx->keep, uint32_t, g->n);
+    for (uint32_t id = 1; id < g->n; id++)
+        for (uint32_t i = 0; s.live[id] && i < g->nodes[id].n_in; i++)
+            s.uses[tb_in(g, (tb_val){id}, i).id]++;
+    for (uint32_t i = 0; i < g->outputs.n; i++)
+        s.uses[g->outputs.at[i].id]++;
     s.tried = TB_NEWN(&cx->keep, uint32_t, g->n);
     for (uint32_t i = 0; i < g->outputs.n; i++)
         if (g->outputs.at[i].id)
