@@ -12,7 +12,7 @@ ops:      ; @scripts/test.sh ops
 asan:     ; @scripts/sanitize.sh address,undefined
 tsan:     ; @scripts/sanitize.sh thread
 fuzz:     ; @scripts/fuzz.sh
-bench:    ; @scripts/bench.sh
+bench:    ; @scripts/bench.sh $(ARGS)
 demo:     ; @scripts/demo.sh
 wheel:    ; @scripts/wheel.sh
 clean:    ; rm -rf build build-* dist

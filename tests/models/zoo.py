@@ -134,19 +134,78 @@ def minilm(size):
     return Model(SentenceEmbedding(), inputs, {"ids": dims, "mask": dims})
 
 
-def gpt2(size):
+def bert(size):
+    """BERT-base without its pooler."""
+    from transformers import BertConfig, BertModel
+
+    small = dict(
+        num_hidden_layers=1,
+        hidden_size=32,
+        num_attention_heads=2,
+        intermediate_size=64,
+        vocab_size=101,
+    )
+    config = BertConfig(**(small if size == "tiny" else {}))
+    model = BertModel(config, add_pooling_layer=False)
+    shapes = [(1, 7), (3, 33)] if size == "tiny" else [(1, 128)]
+    wrapped = First(model, "input_ids", "last_hidden_state")
+    return _token_model(wrapped, config.vocab_size, shapes, config.max_position_embeddings)
+
+
+class Decoder(torch.nn.Module):
+    """One token after `length` others, whose keys and values the caller keeps.
+
+    (token [1, 1], keys, values: [layers, 1, heads, length, width]) -> logits [1, 1, n] and
+    the token's own key and value [layers, 1, heads, 1, width], for the caller to add.
+    """
+
+    def __init__(self, model, layers, length):
+        super().__init__()
+        self.model, self.layers, self.length = model, layers, length
+
+    def forward(self, token, keys, values):
+        from transformers import DynamicCache
+
+        cache = DynamicCache([(keys[i], values[i]) for i in range(self.layers)])
+        position = torch.full((1, 1), self.length)
+        out = self.model(token, past_key_values=cache, use_cache=True, position_ids=position)
+        new = [(c.keys[:, :, -1:], c.values[:, :, -1:]) for c in cache.layers]
+        return out.logits, torch.stack([k for k, _ in new]), torch.stack([v for _, v in new])
+
+
+def _decoder(model, config, length, heads, width):
+    layers = config.num_hidden_layers
+    cache = [torch.randn(layers, 1, heads, length, width) for _ in range(2)]
+    inputs = (_tokens(1, 1, config.vocab_size), *cache)
+    return Model(Decoder(model, layers, length), [inputs])
+
+
+def _gpt2(size):
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    small = dict(n_layer=2, n_head=2, n_embd=32, vocab_size=101, n_positions=64)
-    config = GPT2Config(**(small if size == "tiny" else {}))
-    model = GPT2LMHeadModel(config)
+    config = {
+        "tiny": dict(n_layer=2, n_head=2, n_embd=32, vocab_size=101, n_positions=64),
+        "small": dict(n_layer=4, n_head=4, n_embd=256, vocab_size=5003, n_positions=128),
+        "full": {},
+    }
+    config = GPT2Config(**config[size])
+    return GPT2LMHeadModel(config), config
+
+
+def gpt2(size):
+    model, config = _gpt2(size)
     shapes = [(1, 7), (3, 33)] if size == "tiny" else [(1, 64), (1, 128)]
     wrapped = First(model, "input_ids", "logits", use_cache=False)
     return _token_model(wrapped, config.vocab_size, shapes, config.n_positions)
 
 
-def llama(size):
-    """RoPE, grouped-query attention, RMSNorm, SwiGLU."""
+def gpt2_decode(size):
+    model, config = _gpt2(size)
+    length = 9 if size == "tiny" else 127
+    return _decoder(model, config, length, config.n_head, config.n_embd // config.n_head)
+
+
+def _llama(size):
     from transformers import LlamaConfig, LlamaForCausalLM
 
     if size == "tiny":
@@ -169,12 +228,24 @@ def llama(size):
             num_key_value_heads=4,
             max_position_embeddings=2048,
         )
-    model = LlamaForCausalLM(config)
+    return LlamaForCausalLM(config), config
+
+
+def llama(size):
+    """RoPE, grouped-query attention, RMSNorm, SwiGLU."""
+    model, config = _llama(size)
     shapes = [(1, 9), (2, 31)] if size == "tiny" else [(1, 64), (1, 128)]
     wrapped = First(model, "input_ids", "logits", use_cache=False)
     return _token_model(
         wrapped, config.vocab_size, shapes, min(1024, config.max_position_embeddings)
     )
+
+
+def llama_decode(size):
+    model, config = _llama(size)
+    length = 9 if size == "tiny" else 127
+    width = config.hidden_size // config.num_attention_heads
+    return _decoder(model, config, length, config.num_key_value_heads, width)
 
 
 def vit(size):
@@ -225,9 +296,75 @@ def mobilenetv2(size):
     return Model(First(model, "pixel_values", "logits"), [(image,)], tolerance=5e-5)
 
 
+def convnext(size):
+    from transformers import ConvNextConfig, ConvNextForImageClassification
+
+    if size == "tiny":
+        config = ConvNextConfig(hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 2, 1])
+        pixels = 64
+    else:
+        config, pixels = ConvNextConfig(num_labels=1000), 224
+    model = ConvNextForImageClassification(config)
+    image = torch.randn(1, 3, pixels, pixels)
+    return Model(First(model, "pixel_values", "logits"), [(image,)], tolerance=5e-5)
+
+
+class _BasicBlock(torch.nn.Module):
+    """Two 3x3 convolutions beside a shortcut (He et al. 2015, figure 5 left)."""
+
+    def __init__(self, n_in, n_out, stride):
+        super().__init__()
+        self.conv1 = torch.nn.Conv2d(n_in, n_out, 3, stride, 1, bias=False)
+        self.bn1 = torch.nn.BatchNorm2d(n_out)
+        self.conv2 = torch.nn.Conv2d(n_out, n_out, 3, 1, 1, bias=False)
+        self.bn2 = torch.nn.BatchNorm2d(n_out)
+        self.shortcut = torch.nn.Identity()
+        if stride != 1 or n_in != n_out:
+            self.shortcut = torch.nn.Sequential(
+                torch.nn.Conv2d(n_in, n_out, 1, stride, bias=False),
+                torch.nn.BatchNorm2d(n_out),
+            )
+
+    def forward(self, x):
+        y = torch.relu(self.bn1(self.conv1(x)))
+        return torch.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
+
+
+def resnet18(size):
+    wide, pixels, classes = (8, 32, 10) if size == "tiny" else (64, 112, 100)
+    stem = [
+        torch.nn.Conv2d(3, wide, 7, 2, 3, bias=False),
+        torch.nn.BatchNorm2d(wide),
+        torch.nn.ReLU(),
+        torch.nn.MaxPool2d(3, 2, 1),
+    ]
+    blocks, n_in = [], wide
+    for stage in range(4):
+        for i in range(2):
+            blocks.append(_BasicBlock(n_in, wide << stage, 2 if stage and not i else 1))
+            n_in = wide << stage
+    head = [torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(n_in, classes)]
+    module = _settle(torch.nn.Sequential(*stem, *blocks, *head))
+    return Model(module, [(torch.randn(4, 3, pixels, pixels),)], tolerance=5e-5)
+
+
 BUILDERS = {
     f.__name__: f
-    for f in (linear, mlp, minilm, gpt2, llama, vit, resnet50, mobilenetv2)
+    for f in (
+        linear,
+        mlp,
+        minilm,
+        bert,
+        gpt2,
+        gpt2_decode,
+        llama,
+        llama_decode,
+        vit,
+        resnet18,
+        resnet50,
+        mobilenetv2,
+        convnext,
+    )
 }
 
 
