@@ -35,7 +35,9 @@ class GraphImporter:
 
     def __init__(self, module, constants=None):
         self.module = module
-        self.constants = constants or {}  # position -> tensor that is part of the program
+        self.constants = (
+            constants or {}
+        )  # position -> tensor that is part of the program
         self.unit = _compiler.Unit("jit")
         self.function = self.unit.function("main")
         self.symbols = Symbols(self.unit, self._range, self._hint)
@@ -93,7 +95,9 @@ class GraphImporter:
 
     def _define(self, expression, name, argument):
         """An integer that comes as an argument; it may be an expression, as 2*s0."""
-        low, high = self._range(expression) if expression.is_Symbol else (-(2**60), None)
+        low, high = (
+            self._range(expression) if expression.is_Symbol else (-(2**60), None)
+        )
         self.symbols.dims[expression] = self.unit.symbol(
             name, min=low, max=high, hint=self._hint(expression), argument=argument
         )
@@ -101,7 +105,9 @@ class GraphImporter:
     def _placeholder(self, i, node, value):
         if isinstance(value, torch.Tensor):
             if value.device.type != "cpu":
-                raise Unsupported(f"a tensor on {value.device}: only the CPU is compiled for")
+                raise Unsupported(
+                    f"a tensor on {value.device}: only the CPU is compiled for"
+                )
             if i in self.constants:
                 constant = self.importer.constant(self.constants[i], node.name)
                 self.importer.values[node] = constant
@@ -148,6 +154,11 @@ class GraphImporter:
         else:
             value = int(value) if isinstance(value, torch.SymInt) else value
             self.outputs.append(("number", value))
+
+
+def lower(module, options):
+    """Everything but machine code; raises what compiling would raise."""
+    GraphImporter(module).run().unit.print("kernels", options.targets)
 
 
 def compile_graph(module, options, constants=None):
@@ -231,6 +242,10 @@ def _python_function(g, call, orders):
             names[f"constant{i}"] = what
             parts.append(f"constant{i}")
     plain = all(kind == "result" for kind, _ in g.outputs) and not any(orders)
-    lines.append("    return r" if plain and parts else f"    return ({''.join(p + ', ' for p in parts)})")
+    lines.append(
+        "    return r"
+        if plain and parts
+        else f"    return ({''.join(p + ', ' for p in parts)})"
+    )
     exec("\n".join(lines), names)  # noqa: S102
     return names["compiled"]
