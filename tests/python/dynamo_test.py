@@ -9,47 +9,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from compiling import check, compiled, fresh, same  # noqa: E402, F401
+
 from shark_turbine.dynamo import fallback as implementation  # noqa: E402
 from shark_turbine.dynamo import turbine_cpu  # noqa: E402
 
 F = torch.nn.functional
-
-
-@pytest.fixture(autouse=True)
-def fresh():
-    torch._dynamo.reset()
-    implementation._warned.clear()
-    torch.manual_seed(0)
-    yield
-    torch._dynamo.reset()
-
-
-def compiled(fn, fallback=False, **options):
-    """Without `fallback` everything has to be compiled."""
-    settings = {"fullgraph": not fallback, "device": "local-sync", **options}
-    return torch.compile(fn, backend=turbine_cpu, options=settings)
-
-
-def same(got, want, rtol=1e-5, atol=1e-5):
-    flat, structure = torch.utils._pytree.tree_flatten(got)
-    wanted, structure_wanted = torch.utils._pytree.tree_flatten(want)
-    assert structure == structure_wanted
-    for g, w in zip(flat, wanted):
-        if isinstance(w, torch.Tensor):
-            torch.testing.assert_close(g, w, rtol=rtol, atol=atol)
-        else:
-            assert g == w and type(g) is type(w)
-
-
-def check(fn, *calls, grad=False, **options):
-    """Every tuple of arguments, eager and compiled."""
-    c = compiled(fn, **options)
-    with torch.set_grad_enabled(grad):
-        for args in calls:
-            want = fn(*copy.deepcopy(args))
-            got = c(*copy.deepcopy(args))
-            same(got, want)
-    return c
 
 
 class Mlp(torch.nn.Module):
@@ -120,10 +85,10 @@ def test_changing_sizes():
 
 def test_few_compilations(monkeypatch):
     count = []
-    original = implementation.compile_graph
+    original = implementation.compile_program
     monkeypatch.setattr(
         implementation,
-        "compile_graph",
+        "compile_program",
         lambda *a, **k: count.append(1) or original(*a, **k),
     )
     c = compiled(lambda x: x * 2 + 1)
@@ -464,7 +429,7 @@ def no_sine(monkeypatch):
 
         return run
 
-    for name in ("lower", "compile_graph"):
+    for name in ("lower", "compile_program"):
         monkeypatch.setattr(implementation, name, refuse(getattr(implementation, name)))
 
 
@@ -491,10 +456,10 @@ def test_one_node_that_fails_is_cut_out(no_sine):
 
 def test_parts_around_are_compiled(monkeypatch):
     count = []
-    original = implementation.compile_graph
+    original = implementation.compile_program
     monkeypatch.setattr(
         implementation,
-        "compile_graph",
+        "compile_program",
         lambda *a, **k: count.append(1) or original(*a, **k),
     )
 
@@ -507,21 +472,6 @@ def test_parts_around_are_compiled(monkeypatch):
         x, y = torch.randn(4, 4), torch.randn(4)
         same(compiled(f, fallback=True)(x, y), f(x, y), atol=1e-4)
     assert len(count) == 2
-
-
-def test_random_numbers_are_torchs():
-    def f(x):
-        return F.dropout(x, 0.5) + torch.rand_like(x)
-
-    x = torch.ones(100)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        c = compiled(f, fallback=True)
-        torch.manual_seed(7)
-        first = c(x)
-        torch.manual_seed(7)
-        assert torch.equal(c(x), first)
-        assert not torch.equal(c(x), first)
 
 
 def test_complex_numbers():

@@ -10,18 +10,28 @@ import logging
 import operator
 import warnings
 
-from .graph import compile_graph, lower
+from . import shim
+from .graph import compile_program, lower
 from .partition import Partitioned, segments_of, submodule
+from .rng import give_seeds
 from .support import computed, describe, refusal, unsupported_nodes
+from .views import WithViews, split_views
 
 log = logging.getLogger(__name__)
 
-# What the importer and the compiler raise for programs they do not take.
-FAILURES = (NotImplementedError, ValueError, IndexError, OverflowError, RuntimeError)
+
+def compile_module(module, options, constants=None):
+    """What runs a functional graph: `call(*args)` gives a tuple of its outputs, `boxed`
+    takes a list of arguments, empties it, and gives a list. `constants` (position -> tensor)
+    become part of the program where the graph is compiled as a whole."""
+    give_seeds(module)
+    with shim.real_tensors():
+        inner, tail = split_views(module)
+        run = _compile_as_far_as_possible(inner, options, constants)
+    return run if tail is None else WithViews(run, tail)
 
 
-def compile_or_fall_back(module, options, constants=None):
-    """A function over the graph's inputs that returns a list of its outputs."""
+def _compile_as_far_as_possible(module, options, constants):
     lacking, reasons = set(unsupported_nodes(module)), {}
     if options.fullgraph and lacking:
         raise refusal(_all_lacking(module, lacking, reasons, options), reasons)
@@ -32,7 +42,7 @@ def compile_or_fall_back(module, options, constants=None):
             found = _culprits(e.module, options, reasons)
             names = {n.name for n in found} or {n.name for n in computed(e.module)}
             if not found:
-                log.warning("turbine_cpu: %s", e.why)
+                log.warning("turbine_cpu: %s", e.why, exc_info=log.isEnabledFor(10))
             lacking |= {n for n in computed(module) if n.name in names}
             reasons.update(
                 {n: reasons.get(n.name) for n in lacking if n.name in reasons}
@@ -57,8 +67,8 @@ class _Failed(Exception):
 def _compile(module, lacking, options, constants):
     def compile_part(part, constants=None):
         try:
-            return compile_graph(part, options, constants)
-        except FAILURES as e:
+            return compile_program(part, options, constants)
+        except Exception as e:
             raise _Failed(part, e) from e
 
     if not lacking:
@@ -88,7 +98,7 @@ def _culprits(module, options, reasons):
             continue
         try:
             lower(alone, options)
-        except FAILURES as e:
+        except Exception as e:
             reasons[node.name] = _why(e)
             found.append(node)
     return found
@@ -103,7 +113,7 @@ def _all_lacking(module, lacking, reasons, options):
         part, _, _ = submodule(module, segment.nodes)
         try:
             lower(part, options)
-        except FAILURES:
+        except Exception:
             names = {n.name for n in _culprits(part, options, reasons)}
             lacking |= {n for n in segment.nodes if n.name in names}
     reasons.update({n: reasons[n.name] for n in lacking if n.name in reasons})

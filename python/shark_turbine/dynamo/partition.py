@@ -96,34 +96,71 @@ def submodule(module, nodes):
     return torch.fx.GraphModule(module, graph), taken, given
 
 
+class Eager:
+    """A graph that torch's operators run. Pickles as its Python code."""
+
+    def __init__(self, module):
+        self.module = module
+        self.call = module.forward
+
+    def __getstate__(self):
+        return {"module": self.module}
+
+    def __setstate__(self, state):
+        self.__init__(state["module"])
+
+
 class Partitioned:
-    """Runs the segments of a graph one after the other."""
+    """Runs the segments of a graph one after the other.
+
+    Values live in numbered slots: arguments first. A step is (part, slots it takes, slots
+    it gives, slots that are not needed after it); `outputs` are (slot, None) or
+    (None, object).
+    """
 
     def __init__(self, module, segments, compile_segment):
-        graph = module.graph
-        self.places = [n for n in graph.nodes if n.op == "placeholder"]
-        self.output = next(n for n in graph.nodes if n.op == "output").args[0]
-        kept = set()
-        torch.fx.node.map_arg(self.output, lambda n: kept.add(n))
+        nodes = [n for n in module.graph.nodes if n.op == "placeholder"]
+        slots = {n: i for i, n in enumerate(nodes)}
+        self.arguments = len(nodes)
         self.steps = []
         for segment in segments:
             sub, taken, given = submodule(module, segment.nodes)
-            fn = compile_segment(sub) if segment.compiled else sub.forward
-            self.steps.append([fn, taken, given, []])
-        seen = kept
-        for step in reversed(self.steps):  # values go after their last use
-            step[3] = [n for n in {*step[1], *step[2]} if n not in seen]
-            seen.update(step[1])
+            part = compile_segment(sub) if segment.compiled else Eager(sub)
+            slots.update({n: len(slots) + i for i, n in enumerate(given)})
+            self.steps.append(
+                (part, [slots[n] for n in taken], [slots[n] for n in given])
+            )
+        self.n_slots = len(slots)
+        output = next(n for n in module.graph.nodes if n.op == "output").args[0]
+        many = isinstance(output, (tuple, list))
+        self.outputs = [
+            (slots[o], None) if isinstance(o, torch.fx.Node) else (None, o)
+            for o in (output if many else [output])
+        ]
+        self._free_early()
 
-    def __call__(self, *args):
-        values = dict(zip(self.places, args, strict=True))
-        del args
-        for fn, taken, given, dead in self.steps:
-            results = fn(*[values[n] for n in taken])
-            values.update(zip(given, results, strict=True))
-            for n in dead:
-                values.pop(n, None)
-        return torch.fx.node.map_arg(self.output, lambda n: values[n])
+    def _free_early(self):
+        """Adds to each step the slots that nothing after it needs."""
+        seen = {slot for slot, _ in self.outputs}
+        for i, (part, taken, given) in reversed(list(enumerate(self.steps))):
+            dead = sorted({*taken, *given} - seen)
+            self.steps[i] = (part, taken, given, dead)
+            seen.update(taken)
+
+    def call(self, *args):
+        return tuple(self.boxed(list(args)))
+
+    def boxed(self, args):
+        values = [*args, *[None] * (self.n_slots - self.arguments)]
+        args.clear()
+        for part, taken, given, dead in self.steps:
+            results = part.call(*[values[i] for i in taken])
+            for i, value in zip(given, results, strict=True):
+                values[i] = value
+            del results
+            for i in dead:
+                values[i] = None
+        return [known if slot is None else values[slot] for slot, known in self.outputs]
 
 
 __all__ = ["Partitioned", "segments_of", "submodule", "supported", "unsupported_nodes"]

@@ -8,6 +8,7 @@ import torch
 from .. import _compiler
 from ..importer import DTYPES, Unsupported, op_name
 from ..locations import location_of
+from .rng import SEED, is_seeded
 
 _SEEDED = torch.Tag.nondeterministic_seeded
 # No rows of their own: the importer knows what they are.
@@ -53,6 +54,8 @@ def supported(node):
     if node.op == "get_attr":
         return isinstance(value, torch.Tensor)
     if target is operator.getitem or isinstance(value, (torch.SymInt, int)):
+        return True
+    if target is SEED or is_seeded(target):
         return True
     if not isinstance(target, torch._ops.OpOverload):
         return False
