@@ -3,8 +3,8 @@
 
 import torch
 
-from ..importer import FunctionImporter, Symbols, Unsupported, bounds
 from .. import _compiler
+from ..importer import FunctionImporter, Symbols, Unsupported, bounds
 from .layout import input_order, inverse, output_order
 from .program import Plan, Program
 from .rng import SEED

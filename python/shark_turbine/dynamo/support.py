@@ -6,6 +6,7 @@ import operator
 import torch
 
 from .. import _compiler
+from .. import control_flow
 from ..importer import DTYPES, Unsupported, op_name
 from ..locations import location_of
 from .rng import SEED, is_seeded
@@ -43,6 +44,27 @@ def _without_dropout(node):
     return False
 
 
+def _module_at(node):
+    """The module that a get_attr node names; None if it names something else."""
+    found = node.graph.owning_module
+    for part in node.target.split("."):
+        found = getattr(found, part, None)
+    return found if isinstance(found, torch.fx.GraphModule) else None
+
+
+def _bodies(node):
+    """The graphs that a higher-order operator runs."""
+    found = [_module_at(a) for a in node.all_input_nodes if a.op == "get_attr"]
+    return [m for m in found if m is not None]
+
+
+def _attribute_supported(node, value):
+    """Tensors, and graphs that go with the operators that run them."""
+    if isinstance(value, torch.Tensor):
+        return True
+    return _module_at(node) is not None and all(supported(u) for u in node.users)
+
+
 def supported(node):
     """Whether a node may be part of a compiled graph, as far as that is seen at once."""
     target, value = node.target, node.meta.get("val")
@@ -52,7 +74,11 @@ def supported(node):
     if isinstance(value, (torch.SymFloat, torch.SymBool)):
         return False
     if node.op == "get_attr":
-        return isinstance(value, torch.Tensor)
+        return _attribute_supported(node, value)
+    if isinstance(target, torch._ops.HigherOrderOperator):
+        return control_flow.name_of(target) in control_flow.SUPPORTED and all(
+            supported(n) for body in _bodies(node) for n in computed(body)
+        )
     if target is operator.getitem or isinstance(value, (torch.SymInt, int)):
         return True
     if target is SEED or is_seeded(target):
