@@ -20,6 +20,11 @@
  *                 ("value", object)     an object
  *   boxed       the callable takes one list of the arguments, which it empties, and returns
  *               a list: AOTAutograd's convention. Else it returns a tuple.
+ *   saving      (returned, saved, others): the callable is the `forward` of a
+ *               torch.autograd.Function. It takes the context first and returns the first
+ *               `returned` outputs; the next `saved` ones are saved for the backward pass,
+ *               those after them are the context's `symints`. `others` are the numbers of
+ *               returned tensors that have no gradient.
  */
 #include "binding.h"
 
@@ -51,7 +56,12 @@ typedef struct bound_obj {
     bound_input *inputs;
     bound_output *outputs;
     PyObject *draw;
+    int saving; /* and what it means: */
+    Py_ssize_t n_returned, n_saved;
+    PyObject *others; /* tuple of int */
 } bound_obj;
+
+static PyObject *s_save, *s_mark, *s_materialise, *s_symints;
 
 /* ---- calls ---- */
 
@@ -170,11 +180,69 @@ call_boxed(bound_obj *b, PyObject *list)
     return out;
 }
 
+/* context.name(*arguments) */
+static int
+tell(PyObject *context, PyObject *name, PyObject *arguments)
+{
+    PyObject *method = arguments ? PyObject_GetAttr(context, name) : NULL;
+    PyObject *r = method ? PyObject_Call(method, arguments, NULL) : NULL;
+
+    Py_XDECREF(method);
+    Py_XDECREF(r);
+    return r ? 0 : -1;
+}
+
+static int
+mark_others(bound_obj *b, PyObject *context, PyObject *all)
+{
+    Py_ssize_t n = PyTuple_Size(b->others);
+    PyObject *tensors = n ? PyTuple_New(n) : NULL;
+
+    if (!n)
+        return 0;
+    for (Py_ssize_t i = 0; tensors && i < n; i++) {
+        Py_ssize_t at = PyLong_AsSsize_t(PyTuple_GetItem(b->others, i));
+        PyTuple_SetItem(tensors, i, Py_NewRef(PyTuple_GetItem(all, at)));
+    }
+    int r = tell(context, s_mark, tensors);
+    Py_XDECREF(tensors);
+    /* nor are zeros made for them */
+    return r == 0 ? PyObject_SetAttr(context, s_materialise, Py_False) : r;
+}
+
+static PyObject *
+call_saving(bound_obj *b, PyObject *context, PyObject *const *args, Py_ssize_t n)
+{
+    PyObject *all = call_with(b, args, n), *saved = NULL, *symints = NULL, *out = NULL;
+    Py_ssize_t end = b->n_returned + b->n_saved;
+
+    if (!all)
+        return NULL;
+    if (b->n_saved)
+        saved = PyTuple_GetSlice(all, b->n_returned, end);
+    if (b->n_saved && tell(context, s_save, saved) < 0)
+        goto out;
+    if (end < b->n_outputs) {
+        symints = PyTuple_GetSlice(all, end, b->n_outputs);
+        if (!symints || PyObject_SetAttr(context, s_symints, symints) < 0)
+            goto out;
+    }
+    if (mark_others(b, context, all) == 0)
+        out = PyTuple_GetSlice(all, 0, b->n_returned);
+out:
+    Py_XDECREF(saved);
+    Py_XDECREF(symints);
+    Py_DECREF(all);
+    return out;
+}
+
 static PyObject *
 bound_call(PyObject *o, PyObject *const *args, Py_ssize_t n)
 {
     bound_obj *b = (bound_obj *)o;
 
+    if (b->saving && n > 0)
+        return call_saving(b, args[0], args + 1, n - 1);
     if (!b->as_torch)
         return call_plain(b->session, b->fn, args, n);
     if (!b->boxed)
@@ -319,6 +387,28 @@ plan_from(bound_obj *b, PyObject *inputs, PyObject *results)
     return check_results(b);
 }
 
+static int
+saving_from(bound_obj *b, PyObject *o)
+{
+    if (o == Py_None)
+        return 0;
+    PyObject *others;
+    if (!PyTuple_Check(o) ||
+        !PyArg_ParseTuple(o, "nnO", &b->n_returned, &b->n_saved, &others) ||
+        !PyTuple_Check(others) || b->n_returned < 0 || b->n_saved < 0 ||
+        b->n_returned > b->n_outputs || b->n_saved > b->n_outputs - b->n_returned ||
+        b->boxed || !b->as_torch)
+        return wrong("saving", o);
+    for (Py_ssize_t i = 0; i < PyTuple_Size(others); i++) {
+        Py_ssize_t at = PyLong_AsSsize_t(PyTuple_GetItem(others, i));
+        if (at < 0 || at >= b->n_returned)
+            return wrong("saving", o);
+    }
+    b->others = Py_NewRef(others);
+    b->saving = 1;
+    return 0;
+}
+
 /* Without a plan: arguments and results as the program has them. */
 static int
 plain_plan(bound_obj *b)
@@ -344,14 +434,16 @@ PyObject *
 session_bind(PyObject *o, PyObject *args, PyObject *kwargs)
 {
     static const char *const names[] = {"function", "torch", "arguments", "inputs",
-                                        "outputs",  "draw",  "boxed",     NULL};
+                                        "outputs",  "draw",  "boxed",     "saving", NULL};
     session_obj *session = (session_obj *)o;
     PyObject *name, *inputs = Py_None, *results = Py_None, *draw = Py_None;
+    PyObject *saving = Py_None;
     Py_ssize_t n_args = 0;
     int as_torch = 0, boxed = 0;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|pnOOOp:bind", (char **)names, &name,
-                                     &as_torch, &n_args, &inputs, &results, &draw, &boxed))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|pnOOOpO:bind", (char **)names, &name,
+                                     &as_torch, &n_args, &inputs, &results, &draw, &boxed,
+                                     &saving))
         return NULL;
     int fn = module_function_index(session->module, name);
     if (fn < 0 || (as_torch && !torch_api()))
@@ -368,7 +460,8 @@ session_bind(PyObject *o, PyObject *args, PyObject *kwargs)
     b->draw = draw == Py_None ? NULL : Py_NewRef(draw);
     int planned = inputs != Py_None && results != Py_None;
     PyObject *function = NULL;
-    if ((planned ? plan_from(b, inputs, results) : plain_plan(b)) == 0)
+    if ((planned ? plan_from(b, inputs, results) : plain_plan(b)) == 0 &&
+        saving_from(b, saving) == 0)
         function = PyCFunction_NewEx(&bound_def, (PyObject *)b, NULL);
     Py_DECREF(b);
     return function;
@@ -387,6 +480,7 @@ bound_dealloc(PyObject *o)
     PyMem_Free(b->outputs);
     Py_XDECREF((PyObject *)b->session);
     Py_XDECREF(b->draw);
+    Py_XDECREF(b->others);
     release(o);
     Py_DECREF(type);
 }
@@ -406,6 +500,10 @@ static PyType_Spec bound_spec = {
 int
 bound_init(PyObject *module)
 {
+    s_save = PyUnicode_InternFromString("save_for_backward");
+    s_mark = PyUnicode_InternFromString("mark_non_differentiable");
+    s_materialise = PyUnicode_InternFromString("_materialize_non_diff_grads");
+    s_symints = PyUnicode_InternFromString("symints");
     bound_type = add_type(module, &bound_spec);
-    return bound_type ? 0 : -1;
+    return bound_type && s_save && s_mark && s_materialise && s_symints ? 0 : -1;
 }

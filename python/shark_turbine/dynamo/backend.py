@@ -14,10 +14,12 @@ import torch
 from ..decompositions import default_table, has_row
 from . import shim
 from .fallback import compile_module
+from .fast import shorten
 from .frozen import Frozen
 from .options import Options, parse
 from .rng import give_seeds
 from .support import refusal, unsupported_nodes
+from .views import save_bases
 
 
 def turbine_cpu(gm, example_inputs, *, mode=None, options=None):
@@ -28,12 +30,15 @@ def turbine_cpu(gm, example_inputs, *, mode=None, options=None):
     )
     backend = shim.aot_autograd(
         fw_compiler=functools.partial(_compile, options=options),
+        bw_compiler=functools.partial(_compile, options=options, backward=True),
         inference_compiler=functools.partial(_compile_inference, options=options),
         decompositions=_table(),
         partition_fn=functools.partial(_partition, options=options),
     )
-    with contextlib.nullcontext() if training else shim.preserved(has_row):
-        return backend(gm, example_inputs)
+    whole = contextlib.nullcontext() if training else shim.preserved(has_row)
+    with whole, shim.observed() as wrapped:
+        slow = backend(gm, example_inputs)
+    return shorten(slow, wrapped, len(example_inputs))
 
 
 @functools.cache
@@ -43,10 +48,13 @@ def _table():
 
 def _partition(joint, *args, options, **kwargs):
     """Forward and backward graph of a joint one; both are looked at for `fullgraph`."""
+    shim.give_lines_to_backward(joint)
     give_seeds(joint)
     if options.fullgraph and (lacking := unsupported_nodes(joint)):
         raise refusal(lacking)
-    return shim.min_cut(joint, *args, **kwargs)
+    forward, backward = shim.min_cut(joint, *args, **kwargs)
+    save_bases(forward, backward, kwargs["num_fwd_outputs"])
+    return forward, backward
 
 
 class Compiled:
@@ -61,9 +69,10 @@ class Compiled:
         return self.boxed(args)
 
 
-def _compile(gm, example_inputs, *, options):
+def _compile(gm, example_inputs, *, options, backward=False):
     del example_inputs  # their types are in the graph
-    return Compiled(compile_module(gm, options))
+    shim.keep_saved_values()
+    return Compiled(compile_module(gm, options, backward=backward))
 
 
 def _compile_inference(gm, example_inputs, *, options):

@@ -14,19 +14,19 @@ from . import shim
 from .graph import compile_program, lower
 from .partition import Partitioned, segments_of, submodule
 from .rng import give_seeds
-from .support import computed, describe, refusal, unsupported_nodes
+from .support import computed, describe, name_of, refusal, unsupported_nodes
 from .views import WithViews, split_views
 
 log = logging.getLogger(__name__)
 
 
-def compile_module(module, options, constants=None):
+def compile_module(module, options, constants=None, backward=False):
     """What runs a functional graph: `call(*args)` gives a tuple of its outputs, `boxed`
     takes a list of arguments, empties it, and gives a list. `constants` (position -> tensor)
     become part of the program where the graph is compiled as a whole."""
     give_seeds(module)
     with shim.real_tensors():
-        inner, tail = split_views(module)
+        inner, tail = split_views(module, backward)
         run = _compile_as_far_as_possible(inner, options, constants)
     return run if tail is None else WithViews(run, tail)
 
@@ -79,11 +79,10 @@ def _compile(module, lacking, options, constants):
 # ---- who is to blame ----
 
 
-def _why(error):
-    """The first line of a message, without the place that is said elsewhere."""
+def _why(node, error):
+    """The first line of a message, without the place and name that are said elsewhere."""
     text = str(error).partition("\n")[0]
-    parts = text.split(": ", 2)
-    return parts[2] if len(parts) == 3 and parts[1].startswith("aten.") else text
+    return text.rpartition(f"{name_of(node)}: ")[2]
 
 
 def _culprits(module, options, reasons):
@@ -99,7 +98,7 @@ def _culprits(module, options, reasons):
         try:
             lower(alone, options)
         except Exception as e:
-            reasons[node.name] = _why(e)
+            reasons[node.name] = _why(node, e)
             found.append(node)
     return found
 

@@ -4,10 +4,11 @@
 import torch
 
 from .. import _compiler
-from ..importer import FunctionImporter, Symbols, Unsupported, bounds
+from ..importer import Unsupported
 from .layout import input_order, inverse, output_order
 from .program import Plan, Program
 from .rng import SEED
+from .sizes import GraphFunction, GraphSymbols
 
 
 class GraphImporter:
@@ -27,46 +28,22 @@ class GraphImporter:
         )  # position -> tensor that is part of the program
         self.unit = _compiler.Unit("jit")
         self.function = self.unit.function("main")
-        self.symbols = Symbols(self.unit, self._range, self._hint)
-        self.importer = FunctionImporter(self.function, self.symbols)
-        self.shape_env = None
         self.layouts = layouts
         self.inputs, self.input_orders = [], []
         self.outputs, self.output_orders = [], []
         self.n_results = 0
 
-    def _range(self, symbol):
-        found = self.shape_env.var_to_range.get(symbol) if self.shape_env else None
-        low, high = bounds(found) if found is not None else (0, None)
-        return low, high
-
-    def _hint(self, symbol):
-        values = getattr(self.shape_env, "backed_var_to_val", None)
-        if values is None:
-            values = getattr(self.shape_env, "var_to_val", {})
-        value = values.get(symbol, 0)
-        return int(value) if getattr(value, "is_Integer", False) else 0
-
     def run(self):
         nodes = list(self.module.graph.nodes)
         places = [n for n in nodes if n.op == "placeholder"]
         values = [n.meta.get("val") for n in places]
-        shaped = self._learn_sizes(values)
-        kept = []
-        for i, value in enumerate(values):
-            if isinstance(value, torch.Tensor):
-                if i not in self.constants:
-                    kept.append(i)
-            elif isinstance(value, torch.SymInt):
-                e = value.node.expr
-                if not e.is_Integer and e not in shaped:
-                    name = e if e.is_Symbol else f"n{i}"
-                    self._define(e, str(name), len(kept))
-                    shaped.add(e)
-                    kept.append(i)
-            elif isinstance(value, torch.SymFloat):
-                kept.append(i)
-        self.inputs = kept
+        frozen = self.constants
+        self.symbols = GraphSymbols(
+            self.unit, [None if i in frozen else v for i, v in enumerate(values)]
+        )
+        self.importer = GraphFunction(self.function, self.symbols)
+        self.inputs = kept = [i for i, v in enumerate(values) if self._is_input(i, v)]
+        self.symbols.define_all(kept)
         self.input_orders = [None] * len(kept)
         for i, (node, value) in enumerate(zip(places, values)):
             self._placeholder(i, node, value)
@@ -79,27 +56,10 @@ class GraphImporter:
         self._outputs(self.importer.run(self.module, rest), places)
         return self
 
-    def _learn_sizes(self, values):
-        """Symbols that are plain sizes of some tensor: no argument has to tell them."""
-        shaped = set()
-        for i, value in enumerate(values):
-            if isinstance(value, torch.SymInt):
-                self.shape_env = value.node.shape_env
-            elif isinstance(value, torch.Tensor) and i not in self.constants:
-                for size in value.shape:
-                    if isinstance(size, torch.SymInt):
-                        self.shape_env = size.node.shape_env
-                        shaped.add(size.node.expr)
-        return {e for e in shaped if e.is_Symbol}
-
-    def _define(self, expression, name, argument):
-        """An integer that comes as an argument; it may be an expression, as 2*s0."""
-        low, high = (
-            self._range(expression) if expression.is_Symbol else (-(2**60), None)
-        )
-        self.symbols.dims[expression] = self.unit.symbol(
-            name, min=low, max=high, hint=self._hint(expression), argument=argument
-        )
+    def _is_input(self, i, value):
+        if isinstance(value, torch.Tensor):
+            return i not in self.constants
+        return i in self.symbols.arguments or isinstance(value, torch.SymFloat)
 
     def _placeholder(self, i, node, value):
         if isinstance(value, torch.Tensor):

@@ -34,14 +34,14 @@ class Program:
         self.module = _runtime.Module.from_buffer(artifact)
         self.session = _runtime.Session(self.module, device(device_name))
         draws = any(position is None for position, _ in plan.inputs)
-        bind = functools.partial(
+        self.bind = functools.partial(
             self.session.bind,
             "main",
             torch=True,
             draw=draw_seed if draws else None,
             **dataclasses.asdict(plan),
         )
-        self.call, self.boxed = bind(), bind(boxed=True)
+        self.call, self.boxed = self.bind(), self.bind(boxed=True)
 
 
 def _without_program(plan):

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Outputs that are views of an argument or of another output are made by torch.
+"""Views that leave a graph.
 
-They share memory in eager mode, and AOTAutograd builds what the user gets from their
-strides and offsets: a copy of the values would cost time and lose both.
+Outputs that are views of an argument or of another output are made by torch: they share
+memory in eager mode, and AOTAutograd builds what the user gets from their strides and
+offsets. A copy of the values would cost time and lose both.
+
+What is saved for a backward pass is saved before it is viewed: there views are arithmetic
+on indices.
 """
 
 import torch
@@ -21,6 +25,48 @@ def is_view(node):
     )
 
 
+def _fixed_view(node):
+    """A view with no open sizes among its arguments."""
+    return is_view(node) and len(node.all_input_nodes) == 1
+
+
+def save_bases(forward, backward, n_returned):
+    """Replaces saved views by what they are views of; in place."""
+    output = next(n for n in forward.graph.nodes if n.op == "output")
+    saved = output.args[0][n_returned:]
+    places = {n.name: n for n in backward.graph.nodes if n.op == "placeholder"}
+    changed = list(output.args[0])
+    for i, node in enumerate(saved):
+        place = places.get(getattr(node, "name", None))
+        chain = []
+        if place is None or node.meta.get("saved_tensor_with_no_vc_check"):
+            continue  # AOTAutograd counts these
+        while _fixed_view(node):
+            chain.append(node)
+            node = node.args[0]
+        if chain and isinstance(node.meta.get("val"), torch.Tensor):
+            changed[n_returned + i] = node
+            _view_again(place, node, chain)
+    output.args = (tuple(changed),)
+    for module in (forward, backward):
+        module.graph.eliminate_dead_code()
+        module.recompile()
+
+
+def _view_again(place, base, chain):
+    """In the backward graph: `place` becomes the base, the views follow it."""
+    graph, users = place.graph, list(place.users)
+    place.meta = {**place.meta, "val": base.meta["val"]}
+    place.meta.pop("tensor_meta", None)
+    last = next(n for n in graph.nodes if n.op != "placeholder")
+    now = place
+    with graph.inserting_before(last):
+        for view in reversed(chain):
+            now = graph.node_copy(view, lambda n, now=now: now)
+    for user in users:
+        user.replace_input_with(place, now)
+
+
 def _is_size(node):
     value = node.meta.get("val")
     return node.op == "call_function" and isinstance(value, (torch.SymInt, int))
@@ -30,7 +76,7 @@ class _Finder:
     """Which nodes of a graph torch computes after the program has run."""
 
     def __init__(self, outputs):
-        self.outputs = outputs
+        self.outputs = outputs  # that may be viewed
         self.known = {}
 
     def base(self, node):
@@ -52,18 +98,18 @@ class _Finder:
         return self.known[node]
 
 
-def split_views(module):
+def split_views(module, backward=False):
     """(module without such outputs, function or None).
 
     The function takes the arguments and the outputs of the reduced module, and gives all
-    outputs.
+    outputs. In a backward graph outputs are not viewed: gradients must not overlap.
     """
     output = next(n for n in module.graph.nodes if n.op == "output")
     outs = output.args[0]
     nodes = {n for n in outs if isinstance(n, torch.fx.Node)}
     if not any(is_view(n) for n in nodes):
         return module, None
-    finder = _Finder(nodes)
+    finder = _Finder(() if backward else nodes)
     viewed = {n for n in nodes if is_view(n) and finder.available(n)}
     if not viewed:
         return module, None
