@@ -266,20 +266,37 @@ typedef struct call {
     tb_val *results;
 } call;
 
+/* Arguments in the order of the schema; those that bring a seed stay in front. */
+static void
+normalize(call *c, tb_loc loc)
+{
+    tb_ctx *cx = c->s.f->unit->u->cx;
+    uint32_t n_seed = tb_op_seed_args(c->c.name), n;
+
+    if (c->c.n_args < n_seed)
+        n_seed = c->c.n_args; /* decomposition says what is wrong */
+    const tb_arg *rest =
+        tb_op_normalize(cx, c->c.op, c->c.args + n_seed, c->c.n_args - n_seed, c->kw_names,
+                        c->kw_args, c->n_kw, loc, &n);
+    tb_arg *all = TB_NEWN(&cx->keep, tb_arg, n + n_seed + 1);
+
+    memcpy(all, c->c.args, n_seed * sizeof *all);
+    memcpy(all + n_seed, rest, n * sizeof *all);
+    c->c.args = all;
+    c->c.n_args = n + n_seed;
+}
+
 static void
 do_call(void *arg)
 {
     call *c = arg;
-    tb_unit *u = c->s.f->unit->u;
     tb_graph *g = c->s.g;
 
     c->s.where.op = c->c.name;
     set_location(&c->s);
     c->c.op = tb_op_find(c->c.name);
     if (c->c.op)
-        c->c.args =
-            tb_op_normalize(u->cx, c->c.op, c->c.args, c->c.n_args, c->kw_names,
-                            c->kw_args, c->n_kw, g->loc, &c->c.n_args);
+        normalize(c, g->loc);
     c->s.v = tb_aten(g, c->c);
     if (c->s.name.len)
         g->names[c->s.v.id] = c->s.name;

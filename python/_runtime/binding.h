@@ -13,6 +13,9 @@
  *   Tensor   a tb_tensor: what a call returns, or a copy of something else. Speaks the
  *            buffer protocol and DLPack.
  *
+ * Files: call.c one call, bound.c a function as a Python callable, session.c, program.c
+ * the objects above, convert.c arguments, torch.c torch.Tensor.
+ *
  * The GIL is held everywhere but inside tb_session_call and while loading a module.
  */
 #pragma once
@@ -49,6 +52,7 @@ void raise_status_as(tb_status st, PyObject *not_found, const char *prefix);
 typedef struct device_obj {
     PyObject_HEAD
     tb_device *d;
+    int spreads; /* has more than one worker */
 } device_obj;
 extern PyTypeObject *device_type;
 
@@ -95,9 +99,17 @@ typedef struct in_arg {
         double d;
     } scalar; /* memory of a Python number */
 } in_arg;
+/* The axes of a tensor from the slowest to the fastest in memory; rank 0 = none given. */
+typedef struct axis_order {
+    int rank;
+    uint8_t axis[TB_MAX_RANK];
+} axis_order;
 /* Points `t` at the data of a Python object. `want` (may be NULL) names the argument in
- * errors and types Python numbers. 0, or -1 with an exception; in_release either way. */
-int in_convert(PyObject *o, const tb_value_info *want, int index, in_arg *a, tb_tensor *t);
+ * errors and types Python numbers. With an `order` (may be NULL) the axes of a
+ * torch.Tensor are taken in that order, so that it may be dense in another than the
+ * usual one. 0, or -1 with an exception; in_release either way. */
+int in_convert(PyObject *o, const tb_value_info *want, int index, const axis_order *order,
+               in_arg *a, tb_tensor *t);
 void in_release(in_arg *a);
 
 /* torch.c -- torch.Tensor through DLPack's C exchange table, without linking to torch. */
@@ -114,12 +126,56 @@ typedef struct torch_block {
 } torch_block;
 torch_block *torch_block_new(const tb_value_info *info, size_t static_bytes);
 void torch_block_free(torch_block *b);
-/* The block becomes a torch.Tensor (new reference) or is freed (NULL, exception). */
-PyObject *torch_block_finish(torch_block *b, const DLPackExchangeAPI *api);
+/* The block becomes a torch.Tensor (new reference) or is freed (NULL, exception). With
+ * an order (may be NULL) the block's axis i is axis order[i] of the tensor. */
+PyObject *torch_block_finish(torch_block *b, const axis_order *order,
+                             const DLPackExchangeAPI *api);
+/* The device uses as many threads as torch.set_num_threads allows. 0 or -1. */
+int torch_follow_threads(device_obj *device);
 
 /* ---- session.c ---- */
+typedef struct session_obj {
+    PyObject_HEAD
+    module_obj *module;
+    device_obj *device;
+    tb_session *first;       /* the one whose globals are shown */
+    tb_session **idle;       /* stack, guarded by the GIL */
+    int n_idle, n_sessions;
+    PyThread_type_lock turn; /* modules with globals only */
+} session_obj;
 extern PyTypeObject *session_type;
-extern PyTypeObject *bound_type;
+/* A tb_session for one call, or NULL with an exception. */
+tb_session *session_take(session_obj *self);
+void session_put_back(session_obj *self, tb_session *s);
+
+/* ---- call.c ---- */
+enum { FEW = 12 }; /* inputs and results up to here live on the C stack */
+typedef struct call {
+    session_obj *self;
+    int fn, n_inputs, n_results;
+    const fn_info *info;
+    in_arg *args;
+    tb_tensor *inputs, *results;
+    torch_block **blocks; /* torch results only */
+    in_arg few_args[FEW];
+    tb_tensor few_inputs[FEW], few_results[FEW];
+    torch_block *few_blocks[FEW];
+    int n_converted, n_blocks;
+    void *many;
+} call;
+/* 0, or -1 with an exception: then there is nothing to close. */
+int call_open(call *c, session_obj *self, int fn, Py_ssize_t n_inputs);
+void call_close(call *c);
+/* The next input; 0 or -1. The object must live until call_close. */
+int call_input(call *c, PyObject *o, const axis_order *order);
+/* Runs; results wait in c->results, and as tensors for call_result. 0 or -1. */
+int call_torch(call *c);
+PyObject *call_result(call *c, int i, const axis_order *order); /* once for each i */
+/* A whole call: None, a Tensor or a tuple of Tensor. */
+PyObject *call_plain(session_obj *self, int fn, PyObject *const *objects, Py_ssize_t n);
+
+/* ---- bound.c ---- */
+PyObject *session_bind(PyObject *o, PyObject *args, PyObject *kwargs);
 
 /* Each file adds its type to the module object; 0 or -1. */
 int device_init(PyObject *module);
@@ -127,6 +183,7 @@ int module_init(PyObject *module);
 int tensor_init(PyObject *module);
 int session_init(PyObject *module);
 int profile_init(PyObject *module);
+int bound_init(PyObject *module);
 int torch_init(void);
 int convert_init(void);
 PyTypeObject *add_type(PyObject *module, PyType_Spec *spec);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 static PyObject *s_tensor, *s_dlpack, *s_dlpack_device, *s_contiguous, *s_dtype, *s_name;
-static PyObject *s_view, *s_uint16, *s_resolve_conj, *s_resolve_neg;
+static PyObject *s_view, *s_uint16, *s_permute, *s_resolve_conj, *s_resolve_neg;
 
 void
 in_release(in_arg *a)
@@ -48,20 +48,28 @@ refuse(const tb_value_info *want, int index, PyObject *type, const char *text, P
 
 /* ---- DLPack ---- */
 
+static int
+axis_at(const axis_order *order, int i)
+{
+    return order ? order->axis[i] : i;
+}
+
 /* Strides of dimensions of one element and of empty tensors mean nothing. */
 static int
-is_dense(const DLTensor *dl)
+is_dense(const DLTensor *dl, const axis_order *order)
 {
     int64_t stride = 1;
 
-    if (!dl->strides)
+    if (!dl->strides && !order)
         return 1;
-    for (int i = dl->ndim; i-- > 0;) {
+    for (int i = dl->ndim; i-- > 0;)
         if (dl->shape[i] == 0)
             return 1;
-        if (dl->shape[i] != 1 && dl->strides[i] != stride)
+    for (int i = dl->ndim; i-- > 0;) {
+        int axis = axis_at(order, i);
+        if (dl->shape[axis] != 1 && (!dl->strides || dl->strides[axis] != stride))
             return 0;
-        stride *= dl->shape[i];
+        stride *= dl->shape[axis];
     }
     return 1;
 }
@@ -69,7 +77,7 @@ is_dense(const DLTensor *dl)
 /* 0 = done, 1 = not dense, -1 = exception */
 static int
 from_dl(const DLTensor *dl, PyObject *o, const tb_value_info *want, int index,
-        tb_tensor *t)
+        const axis_order *order, tb_tensor *t)
 {
     if (dl->device.device_type != kDLCPU && dl->device.device_type != kDLCUDAHost)
         return refuse(want, index, PyExc_ValueError,
@@ -82,12 +90,15 @@ from_dl(const DLTensor *dl, PyObject *o, const tb_value_info *want, int index,
     if (t->dtype == TB_NONE)
         return refuse(want, index, PyExc_ValueError,
                       "%U: element type of %R is not supported", (PyObject *)Py_TYPE(o));
-    if (!is_dense(dl))
+    if (order && order->rank != dl->ndim)
+        return refuse(want, index, PyExc_ValueError, "%U: a tensor of another rank (%R)",
+                      (PyObject *)Py_TYPE(o));
+    if (!is_dense(dl, order))
         return 1;
     t->data = dl->data ? (char *)dl->data + dl->byte_offset : NULL;
     t->rank = dl->ndim;
     for (int i = 0; i < dl->ndim; i++)
-        t->dims[i] = dl->shape[i];
+        t->dims[i] = dl->shape[axis_at(order, i)];
     if (!tensor_bytes(t, &t->bytes) || (t->bytes && !t->data))
         return refuse(want, index, PyExc_ValueError,
                       "%U: a tensor without memory (%R)", (PyObject *)Py_TYPE(o));
@@ -164,13 +175,26 @@ may_be_lazy(const DLTensor *dl)
     return n == 1 && dl->ndim > 0 && dl->dtype.code == kDLFloat;
 }
 
-/* o.resolve_conj().resolve_neg().contiguous(), as far as its type has these. */
 static PyObject *
-materialise(PyObject *o)
+permuted(PyObject *o, const axis_order *order)
+{
+    PyObject *axes = PyTuple_New(order->rank);
+
+    for (int i = 0; axes && i < order->rank; i++)
+        PyTuple_SetItem(axes, i, PyLong_FromLong(order->axis[i]));
+    PyObject *p = axes ? PyObject_CallMethodObjArgs(o, s_permute, axes, NULL) : NULL;
+    Py_XDECREF(axes);
+    return p;
+}
+
+/* o.permute(order).resolve_conj().resolve_neg().contiguous(), as far as its type has
+ * these. */
+static PyObject *
+materialise(PyObject *o, const axis_order *order)
 {
     PyObject *const steps[] = {s_resolve_conj, s_resolve_neg, s_contiguous};
 
-    Py_INCREF(o);
+    o = order ? permuted(o, order) : Py_NewRef(o);
     for (size_t i = 0; o && i < sizeof steps / sizeof steps[0]; i++) {
         PyObject *method = PyObject_GetAttr(o, steps[i]);
         if (!method) {
@@ -187,16 +211,16 @@ materialise(PyObject *o)
 
 static int
 from_exchange(PyObject *o, const DLPackExchangeAPI *api, const tb_value_info *want,
-              int index, in_arg *a, tb_tensor *t)
+              int index, const axis_order *order, in_arg *a, tb_tensor *t)
 {
     DLTensor dl;
 
     if (api->dltensor_from_py_object_no_sync(o, &dl) != 0)
         return refuse_as_library(want, index);
-    int r = from_dl(&dl, o, want, index, t);
+    int r = from_dl(&dl, o, want, index, order, t);
     if (r < 0 || (r == 0 && !may_be_lazy(&dl)))
         return r;
-    a->keep = materialise(o);
+    a->keep = materialise(o, order);
     if (!a->keep)
         return -1;
     api = exchange_api(Py_TYPE(a->keep)); /* a Parameter gives a Tensor */
@@ -204,7 +228,7 @@ from_exchange(PyObject *o, const DLPackExchangeAPI *api, const tb_value_info *wa
         return refuse(want, index, PyExc_TypeError, "%U: contiguous() gave %R", a->keep);
     if (api->dltensor_from_py_object_no_sync(a->keep, &dl) != 0)
         return refuse_as_library(want, index);
-    r = from_dl(&dl, a->keep, want, index, t);
+    r = from_dl(&dl, a->keep, want, index, NULL, t);
     return r > 0 ? copy_strided(&dl, a, t) : r;
 }
 
@@ -238,7 +262,7 @@ from_dlpack(PyObject *o, PyObject *method, const tb_value_info *want, int index,
     }
     if (!dl)
         return refuse(want, index, PyExc_TypeError, "%U: __dlpack__ gave %R", a->keep);
-    int r = from_dl(dl, o, want, index, t);
+    int r = from_dl(dl, o, want, index, NULL, t);
     return r > 0 ? copy_strided(dl, a, t) : r;
 }
 
@@ -485,7 +509,8 @@ from_attributes(PyObject *o, const tb_value_info *want, int index, in_arg *a, tb
 }
 
 int
-in_convert(PyObject *o, const tb_value_info *want, int index, in_arg *a, tb_tensor *t)
+in_convert(PyObject *o, const tb_value_info *want, int index, const axis_order *order,
+           in_arg *a, tb_tensor *t)
 {
     PyTypeObject *type = Py_TYPE(o);
 
@@ -496,7 +521,10 @@ in_convert(PyObject *o, const tb_value_info *want, int index, in_arg *a, tb_tens
         return from_tensor(o, t);
     const DLPackExchangeAPI *api = exchange_api(type);
     if (api)
-        return from_exchange(o, api, want, index, a, t);
+        return from_exchange(o, api, want, index, order, a, t);
+    if (order)
+        return refuse(want, index, PyExc_ValueError, "%U: expected a torch.Tensor, found %R",
+                      (PyObject *)Py_TYPE(o));
     if (PyFloat_Check(o) || PyLong_Check(o)) {
         /* numpy.float64 is a float as well, but an array scalar says its own type */
         if (!PyObject_CheckBuffer(o))
@@ -518,10 +546,11 @@ convert_init(void)
     s_name = PyUnicode_InternFromString("name");
     s_view = PyUnicode_InternFromString("view");
     s_uint16 = PyUnicode_InternFromString("uint16");
+    s_permute = PyUnicode_InternFromString("permute");
     s_resolve_conj = PyUnicode_InternFromString("resolve_conj");
     s_resolve_neg = PyUnicode_InternFromString("resolve_neg");
     return s_tensor && s_dlpack && s_dlpack_device && s_contiguous && s_dtype && s_name &&
-                   s_view && s_uint16 && s_resolve_conj && s_resolve_neg
+                   s_view && s_uint16 && s_permute && s_resolve_conj && s_resolve_neg
                ? 0
                : -1;
 }

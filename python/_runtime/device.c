@@ -29,6 +29,7 @@ device_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     self->d = d;
+    self->spreads = tb_device_workers(d) > 1;
     return (PyObject *)self;
 }
 

@@ -296,7 +296,7 @@ copy_of(PyObject *type, PyObject *args)
     (void)type;
     if (!PyArg_ParseTuple(args, "O|z:copy_of", &object, &dtype))
         return NULL;
-    if (in_convert(object, NULL, -1, &a, &from) < 0)
+    if (in_convert(object, NULL, -1, NULL, &a, &from) < 0)
         goto out;
     t = from;
     t.release = NULL;

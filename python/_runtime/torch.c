@@ -20,6 +20,7 @@ static struct {
 static unsigned next_slot;
 static PyObject *attribute; /* "__dlpack_c_exchange_api__", interned */
 static const DLPackExchangeAPI *torch_table;
+static PyObject *get_num_threads;
 
 static const DLPackExchangeAPI *
 look_up(PyTypeObject *type)
@@ -116,16 +117,17 @@ torch_block_new(const tb_value_info *info, size_t static_bytes)
 }
 
 PyObject *
-torch_block_finish(torch_block *b, const DLPackExchangeAPI *api)
+torch_block_finish(torch_block *b, const axis_order *order, const DLPackExchangeAPI *api)
 {
     const dtype_row *row = dtype_info(b->t.dtype);
     int64_t *sizes = b->dims, *strides = b->dims + b->t.rank, stride = 1;
     void *object = NULL;
 
     for (int i = b->t.rank; i-- > 0;) {
-        sizes[i] = b->t.dims[i];
-        strides[i] = stride;
-        stride *= sizes[i] ? sizes[i] : 1;
+        int axis = order ? order->axis[i] : i;
+        sizes[axis] = b->t.dims[i];
+        strides[axis] = stride;
+        stride *= sizes[axis] ? sizes[axis] : 1;
     }
     b->managed = (DLManagedTensorVersioned){
         .version = {DLPACK_MAJOR_VERSION, DLPACK_MINOR_VERSION},
@@ -141,6 +143,30 @@ torch_block_finish(torch_block *b, const DLPackExchangeAPI *api)
     if (api->managed_tensor_to_py_object_no_sync(&b->managed, &object) != 0)
         return NULL;
     return object;
+}
+
+/* ---- threads ---- */
+
+/* torch.get_num_threads(), about 50 ns: torch has no way to be told of a change. */
+int
+torch_follow_threads(device_obj *device)
+{
+    if (!device->spreads)
+        return 0;
+    if (!get_num_threads) {
+        PyObject *torch = PyImport_ImportModule("torch");
+        get_num_threads = torch ? PyObject_GetAttrString(torch, "get_num_threads") : NULL;
+        Py_XDECREF(torch);
+    }
+    PyObject *n = get_num_threads ? PyObject_CallNoArgs(get_num_threads) : NULL;
+    if (!n)
+        return -1;
+    long workers = PyLong_AsLong(n);
+    Py_DECREF(n);
+    if (workers == -1 && PyErr_Occurred())
+        return -1;
+    tb_device_set_workers(device->d, (int)(workers > 1 << 16 ? 1 << 16 : workers));
+    return 0;
 }
 
 int

@@ -200,6 +200,9 @@ typedef struct tb_graph {
     TB_VEC(tb_val) effects; /* write, assert, item ... in order: roots besides outputs */
     tb_map seen;
     tb_loc loc; /* given to nodes added next */
+    /* Where random operators draw from, if not from the module's state: a seed, and how
+     * many blocks have been drawn with it. */
+    tb_val seed, drawn;
 } tb_graph;
 
 /* ---- units (unit.c) ---- */

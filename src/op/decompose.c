@@ -206,6 +206,22 @@ take_results(decomposer *d, tb_opctx *c, tb_val single, tb_val node)
     d->results[node.id] = keep;
 }
 
+/* Draws of one seed lie 2^40 blocks apart: none is that long. */
+static void
+set_seed(tb_opctx *c, const tb_arg *args, uint32_t n, uint32_t n_seed)
+{
+    tb_graph *g = c->g;
+
+    g->seed = TB_NO_VAL;
+    if (!n_seed)
+        return;
+    if (n < n_seed || args[0].kind != TB_ARG_TENSOR || args[1].kind != TB_ARG_INT ||
+        args[1].i < 0 || args[1].i >= 1 << 23)
+        tb_body_raise(c, "expected a seed and a number of the draw below 2^23");
+    g->seed = args[0].v;
+    g->drawn = tb_full_i(g, TB_I64, 0, NULL, (int64_t)args[1].i << 40);
+}
+
 static void
 spell_call(decomposer *d, tb_val node)
 {
@@ -216,12 +232,15 @@ spell_call(decomposer *d, tb_val node)
     const tb_schema *s = tb_op_schema(cx, op);
     tb_opctx c = {.g = to, .call = call, .loc = d->from->locs[node.id]};
     tb_arg *args = TB_NEWN(&cx->keep, tb_arg, call->n_args + 1);
+    uint32_t n_seed = tb_op_seed_args(call->name);
     tb_arg *bound;
 
     to->loc = c.loc;
     for (uint32_t i = 0; i < call->n_args; i++)
         args[i] = mapped(d, call->args[i], c.loc);
-    bound = (tb_arg *)tb_bind_args(cx, s, args, call->n_args, NULL, NULL, 0, c.loc);
+    set_seed(&c, args, call->n_args < n_seed ? call->n_args : n_seed, n_seed);
+    bound = (tb_arg *)tb_bind_args(cx, s, args + n_seed, call->n_args - n_seed, NULL, NULL,
+                                   0, c.loc);
     if (op->promote != TB_KEEP)
         tb_promote_args(&c, s, op->promote, bound);
     c.arg = bound;

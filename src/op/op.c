@@ -59,6 +59,14 @@ tb_op_at(uint32_t i)
     return NULL;
 }
 
+static const char seeded[] = "turbine_seeded.";
+
+uint32_t
+tb_op_seed_args(tb_str name)
+{
+    return tb_str_prefix(name, seeded) ? 2 : 0;
+}
+
 /* "aten.relu.default", "aten.relu" and "relu" name the schema "relu(...". */
 const tb_op *
 tb_op_find(tb_str name)
@@ -66,7 +74,10 @@ tb_op_find(tb_str name)
     static const char overload[] = ".default";
     size_t n = sizeof overload - 1;
 
-    if (tb_str_prefix(name, "aten.")) {
+    if (tb_str_prefix(name, seeded)) {
+        name.ptr += sizeof seeded - 1;
+        name.len -= sizeof seeded - 1;
+    } else if (tb_str_prefix(name, "aten.")) {
         name.ptr += 5;
         name.len -= 5;
     }

@@ -52,6 +52,11 @@ typedef struct tb_schema {
 /* Looks up "aten.softmax.int" ("aten." may be left out). NULL if we lack it. Families are
  * tables tb_ops_<family>[] in the files of this folder, listed in op.c. */
 const tb_op *tb_op_find(tb_str name);
+/* "turbine_seeded.bernoulli.p" is aten.bernoulli.p with two arguments in front: the seed
+ * its numbers are drawn from (an I64 of rank 0) and the number of the draw. So the same
+ * numbers can be drawn twice, and a caller may bring the seed. Without the prefix they
+ * come from the module's own state. 2 for such a name, else 0. */
+uint32_t tb_op_seed_args(tb_str name);
 const tb_schema *tb_op_schema(tb_ctx *cx, const tb_op *op);
 const tb_op *tb_op_at(uint32_t i); /* all rows, NULL at the end */
 /* Fills in defaults and normalises arguments (schema order). Raises on a wrong count. */

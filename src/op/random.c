@@ -6,7 +6,8 @@
  * globals of the module, `turbine.rng.seed` and `turbine.rng.offset`: a function reads
  * the offset, each operator moves it on by what it draws, and the last value is written
  * back, so that the next call draws other numbers. A session begins with the seed that
- * PyTorch begins with; the numbers are not those of PyTorch's generator.
+ * PyTorch begins with; the numbers are not those of PyTorch's generator. Operators named
+ * `turbine_seeded.` bring a seed and have no state (op.h).
  *
  * A uniform float has as many random bits as its type has digits, so that 1 is never
  * reached; f64 has 32.
@@ -54,15 +55,22 @@ static tb_val
 bits(tb_graph *g, int rank, const tb_dim *dims)
 {
     tb_unit *u = g->unit;
-    uint32_t seed = state_global(u, SEED, false, INT64_C(67280421310721));
-    uint32_t offset = state_global(u, OFFSET, true, 0);
-    tb_val at = current(g, offset), r;
+    uint32_t seed, offset;
+    tb_val at, r;
     tb_dim n = 1;
 
-    r = tb_rand(g, tb_read(g, seed), at, rank, dims);
     for (int i = 0; i < rank; i++)
         n = tb_dim_mul(u, n, dims[i]);
     n = tb_dim_ceildiv(u, n, 4); /* blocks of four words */
+    if (g->seed.id) {
+        r = tb_rand(g, g->seed, g->drawn, rank, dims);
+        g->drawn = ADD(g->drawn, tb_body_dim(g, n, TB_I64));
+        return r;
+    }
+    seed = state_global(u, SEED, false, INT64_C(67280421310721));
+    offset = state_global(u, OFFSET, true, 0);
+    at = current(g, offset);
+    r = tb_rand(g, tb_read(g, seed), at, rank, dims);
     tb_write(g, offset, ADD(at, tb_body_dim(g, n, TB_I64)));
     return r;
 }

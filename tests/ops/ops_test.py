@@ -241,7 +241,7 @@ def run_evaluated(gm, tensors):
 
 
 def run_compiled(gm, tensors):
-    options = Options(device="local-sync", fallback=False)
+    options = Options(device="local-sync")
     return list(compile_graph(gm, options)(*tensors))
 
 

@@ -512,27 +512,88 @@ def session_of(binary, device="local-sync"):
     return _runtime.Session(module, _runtime.Device(device))
 
 
-def test_call_torch(linear, dynamic):
+def test_bind_torch(linear, dynamic):
     x = torch.from_numpy(X)
-    session = session_of(linear)
-    for call in (
-        lambda: session.call_torch("main", [x]),
-        lambda: session.call_torch(0, (x,)),
-        lambda: session.bind("main", torch=True)(x),
-    ):
-        (y,) = call()
-        assert isinstance(y, torch.Tensor)
-        assert torch.equal(y, torch.from_numpy(Y))
+    (y,) = session_of(linear).bind("main", torch=True)(x)
+    assert isinstance(y, torch.Tensor)
+    assert torch.equal(y, torch.from_numpy(Y))
+    double = session_of(dynamic).bind(0, torch=True)
     rows = torch.randn(5, 2)
-    (y,) = session_of(dynamic).call_torch("main", [rows])
-    assert torch.equal(y, rows + rows)
-    (y,) = session_of(dynamic).call_torch("main", [torch.ones(2, 5).t()])
-    assert torch.equal(y, torch.full((5, 2), 2.0))
+    assert torch.equal(double(rows)[0], rows + rows)
+    assert torch.equal(double(torch.ones(2, 5).t())[0], torch.full((5, 2), 2.0))
+    with pytest.raises(TypeError, match="expected 1 arguments, found 2"):
+        double(rows, rows)
+
+
+def test_bind_plan(dynamic):
+    session, marker = session_of(dynamic), object()
+    plan = dict(
+        torch=True,
+        arguments=3,
+        inputs=[(1, (1, 0))],
+        outputs=[("value", marker), ("result", 0, (1, 0)), ("input", 2), ("same", 1)],
+    )
+    x = torch.randn(5, 2).t()  # [2, 5], the first axis is the fastest
+    wide = torch.randn(2, 5)  # not so: copied
+    got = session.bind("main", **plan)(None, wide, "third")
+    assert got[0] is marker and got[2] == "third" and got[3] is got[1]
+    assert torch.equal(got[1], wide + wide) and got[1].stride() == (1, 2)
+    got = session.bind("main", **plan)(None, x, 3)
+    assert torch.equal(got[1], x + x)
+    args = [None, wide, 3]
+    got = session.bind("main", boxed=True, **plan)(args)
+    assert args == [] and isinstance(got, list) and torch.equal(got[1], wide + wide)
+    with pytest.raises(TypeError, match="a list of arguments"):
+        session.bind("main", boxed=True, **plan)(None)
+
+
+def test_bind_seed(dynamic):
+    drawn = []
+
+    def draw():
+        drawn.append(torch.full((3, 2), float(len(drawn))))
+        return drawn[-1]
+
+    call = session_of(dynamic).bind(
+        "main",
+        torch=True,
+        arguments=0,
+        inputs=[(None, None)],
+        outputs=[("seed",), ("result", 0)],
+        draw=draw,
+    )
+    for _ in range(3):
+        seed, y = call()
+        assert seed is drawn[-1] and torch.equal(y, seed * 2)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"inputs": [(3, None)]},
+        {"inputs": [(None, None)]},
+        {"inputs": [(0, (0, 0))]},
+        {"inputs": [(0, (0, 2))]},
+        {"inputs": [0]},
+        {"outputs": [("result", 1)]},
+        {"outputs": [("result", 0), ("result", 0)]},
+        {"outputs": [("result", 0, (0, 2, 1))]},
+        {"outputs": [("nothing", 0)]},
+        {"outputs": [("seed",)]},
+        {"outputs": [("result",)]},
+        {"outputs": [("same", 0)]},
+        {"outputs": [("same", 1), ("result", 0)]},
+    ],
+)
+def test_bind_refuses_wrong_plans(dynamic, change):
+    plan = dict(torch=True, arguments=1, inputs=[(0, None)], outputs=[("result", 0)])
+    with pytest.raises((ValueError, TypeError, IndexError)):
+        session_of(dynamic).bind("main", **{**plan, **change})
 
 
 def test_torch_result_outlives_its_session(linear):
     session = session_of(linear)
-    (y,) = session.call_torch("main", [torch.from_numpy(X)])
+    (y,) = session.bind("main", torch=True)(torch.from_numpy(X))
     del session
     gc.collect()
     y += 1
@@ -546,7 +607,7 @@ def test_lazily_negated_tensors():
 
     session = session_of(compile_(Add(), torch.randn(4)))
     z = torch.tensor([1 + 2j, 3 - 4j, 5j, 6]).conj()
-    (y,) = session.call_torch("main", [z.imag])
+    (y,) = session.bind("main", torch=True)(z.imag)
     assert torch.equal(y, z.imag + 1.0)
 
 

@@ -1,236 +1,180 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""One functional FX graph of ATen operators, compiled for this machine.
-
-`compile_graph` gives a callable over the graph's inputs that returns a list of its
-outputs, as the graph itself would, so that AOTAutograd can use it.
-"""
-
-import functools
+"""One functional FX graph of ATen operators as a program for this machine."""
 
 import torch
 
 from .. import _compiler
-from ..importer import FunctionImporter, Symbols, Unsupported, bounds
-
-
-@functools.cache
-def _runtime():
-    from .. import _runtime
-
-    return _runtime
-
-
-@functools.cache
-def _device(name):
-    return _runtime().Device(name)
+from ..importer import Unsupported
+from .layout import input_order, inverse, output_order
+from .program import Plan, Program
+from .rng import SEED
+from .sizes import GraphFunction, GraphSymbols
 
 
 class GraphImporter:
     """A GraphModule as the function `main` of a unit.
 
     After run(): `inputs` are the positions of the arguments that the compiled function
-    takes, `outputs` says where each output comes from: ("result", k), ("input", position),
-    ("number", value) or ("none", None).
+    takes, None for a seed; `outputs` says where each output comes from: ("result", k),
+    ("same", output), ("size", k), ("input", position), ("seed",) or ("value", object). With `layouts` tensors
+    go in and out in the order of their axes in memory (`input_orders`, `output_orders`),
+    else all are row-major.
     """
 
-    def __init__(self, module, constants=None):
+    def __init__(self, module, constants=None, layouts=False):
         self.module = module
-        self.constants = constants or {}  # position -> tensor that is part of the program
+        self.constants = (
+            constants or {}
+        )  # position -> tensor that is part of the program
         self.unit = _compiler.Unit("jit")
         self.function = self.unit.function("main")
-        self.symbols = Symbols(self.unit, self._range, self._hint)
-        self.importer = FunctionImporter(self.function, self.symbols)
-        self.shape_env = None
-        self.inputs, self.outputs = [], []
+        self.layouts = layouts
+        self.inputs, self.input_orders = [], []
+        self.outputs, self.output_orders = [], []
         self.n_results = 0
 
-    def _range(self, symbol):
-        found = self.shape_env.var_to_range.get(symbol) if self.shape_env else None
-        low, high = bounds(found) if found is not None else (0, None)
-        return low, high
-
-    def _hint(self, symbol):
-        values = getattr(self.shape_env, "backed_var_to_val", None)
-        if values is None:
-            values = getattr(self.shape_env, "var_to_val", {})
-        value = values.get(symbol, 0)
-        return int(value) if getattr(value, "is_Integer", False) else 0
-
     def run(self):
-        places = [n for n in self.module.graph.nodes if n.op == "placeholder"]
+        nodes = list(self.module.graph.nodes)
+        places = [n for n in nodes if n.op == "placeholder"]
         values = [n.meta.get("val") for n in places]
-        shaped = self._learn_sizes(values)
-        kept = []
-        for i, value in enumerate(values):
-            if isinstance(value, torch.Tensor):
-                if i not in self.constants:
-                    kept.append(i)
-            elif isinstance(value, torch.SymInt):
-                e = value.node.expr
-                if not e.is_Integer and e not in shaped:
-                    name = e if e.is_Symbol else f"n{i}"
-                    self._define(e, str(name), len(kept))
-                    shaped.add(e)
-                    kept.append(i)
-        self.inputs = kept
+        frozen = self.constants
+        self.symbols = GraphSymbols(
+            self.unit, [None if i in frozen else v for i, v in enumerate(values)]
+        )
+        self.importer = GraphFunction(self.function, self.symbols)
+        self.inputs = kept = [i for i, v in enumerate(values) if self._is_input(i, v)]
+        self.symbols.define_all(kept)
+        self.input_orders = [None] * len(kept)
         for i, (node, value) in enumerate(zip(places, values)):
             self._placeholder(i, node, value)
-        self._outputs(self.importer.run(self.module), places)
+        for node in nodes:
+            if node.target is SEED:
+                self.importer.values[node] = self.function.input("seed", "i64", [])
+                self.inputs.append(None)
+                self.input_orders.append(None)
+        rest = [n for n in nodes if n.target is not SEED]
+        self._outputs(self.importer.run(self.module, rest), places)
         return self
 
-    def _learn_sizes(self, values):
-        """Symbols that are plain sizes of some tensor: no argument has to tell them."""
-        shaped = set()
-        for i, value in enumerate(values):
-            if isinstance(value, torch.SymInt):
-                self.shape_env = value.node.shape_env
-            elif isinstance(value, torch.Tensor) and i not in self.constants:
-                for size in value.shape:
-                    if isinstance(size, torch.SymInt):
-                        self.shape_env = size.node.shape_env
-                        shaped.add(size.node.expr)
-        return {e for e in shaped if e.is_Symbol}
-
-    def _define(self, expression, name, argument):
-        """An integer that comes as an argument; it may be an expression, as 2*s0."""
-        low, high = self._range(expression) if expression.is_Symbol else (-(2**60), None)
-        self.symbols.dims[expression] = self.unit.symbol(
-            name, min=low, max=high, hint=self._hint(expression), argument=argument
-        )
+    def _is_input(self, i, value):
+        if isinstance(value, torch.Tensor):
+            return i not in self.constants
+        return i in self.symbols.arguments or isinstance(value, torch.SymFloat)
 
     def _placeholder(self, i, node, value):
         if isinstance(value, torch.Tensor):
             if value.device.type != "cpu":
-                raise Unsupported(f"a tensor on {value.device}: only the CPU is compiled for")
+                raise Unsupported(
+                    f"a tensor on {value.device}: only the CPU is compiled for"
+                )
             if i in self.constants:
                 constant = self.importer.constant(self.constants[i], node.name)
                 self.importer.values[node] = constant
             else:
-                self.importer.input(node, node.name)
+                self._tensor(self.inputs.index(i), node, value)
         elif isinstance(value, torch.SymInt) and i in self.inputs:
             self.function.input(node.name, "i64", [])
             self.importer.values[node] = value
+        elif isinstance(value, torch.SymFloat):
+            self.importer.values[node] = self.function.input(node.name, "f64", [])
         else:
             self.importer.values[node] = value
 
+    def _tensor(self, k, node, value):
+        order = input_order(value) if self.layouts else None
+        if order is None:
+            self.importer.input(node, node.name)
+            return
+        self.input_orders[k] = order
+        dtype, dims = self.importer.type_of(value)
+        stored = self.function.input(node.name, dtype, [dims[i] for i in order])
+        self.importer.values[node] = self._permuted(stored, inverse(order), dtype, dims)
+
+    def _permuted(self, value, order, dtype, dims):
+        return self.function.call(
+            "aten.permute", [value, list(order)], [(dtype, dims)]
+        )[0]
+
     def _outputs(self, returned, places):
         position = {node: i for i, node in enumerate(places)}
-        for out in returned if isinstance(returned, (tuple, list)) else [returned]:
-            if out in position:
-                self.outputs.append(("input", position[out]))
-                continue
-            if isinstance(out, torch.fx.Node) and not isinstance(
-                out.meta.get("val"), torch.Tensor
-            ):
-                self._number(out.meta.get("val"))
-                continue
+        first = {}
+        many = isinstance(returned, (tuple, list))
+        for out in returned if many else [returned]:
             if not isinstance(out, torch.fx.Node):
                 self._number(out)
-                continue
-            value = self.importer.values[out]
-            if value is None:
-                self.outputs.append(("none", None))
-                continue
-            self.function.output(value, out.name)
-            self.outputs.append(("result", self.n_results))
-            self.n_results += 1
+            elif out in position:
+                self._output("input", position[out])
+            elif out.target is SEED:
+                self.outputs.append(("seed",))
+                self.output_orders.append(None)
+            elif not isinstance(out.meta.get("val"), torch.Tensor):
+                self._number(out.meta.get("val"))
+            elif out in first:
+                self._output("same", first[out])
+            else:
+                first[out] = len(self.outputs)
+                self._result(out)
+
+    def _output(self, kind, what, order=None):
+        self.outputs.append((kind, what))
+        self.output_orders.append(order)
+
+    def _result(self, node):
+        value, fake = self.importer.values[node], node.meta["val"]
+        if value is None:
+            self._output("value", None)
+            return
+        order = output_order(fake) if self.layouts else None
+        if order is not None:
+            dtype, dims = self.importer.type_of(fake)
+            value = self._permuted(value, order, dtype, [dims[i] for i in order])
+        self.function.output(value, node.name)
+        self._output("result", self.n_results, order)
+        self.n_results += 1
 
     def _number(self, value):
         """Sizes are results of the program, as tensors; other numbers are known."""
         if isinstance(value, torch.SymInt) and not value.node.expr.is_Integer:
             self.function.output(self.function.dim_value(self.symbols(value)), "")
-            self.outputs.append(("size", self.n_results))
+            self._output("size", self.n_results)
             self.n_results += 1
-        elif value is None:
-            self.outputs.append(("none", None))
         elif isinstance(value, (torch.SymFloat, torch.SymBool)):
             raise Unsupported(f"an output that is a {type(value).__name__}")
         else:
-            value = int(value) if isinstance(value, torch.SymInt) else value
-            self.outputs.append(("number", value))
+            self._output(
+                "value", int(value) if isinstance(value, torch.SymInt) else value
+            )
+
+    def plan(self):
+        """What a caller has to know."""
+        outputs = []
+        for what, order in zip(self.outputs, self.output_orders, strict=True):
+            outputs.append((*what, order) if what[0] == "result" else what)
+        return Plan(
+            arguments=sum(n.op == "placeholder" for n in self.module.graph.nodes),
+            inputs=tuple(zip(self.inputs, self.input_orders, strict=True)),
+            outputs=tuple(outputs),
+        )
+
+
+def lower(module, options):
+    """Everything but machine code; raises what compiling would raise."""
+    GraphImporter(module, layouts=True).run().unit.print("kernels", options.targets)
+
+
+def compile_program(module, options, constants=None):
+    """A Program; `constants` (position -> tensor) become part of it."""
+    g = GraphImporter(module, constants, layouts=True).run()
+    artifact = None
+    if g.n_results:
+        artifact = g.unit.compile(
+            targets=options.targets,
+            bf16_matmul=torch.get_float32_matmul_precision() == "medium",
+            dump=options.dump,
+        )
+    return Program(g.plan(), artifact, options.device)
 
 
 def compile_graph(module, options, constants=None):
-    """A function over the graph's inputs (positional), giving a list of its outputs."""
-    g = GraphImporter(module, constants).run()
-    artifact = g.unit.compile(
-        targets=options.targets,
-        bf16_matmul=torch.get_float32_matmul_precision() == "medium",
-        dump=options.dump,
-    )
-    runtime = _runtime()
-    loaded = runtime.Module.from_buffer(artifact)
-    session = runtime.Session(loaded, _device(options.device))
-    return _python_function(g, session.bind("main", torch=True), _strides(module))
-
-
-def _strides(module):
-    """Strides of the outputs that are not row-major in eager mode, else None each."""
-    output = next(n for n in module.graph.nodes if n.op == "output").args[0]
-    wanted = []
-    for out in output if isinstance(output, (tuple, list)) else [output]:
-        value = out.meta.get("val") if isinstance(out, torch.fx.Node) else None
-        dense = not isinstance(value, torch.Tensor) or _row_major(value)
-        wanted.append(None if dense else _order(value))
-    return wanted
-
-
-def _row_major(value):
-    from torch.fx.experimental.symbolic_shapes import statically_known_true
-
-    expected = 1
-    for size, stride in zip(reversed(value.shape), reversed(value.stride())):
-        if statically_known_true(size == 1):
-            continue
-        if not statically_known_true(stride == expected):
-            return False
-        expected = expected * size
-    return True
-
-
-def _order(value):
-    """The axes of a dense tensor from the slowest to the fastest."""
-
-    def hint(x):
-        return x.node.hint if isinstance(x, torch.SymInt) else x
-
-    strides = [hint(s) for s in value.stride()]
-    if any(s is None or s == 0 for s in strides):
-        return None  # expanded: the values are what counts
-    return tuple(sorted(range(value.dim()), key=lambda i: -strides[i]))
-
-
-def _relaid(tensor, order):
-    """The same values, with axes laid out in this order in memory."""
-    back = [0] * len(order)
-    for i, axis in enumerate(order):
-        back[axis] = i
-    return tensor.permute(order).contiguous().permute(back)
-
-
-def _python_function(g, call, orders):
-    """Written as source: no loop remains between the caller and the runtime."""
-    n = sum(1 for node in g.module.graph.nodes if node.op == "placeholder")
-    names = {"call": call, "relaid": _relaid}
-    args = [f"a{i}" for i in range(n)]
-    lines = [f"def compiled({', '.join(args)}):"]
-    given = ", ".join(args[i] for i in g.inputs)
-    lines.append(f"    r = call({given})" if g.n_results else "    pass")
-    parts = []
-    for i, ((kind, what), order) in enumerate(zip(g.outputs, orders, strict=True)):
-        if kind == "input":
-            parts.append(args[what])
-        elif kind == "result" and order:
-            names[f"order{i}"] = order
-            parts.append(f"relaid(r[{what}], order{i})")
-        elif kind == "result":
-            parts.append(f"r[{what}]")
-        elif kind == "size":
-            parts.append(f"int(r[{what}])")
-        else:
-            names[f"constant{i}"] = what
-            parts.append(f"constant{i}")
-    plain = all(kind == "result" for kind, _ in g.outputs) and not any(orders)
-    lines.append("    return r" if plain and parts else f"    return ({''.join(p + ', ' for p in parts)})")
-    exec("\n".join(lines), names)  # noqa: S102
-    return names["compiled"]
+    """A function over the graph's inputs (positional), giving a tuple of its outputs."""
+    return compile_program(module, options, constants).call

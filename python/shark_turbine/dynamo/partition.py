@@ -5,105 +5,80 @@ import operator
 
 import torch
 
-from .. import _compiler
-from ..importer import DTYPES, op_name
-from ..locations import location_of
-
-_SEEDED = torch.Tag.nondeterministic_seeded
-# No rows of their own: the importer knows what they are.
-_KNOWN = {
-    "aten::sym_size",
-    "aten::sym_numel",
-    "aten::sym_stride",
-    "aten::sym_constrain_range",
-    "aten::sym_constrain_range_for_size",
-    "aten::_assert_scalar",
-    "aten::_assert_tensor_metadata",
-    "aten::_assert_async",
-}
-
-
-def _compilable_tensor(value):
-    return (
-        value.device.type == "cpu"
-        and value.layout is torch.strided
-        and value.dtype in DTYPES
-        and not value.is_quantized
-    )
-
-
-def _without_dropout(node):
-    """Attention may draw random numbers, but does not where the probability is 0."""
-    for i, a in enumerate(node.target._schema.arguments):
-        if a.name == "dropout_p":
-            given = node.args[i] if i < len(node.args) else node.kwargs.get(a.name, 0.0)
-            return given == 0.0
-    return False
-
-
-def supported(node):
-    """Whether a node may be part of a compiled graph."""
-    target, value = node.target, node.meta.get("val")
-    values = value if isinstance(value, (tuple, list)) else (value,)
-    if any(isinstance(v, torch.Tensor) and not _compilable_tensor(v) for v in values):
-        return False
-    if isinstance(value, (torch.SymFloat, torch.SymBool)):
-        return False
-    if node.op == "get_attr":
-        return isinstance(value, torch.Tensor)
-    if target is operator.getitem or isinstance(value, (torch.SymInt, int)):
-        return True
-    if not isinstance(target, torch._ops.OpOverload):
-        return False
-    if _SEEDED in target.tags and not _without_dropout(node):
-        return False  # torch's generator gives the numbers
-    if target._schema.name in _KNOWN:
-        return True
-    return _compiler.lookup(op_name(target)) is not None
-
-
-def describe(node):
-    """('aten.foo', 'file.py:12')"""
-    target = node.target
-    name = op_name(target) if isinstance(target, torch._ops.OpOverload) else str(target)
-    where = location_of(node)
-    if where and where[0]:
-        return name, f"{where[0]}:{where[1]}"
-    return name, f"in module {where[3]}" if where else "line unknown"
+from .support import computed, supported, unsupported_nodes
 
 
 class Segment:
-    """Nodes that follow each other and go the same way."""
+    """Nodes that go the same way, in an order in which they can be computed."""
 
-    def __init__(self, compiled):
-        self.compiled = compiled
-        self.nodes = []
+    def __init__(self, compiled, nodes):
+        self.compiled, self.nodes = compiled, nodes
 
 
-def _segments(module):
+def _changes_something(node):
+    schema = getattr(node.target, "_schema", None)
+    return schema is not None and schema.is_mutable
+
+
+def _in_place(nodes, lacking):
+    """Runs of nodes in the order they stand in."""
     segments = []
-    for node in module.graph.nodes:
-        if node.op in ("placeholder", "output"):
-            continue
-        if node.target is operator.getitem:  # stands behind what makes the tuple
-            segments[-1].nodes.append(node)
-            continue
-        ok = supported(node)
-        if not segments or segments[-1].compiled != ok:
-            segments.append(Segment(ok))
+    for node in nodes:
+        compiled = node not in lacking
+        if not segments or segments[-1].compiled != compiled:
+            segments.append(Segment(compiled, []))
         segments[-1].nodes.append(node)
     return segments
 
 
-def unsupported_nodes(module):
-    return [
-        n
-        for n in module.graph.nodes
-        if n.op not in ("placeholder", "output") and not supported(n)
-    ]
+def _getitems_first(nodes):
+    """Parts of a tuple are taken where the tuple is made: no tuple is passed on."""
+    ordered = []
+    for n in nodes:
+        if n.target is not operator.getitem:
+            ordered.append(n)
+            ordered += [u for u in n.users if u.target is operator.getitem]
+        elif n.args[0].op == "placeholder":
+            ordered.append(n)
+    return ordered
 
 
-def _submodule(module, nodes):
+def segments_of(module, lacking):
+    """As few segments as there can be: each takes all that is ready.
+
+    What runs in eager mode keeps its order, for it may have effects that do not show.
+    """
+    nodes = _getitems_first(computed(module))
+    lacking = set(lacking)
+    lacking |= {
+        n for n in nodes if n.target is operator.getitem and n.args[0] in lacking
+    }
+    if any(_changes_something(n) for n in nodes):
+        return _in_place(nodes, lacking)
+    done = {n for n in module.graph.nodes if n.op == "placeholder"}
+    waiting = {True: [], False: []}
+    for n in nodes:
+        waiting[n not in lacking].append(n)
+    segments, compiled = [], True
+    while waiting[True] or waiting[False]:
+        taken, left = [], []
+        for i, n in enumerate(waiting[compiled]):
+            if all(a in done for a in n.all_input_nodes):
+                taken.append(n)
+                done.add(n)
+            elif compiled:
+                left.append(n)
+            else:
+                left = waiting[compiled][i:]
+                break
+        waiting[compiled] = left
+        if taken:
+            segments.append(Segment(compiled, taken))
+        compiled = not compiled
+    return segments
+
+
+def submodule(module, nodes):
     """A graph of these nodes; with the outer nodes it takes and gives."""
     inside = set(nodes)
     taken, graph, copy = [], torch.fx.Graph(), {}
@@ -121,39 +96,71 @@ def _submodule(module, nodes):
     return torch.fx.GraphModule(module, graph), taken, given
 
 
-def _move_getitems(nodes):
-    """Parts of a tuple are taken where the tuple is made, so that no tuple is passed on."""
-    for node in nodes:
-        if isinstance(node.meta.get("val"), (tuple, list)):
-            for user in sorted(node.users):
-                if user.target is operator.getitem:
-                    node.append(user)
+class Eager:
+    """A graph that torch's operators run. Pickles as its Python code."""
+
+    def __init__(self, module):
+        self.module = module
+        self.call = module.forward
+
+    def __getstate__(self):
+        return {"module": self.module}
+
+    def __setstate__(self, state):
+        self.__init__(state["module"])
 
 
 class Partitioned:
-    """Runs the segments of a graph one after the other."""
+    """Runs the segments of a graph one after the other.
 
-    def __init__(self, module, compile_segment):
-        graph = module.graph
-        _move_getitems(list(graph.nodes))
-        self.module = module
-        self.places = [n for n in graph.nodes if n.op == "placeholder"]
-        self.output = next(n for n in graph.nodes if n.op == "output").args[0]
-        order = {n: i for i, n in enumerate(graph.nodes)}
-        last_use = {n: max((order[u] for u in n.users), default=-1) for n in graph.nodes}
+    Values live in numbered slots: arguments first. A step is (part, slots it takes, slots
+    it gives, slots that are not needed after it); `outputs` are (slot, None) or
+    (None, object).
+    """
+
+    def __init__(self, module, segments, compile_segment):
+        nodes = [n for n in module.graph.nodes if n.op == "placeholder"]
+        slots = {n: i for i, n in enumerate(nodes)}
+        self.arguments = len(nodes)
         self.steps = []
-        for segment in _segments(module):
-            sub, taken, given = _submodule(module, segment.nodes)
-            fn = compile_segment(sub) if segment.compiled else sub.forward
-            end = order[segment.nodes[-1]]
-            dead = [n for n in [*taken, *given] if last_use[n] <= end]
-            self.steps.append((fn, taken, given, dead))
+        for segment in segments:
+            sub, taken, given = submodule(module, segment.nodes)
+            part = compile_segment(sub) if segment.compiled else Eager(sub)
+            slots.update({n: len(slots) + i for i, n in enumerate(given)})
+            self.steps.append(
+                (part, [slots[n] for n in taken], [slots[n] for n in given])
+            )
+        self.n_slots = len(slots)
+        output = next(n for n in module.graph.nodes if n.op == "output").args[0]
+        many = isinstance(output, (tuple, list))
+        self.outputs = [
+            (slots[o], None) if isinstance(o, torch.fx.Node) else (None, o)
+            for o in (output if many else [output])
+        ]
+        self._free_early()
 
-    def __call__(self, *args):
-        values = dict(zip(self.places, args, strict=True))
-        for fn, taken, given, dead in self.steps:
-            results = fn(*[values[n] for n in taken])
-            values.update(zip(given, results, strict=True))
-            for n in dead:
-                values.pop(n, None)
-        return torch.fx.node.map_arg(self.output, lambda n: values[n])
+    def _free_early(self):
+        """Adds to each step the slots that nothing after it needs."""
+        seen = {slot for slot, _ in self.outputs}
+        for i, (part, taken, given) in reversed(list(enumerate(self.steps))):
+            dead = sorted({*taken, *given} - seen)
+            self.steps[i] = (part, taken, given, dead)
+            seen.update(taken)
+
+    def call(self, *args):
+        return tuple(self.boxed(list(args)))
+
+    def boxed(self, args):
+        values = [*args, *[None] * (self.n_slots - self.arguments)]
+        args.clear()
+        for part, taken, given, dead in self.steps:
+            results = part.call(*[values[i] for i in taken])
+            for i, value in zip(given, results, strict=True):
+                values[i] = value
+            del results
+            for i in dead:
+                values[i] = None
+        return [known if slot is None else values[slot] for slot, known in self.outputs]
+
+
+__all__ = ["Partitioned", "segments_of", "submodule", "supported", "unsupported_nodes"]

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Compiles a graph as far as it goes; the rest runs in eager mode, or is refused.
+
+What cannot be compiled shows in two ways: an operator without a row is seen at once; one
+whose body does not know an argument is found when its part of the graph fails to compile:
+then every node is lowered on its own, and those that fail join the others.
+"""
+
+import logging
+import operator
+import warnings
+
+from . import shim
+from .graph import compile_program, lower
+from .partition import Partitioned, segments_of, submodule
+from .rng import give_seeds
+from .support import computed, describe, name_of, refusal, unsupported_nodes
+from .views import WithViews, split_views
+
+log = logging.getLogger(__name__)
+
+
+def compile_module(module, options, constants=None, backward=False):
+    """What runs a functional graph: `call(*args)` gives a tuple of its outputs, `boxed`
+    takes a list of arguments, empties it, and gives a list. `constants` (position -> tensor)
+    become part of the program where the graph is compiled as a whole."""
+    give_seeds(module)
+    with shim.real_tensors():
+        inner, tail = split_views(module, backward)
+        run = _compile_as_far_as_possible(inner, options, constants)
+    return run if tail is None else WithViews(run, tail)
+
+
+def _compile_as_far_as_possible(module, options, constants):
+    lacking, reasons = set(unsupported_nodes(module)), {}
+    if options.fullgraph and lacking:
+        raise refusal(_all_lacking(module, lacking, reasons, options), reasons)
+    while True:
+        try:
+            run = _compile(module, lacking, options, constants)
+        except _Failed as e:
+            found = _culprits(e.module, options, reasons)
+            names = {n.name for n in found} or {n.name for n in computed(e.module)}
+            if not found:
+                log.warning("turbine_cpu: %s", e.why, exc_info=log.isEnabledFor(10))
+            lacking |= {n for n in computed(module) if n.name in names}
+            reasons.update(
+                {n: reasons.get(n.name) for n in lacking if n.name in reasons}
+            )
+            if options.fullgraph:
+                if not found:
+                    raise e.why
+                raise refusal(_in_order(module, lacking), reasons) from None
+            continue
+        if lacking:
+            _warn(_in_order(module, lacking))
+        return run
+
+
+class _Failed(Exception):
+    """A part of a graph that the compiler did not take."""
+
+    def __init__(self, module, why):
+        self.module, self.why = module, why
+
+
+def _compile(module, lacking, options, constants):
+    def compile_part(part, constants=None):
+        try:
+            return compile_program(part, options, constants)
+        except Exception as e:
+            raise _Failed(part, e) from e
+
+    if not lacking:
+        return compile_part(module, constants)
+    return Partitioned(module, segments_of(module, lacking), compile_part)
+
+
+# ---- who is to blame ----
+
+
+def _why(node, error):
+    """The first line of a message, without the place and name that are said elsewhere."""
+    text = str(error).partition("\n")[0]
+    return text.rpartition(f"{name_of(node)}: ")[2]
+
+
+def _culprits(module, options, reasons):
+    """The nodes that cannot be lowered on their own; why, by name, into `reasons`."""
+    found = []
+    for node in computed(module):
+        if node.target is operator.getitem or node.op == "get_attr":
+            continue
+        parts = [u for u in node.users if u.target is operator.getitem]
+        alone, _, given = submodule(module, [node, *parts])
+        if not given:
+            continue
+        try:
+            lower(alone, options)
+        except Exception as e:
+            reasons[node.name] = _why(node, e)
+            found.append(node)
+    return found
+
+
+def _all_lacking(module, lacking, reasons, options):
+    """What is seen at once and what only lowering shows, in the order of the graph."""
+    lacking = set(lacking)
+    for segment in segments_of(module, lacking):
+        if not segment.compiled:
+            continue
+        part, _, _ = submodule(module, segment.nodes)
+        try:
+            lower(part, options)
+        except Exception:
+            names = {n.name for n in _culprits(part, options, reasons)}
+            lacking |= {n for n in segment.nodes if n.name in names}
+    reasons.update({n: reasons[n.name] for n in lacking if n.name in reasons})
+    return _in_order(module, lacking)
+
+
+def _in_order(module, lacking):
+    return [n for n in module.graph.nodes if n in lacking]
+
+
+# ---- warnings ----
+
+_warned = set()
+
+
+def _warn(nodes):
+    """Once for each operator, with the line of its first use."""
+    rows = [(name, line) for name, line, _, _ in describe(nodes)]
+    new = {name: line for name, line in reversed(rows) if name not in _warned}
+    if not new:
+        return
+    _warned.update(new)
+    listed = ", ".join(f"{name} ({line})" for name, line in reversed(new.items()))
+    warnings.warn(
+        f"turbine_cpu: not compiled, runs in eager mode: {listed}", stacklevel=2
+    )

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""A compiled graph: the bytes of the artifact, and how its caller's arguments are its own."""
+
+import dataclasses
+import functools
+
+from .. import _runtime
+from .rng import draw_seed
+
+
+@functools.cache
+def device(name):
+    """One of a name for the process: all programs share its threads."""
+    return _runtime.Device(name)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What `_runtime.Session.bind` takes (python/_runtime/bound.c)."""
+
+    arguments: int
+    inputs: tuple  # (position or None for a seed, order of axes or None)
+    outputs: tuple
+
+
+class Program:
+    """Loaded for this process; `call(*args)` gives a tuple, `boxed([args])` a list."""
+
+    def __init__(self, plan, artifact, device_name):
+        self.plan, self.artifact, self.device_name = plan, artifact, device_name
+        if artifact is None:
+            self.call, self.boxed = _without_program(plan)
+            return
+        self.module = _runtime.Module.from_buffer(artifact)
+        self.session = _runtime.Session(self.module, device(device_name))
+        draws = any(position is None for position, _ in plan.inputs)
+        self.bind = functools.partial(
+            self.session.bind,
+            "main",
+            torch=True,
+            draw=draw_seed if draws else None,
+            **dataclasses.asdict(plan),
+        )
+        self.call, self.boxed = self.bind(), self.bind(boxed=True)
+
+
+def _without_program(plan):
+    """For graphs that compute nothing: what goes out has come in, or is known."""
+
+    def pick(args):
+        kinds = {"input": lambda i: args[i], "value": lambda x: x, "seed": draw_seed}
+        return [kinds[kind](*what) for kind, *what in plan.outputs]
+
+    def boxed(args):
+        taken = tuple(args)
+        args.clear()
+        return pick(taken)
+
+    return lambda *args: tuple(pick(args)), boxed

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Everything we use of torch that is not public; nothing else imports such a module.
+
+Each function says what happens where a version of torch has no such thing: less is kept
+whole, less is cached, but programs stay right.
+"""
+
+import contextlib
+import functools
+import threading
+
+import torch
+
+
+def aot_autograd(**kwargs):
+    """The public face of AOTAutograd; in a private module, and as old as torch.compile."""
+    from torch._dynamo.backends.common import aot_autograd as make
+
+    return make(**kwargs)
+
+
+def min_cut(*args, **kwargs):
+    from functorch.compile import min_cut_rematerialization_partition
+
+    return min_cut_rematerialization_partition(*args, **kwargs)
+
+
+# ---- what is being compiled ----
+
+
+def _tracing_metadata():
+    context = torch._guards.TracingContext.try_get()
+    return getattr(context, "fw_metadata", None)
+
+
+def static_inputs():
+    """Positions of parameters and buffers among a graph's inputs; () if not known."""
+    return tuple(getattr(_tracing_metadata(), "static_input_indices", None) or ())
+
+
+def keep_saved_values():
+    """Says of the forward graph being compiled that its backward graph frees nothing that
+    was saved: so the graph may be retained, which torch refuses otherwise."""
+    metadata = _tracing_metadata()
+    if hasattr(metadata, "bw_donated_idxs"):
+        metadata.bw_donated_idxs = []
+
+
+def real_tensors():
+    """A context in which tensors are made as usual: compilers run in one of fake ones."""
+    try:
+        from torch.utils._python_dispatch import _disable_current_modes
+    except ImportError:
+        return contextlib.nullcontext()
+    return _disable_current_modes()
+
+
+# ---- operators that AOTAutograd would take apart ----
+
+
+def preserved(has_row):
+    """Keeps composite operators whole for which has_row(op); else they are spelled out."""
+    try:
+        from torch._export.utils import (
+            _collect_all_valid_cia_ops,
+            _special_op_to_preserve_cia,
+        )
+        from torch.export.exported_program import _override_composite_implicit_decomp
+    except ImportError:
+        return contextlib.nullcontext()
+    kept = {op: _special_op_to_preserve_cia for op in _collect_all_valid_cia_ops()}
+    return _override_composite_implicit_decomp(
+        {o: f for o, f in kept.items() if has_row(o)}
+    )
+
+
+# ---- the partitioner ----
+
+
+def give_lines_to_backward(joint):
+    """Nodes of the backward pass get the Python line of the forward node they are of.
+
+    AOTAutograd numbers both alike; without the numbers the line stays unknown.
+    """
+    lines = {}
+    for node in joint.graph.nodes:
+        number, line = node.meta.get("seq_nr"), node.meta.get("stack_trace")
+        if number is not None and line:
+            lines.setdefault(number, line)
+    for node in joint.graph.nodes:
+        if not node.meta.get("stack_trace") and node.meta.get("seq_nr") in lines:
+            node.meta["stack_trace"] = lines[node.meta["seq_nr"]]
+
+
+def keep_for_backward(node, like, value):
+    """Marks a new node of a joint graph as one of the forward pass that is not recomputed.
+
+    Without these marks the partitioner would decide, as it may: the operator is not on
+    its list of those that may be computed again.
+    """
+    node.meta["val"] = value
+    for key in ("stack_trace", "nn_module_stack"):
+        if key in like.meta:
+            node.meta[key] = like.meta[key]
+    node.meta["partitioner_tag"] = "is_forward"
+    try:
+        from torch.utils.checkpoint import CheckpointPolicy
+
+        node.meta["recompute"] = CheckpointPolicy.MUST_SAVE
+    except ImportError:
+        pass
+
+
+# ---- what AOTAutograd makes of compiled graphs ----
+
+
+class Wrapped:
+    """One call of AOTAutograd's RuntimeWrapper: what it wraps, and what it knows."""
+
+    def __init__(self, wrapper, inner, metadata):
+        self.inner = getattr(
+            inner, "compiled_fn", inner
+        )  # of a SerializableCompiledFunction
+        self.metadata = metadata
+        self.joint = wrapper.trace_joint
+        self.detached = list(wrapper.indices_of_inps_to_detach)
+
+    @property
+    def function(self):
+        """The torch.autograd.Function of a graph with a backward pass."""
+        return getattr(self.inner, "__self__", None)
+
+    def is_plain(self):
+        """Whether nothing is left to do before and after: no argument is changed, no
+        result is another tensor's view, all tensors are plain ones."""
+        m = self.metadata
+        try:
+            from torch._functorch._aot_autograd.schemas import PlainTensorMeta
+
+            kinds = [*m.subclass_inp_meta, *m.subclass_fw_graph_out_meta]
+            return not (
+                m.num_mutated_inp_runtime_indices
+                or m.num_outputs_aliased
+                or m.num_intermediate_bases
+                or m.dynamic_outputs
+                or m.grad_enabled_mutation is not None
+                or m.tokens
+                or m.is_rng_op_functionalized
+                or m.num_graphsafe_rng_states
+                or self.detached
+                or not all(isinstance(k, PlainTensorMeta) for k in kinds)
+            )
+        except (ImportError, AttributeError):
+            return False
+
+    def returns(self):
+        """(outputs that the user gets, numbers saved behind the tensors, which of the
+        outputs have no gradient, which have one that the backward graph takes); None if
+        something else is saved or torch does not say."""
+        m = self.metadata
+        try:
+            if (
+                m.num_tensors_saved_with_no_vc_check
+                or m.num_opaque_objects_saved_for_bw
+            ):
+                return None
+            others = [i for i, o in enumerate(m.output_info) if not o.requires_grad]
+            wanted = [
+                i
+                for i, o in enumerate(m.output_info)
+                if issubclass(o.raw_type, torch.Tensor) and o.requires_grad_for_backward
+            ]
+            return m.num_forward_returns, m.num_symints_saved_for_bw, others, wanted
+        except AttributeError:
+            return None
+
+
+_observed = threading.local()
+
+
+@functools.cache
+def _install_observer():
+    try:
+        from torch._functorch._aot_autograd.runtime_wrappers import RuntimeWrapper
+
+        original = RuntimeWrapper.post_compile
+    except (ImportError, AttributeError):
+        return
+
+    @functools.wraps(original)
+    def post_compile(self, compiled_fn, *args, **kwargs):
+        wrapped = original(self, compiled_fn, *args, **kwargs)
+        found = getattr(_observed, "found", None)
+        if found is not None and "runtime_metadata" in kwargs:
+            found.append(Wrapped(self, compiled_fn, kwargs["runtime_metadata"]))
+        return wrapped
+
+    RuntimeWrapper.post_compile = post_compile
+
+
+@contextlib.contextmanager
+def observed():
+    """A list that gets a Wrapped for every graph that AOTAutograd wraps in this thread
+    meanwhile; stays empty if this version of torch works in another way."""
+    _install_observer()
+    before, _observed.found = getattr(_observed, "found", None), []
+    try:
+        yield _observed.found
+    finally:
+        _observed.found = before
