@@ -45,9 +45,9 @@ operand_range(tb_prim p, uint32_t *min, uint32_t *max)
     if (tb_prim_is_map(p))
         n = (uint32_t)tb_prim_arity(p);
     else if (tb_prim_is_fold(p) || p == TB_P_write || p == TB_P_assert || p == TB_P_item ||
-             p == TB_P_result || p == TB_P_argsort || (p >= TB_P_cumsum && p <= TB_P_window))
+             p == TB_P_result || p == TB_P_argsort || p == TB_P_imag || (p >= TB_P_cumsum && p <= TB_P_window))
         n = p == TB_P_pad ? 2 : 1;
-    else if (p == TB_P_dot || p == TB_P_rand)
+    else if (p == TB_P_dot || p == TB_P_rand || p == TB_P_complex)
         n = 2;
     *min = *max = n;
     switch (p) {
@@ -239,6 +239,9 @@ check_other(const verifier *k, const tb_node *n)
                     u->consts.at[a[0]].dims);
         return;
     case TB_P_read:
+        if (tb_dtype_is_complex(u->globals.at[a[0]].dtype) &&
+            !tb_dtype_is_complex((tb_dtype)n->dtype))
+            return; /* as pairs of reals (pass/complex.c) */
         expect_type(k, n, u->globals.at[a[0]].dtype, u->globals.at[a[0]].rank,
                     u->globals.at[a[0]].dims);
         return;
