@@ -117,7 +117,10 @@ def watch():
 
 def compiled(case, check, backend="turbine_cpu", strict=True):
     torch._dynamo.reset()
-    options = {"fallback": not strict} if backend == "turbine_cpu" else None
+    options = None
+    if backend == "turbine_cpu":
+        known = {f.name for f in dataclasses.fields(turbine.Options)}
+        options = {"fullgraph": strict} if "fullgraph" in known else {"fallback": not strict}
 
     def fn(*tensors):
         return case(*tensors)

@@ -157,6 +157,48 @@ globals(void)
     SAME();
 }
 
+static tb_graph *
+graph_of(tb_val *z, tb_val *k)
+{
+    tb_graph *inner = tb_graph_new(u);
+
+    *z = tb_input(inner, 0, TB_C64, 1, (tb_dim[]){5});
+    *k = tb_input(inner, 1, TB_I64, 0, NULL);
+    return inner;
+}
+
+static void
+ends_with(tb_graph *inner, tb_val v)
+{
+    TB_PUSH(&cx->keep, &inner->outputs, v);
+}
+
+/* z = z * c, as often as the shape says; c is a constant. */
+static void
+loops(void)
+{
+    static const float data[2] = {0.6f, -0.8f};
+    tb_const c = {.dtype = TB_C64, .rank = 1, .dims = {1}, .bytes = data, .n_bytes = 8};
+    tb_dim n = c_sym("n", 0, 50), five[] = {5};
+    tb_val z0 = IN(C64, 5), count = tb_dim_value(g, tb_dim_add(u, n, 0)), z, k, many = IN(F32, n);
+    int64_t graphs[2] = {u->graphs.n, u->graphs.n + 1};
+    tb_type t = {.dtype = TB_C64, .rank = 1, .dims = {5}};
+    tb_graph *inner = graph_of(&z, &k);
+
+    ends_with(inner, tb_map2(inner, TB_P_lt, tb_full_i(inner, TB_I64, 0, NULL, 0), k));
+    inner = graph_of(&z, &k);
+    tb_val factor = tb_input(inner, 2, TB_C64, 1, (tb_dim[]){1});
+    z = tb_map2(inner, TB_P_mul, z, tb_expand(inner, factor, 1, five));
+    ends_with(inner, z);
+    ends_with(inner, tb_map2(inner, TB_P_sub, k, tb_full_i(inner, TB_I64, 0, NULL, 1)));
+    ends_with(inner, factor);
+    tb_val in[] = {z0, count, tb_constant(g, tb_unit_const(u, c))};
+    tb_val node = tb_add(g, TB_P_while, TB_NONE, 0, NULL, in, 3, graphs, 2);
+    c_out(tb_result(g, node, 0, &t));
+    c_out(many);
+    c_run((c_case){.sizes = (int64_t[][C_MAX]){{0}, {1}, {7}}, .n_sizes = 3, .tolerance = 1e-5});
+}
+
 int
 main(void)
 {
@@ -172,5 +214,6 @@ main(void)
     CASE(convolution);
     CASE(constants);
     CASE(globals);
+    CASE(loops);
     return t_done();
 }
