@@ -147,7 +147,10 @@ constant_input(tb_rewrite *rw, tb_val v)
     if (tb_node_of(rw->from, v)->prim != TB_P_input)
         return TB_NO_VAL;
     tb_val c = args[tb_attrs(rw->from, v)[0]];
-    return c.id ? tb_constant(rw->to, c.id - 1) : TB_NO_VAL;
+    /* complex numbers are pairs already outside, but not yet in the graph */
+    if (!c.id || rw->to->unit->consts.at[c.id - 1].dtype != tb_dtype_of(rw->from, v))
+        return TB_NO_VAL;
+    return tb_constant(rw->to, c.id - 1);
 }
 
 /* Does the loop's body return value i as it got it? */

@@ -111,6 +111,12 @@ arg_from(function_obj *f, PyObject *o, tb_arg *out)
         out->f = PyFloat_AsDouble(o);
         return 0;
     }
+    if (PyComplex_Check(o)) {
+        out->kind = TB_ARG_COMPLEX;
+        out->z.re = PyComplex_RealAsDouble(o);
+        out->z.im = PyComplex_ImagAsDouble(o);
+        return 0;
+    }
     if (PyUnicode_Check(o)) {
         out->kind = TB_ARG_STR;
         return str_from(f->unit, o, &out->s);

@@ -337,7 +337,7 @@ class FunctionImporter:
             if isinstance(value, list):
                 return value
             return self.argument(node, value)
-        if a is None or isinstance(a, (_compiler.Value, _compiler.Dim, bool, int, float, str)):
+        if a is None or isinstance(a, (_compiler.Value, _compiler.Dim, bool, int, float, complex, str)):
             return a
         if isinstance(a, (list, tuple)):
             return [self.argument(node, x) for x in a]

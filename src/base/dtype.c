@@ -53,6 +53,12 @@ tb_dtype_is_complex(tb_dtype t)
     return rows[t].kind == TB_KIND_COMPLEX;
 }
 
+tb_dtype
+tb_dtype_part(tb_dtype t)
+{
+    return t == TB_C64 ? TB_F32 : t == TB_C128 ? TB_F64 : t;
+}
+
 const char *
 tb_dtype_name(tb_dtype t)
 {

@@ -25,7 +25,8 @@ expect_number(tb_graph *g, const char *what, tb_val v, bool float_only)
 {
     tb_dtype t = tb_dtype_of(g, v);
 
-    if (!tb_dtype_is_float(t) && (float_only || !tb_dtype_is_int(t)))
+    if (!tb_dtype_is_float(t) &&
+        (float_only || !(tb_dtype_is_int(t) || tb_dtype_is_complex(t))))
         TB_RAISE(g, "%s: not defined for %s", what, tb_dtype_name(t));
 }
 

@@ -142,6 +142,10 @@ copy_other(const step *s)
         return tb_scan(g, (tb_prim)s->n->prim, s->in[0], (int)s->attr[0]);
     case TB_P_dim:
         return tb_dim_value(g, s->attr[0]);
+    case TB_P_complex:
+        return tb_complex(g, s->in[0], s->in[1]);
+    case TB_P_imag:
+        return tb_imag(g, s->in[0]);
     case TB_P_dot:
         return tb_dot(g, s->in[0], s->in[1]);
     case TB_P_gather:

@@ -387,6 +387,9 @@ eval_node(ev *e, frame *f, const tensor *args, const tensor *const *in)
         k = tb_ev_dim(e, attr[0]);
         tb_ev_store_int(&r, 0, 1, &k);
         return r;
+    case TB_P_complex:
+    case TB_P_imag:
+        return tb_ev_complex(e, p, in);
     case TB_P_dot:
         return tb_ev_dot(e, in[0], in[1]);
     case TB_P_gather:

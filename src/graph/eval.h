@@ -59,6 +59,8 @@ tensor tb_ev_cast(ev *e, const tensor *x, tb_dtype to);
 
 /* eval_map.c */
 tensor tb_ev_map(ev *e, tb_prim p, const tensor *const *in);
+/* `complex` and `imag`. */
+tensor tb_ev_complex(ev *e, tb_prim p, const tensor *const *in);
 /* One map on single numbers: the step of reductions and scans. */
 double tb_ev_f64_op(tb_prim p, double a, double b);
 int64_t tb_ev_int_op(tb_prim p, tb_dtype t, int64_t a, int64_t b);

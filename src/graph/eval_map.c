@@ -218,6 +218,8 @@ cplx_op(ev *e, tb_prim p, cplx a, cplx b)
     case TB_P_mul:
         return (cplx){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
     case TB_P_div: /* Smith's method: no overflow of the squared divisor */
+        if (b.re == 0 && b.im == 0)
+            return (cplx){a.re / fabs(b.re), a.im / fabs(b.re)};
         if (fabs(b.re) >= fabs(b.im)) {
             r = b.im / b.re, d = b.re + b.im * r;
             return (cplx){(a.re + a.im * r) / d, (a.im - a.re * r) / d};
@@ -317,6 +319,27 @@ tb_ev_map(ev *e, tb_prim p, const tensor *const *in)
             map_f32(p, arity, in, at, m, &r);
         else
             map_int(p, arity, in, at, m, &r);
+    }
+    return r;
+}
+
+tensor
+tb_ev_complex(ev *e, tb_prim p, const tensor *const *in)
+{
+    tensor r = tb_ev_result(e);
+    int64_t n = tb_ev_count(&r);
+
+    for (int64_t i = 0; i < n; i++) {
+        cplx v = {0};
+
+        if (p == TB_P_imag) {
+            tb_ev_load_cplx(in[0], i, 1, &v);
+            tb_ev_store_f64(&r, i, 1, &v.im);
+        } else {
+            tb_ev_load_f64(in[0], i, 1, &v.re);
+            tb_ev_load_f64(in[1], i, 1, &v.im);
+            tb_ev_store_cplx(&r, i, 1, &v);
+        }
     }
     return r;
 }

@@ -149,6 +149,7 @@ typedef enum tb_arg_kind {
     TB_ARG_INT,   /* exact 64 bits; dtypes (torch's numbers), layouts, memory formats too */
     TB_ARG_DIM,   /* a SymInt */
     TB_ARG_FLOAT,
+    TB_ARG_COMPLEX,
     TB_ARG_BOOL,
     TB_ARG_STR,
     TB_ARG_LIST
@@ -160,6 +161,9 @@ typedef struct tb_arg {
         int64_t i;
         tb_dim d;
         double f;
+        struct {
+            double re, im;
+        } z;
         bool b;
         tb_str s;
         struct {
@@ -336,6 +340,8 @@ tb_val tb_map2(tb_graph *g, tb_prim p, tb_val a, tb_val b);
 tb_val tb_where(tb_graph *g, tb_val cond, tb_val a, tb_val b);
 tb_val tb_cast(tb_graph *g, tb_val a, tb_dtype to); /* a itself if it has the dtype */
 tb_val tb_bitcast(tb_graph *g, tb_val a, tb_dtype to);
+tb_val tb_complex(tb_graph *g, tb_val re, tb_val im);
+tb_val tb_imag(tb_graph *g, tb_val x); /* the real part is a cast */
 
 tb_val tb_reduce(tb_graph *g, tb_prim fold, tb_val x, uint32_t axes); /* keeps axes as 1 */
 tb_val tb_scan(tb_graph *g, tb_prim scan, tb_val x, int axis);

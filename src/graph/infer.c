@@ -190,6 +190,9 @@ add_cast(tb_graph *g, tb_prim p, tb_val a, tb_dtype to)
         TB_RAISE(g, "%s: not between tensors", tb_prim_name(p));
     if (tb_dtype_of(g, a) == to)
         return a;
+    if (p == TB_P_cast && tb_node_of(g, a)->prim == TB_P_complex &&
+        to == tb_dtype_part(tb_dtype_of(g, a)))
+        return tb_in(g, a, 0);
     return tb_add(g, p, to, tb_rank(g, a), tb_dims(g, a), &a, 1, NULL, 0);
 }
 
@@ -208,6 +211,35 @@ tb_bitcast(tb_graph *g, tb_val a, tb_dtype to)
     return add_cast(g, TB_P_bitcast, a, to);
 }
 
+/* ---- complex numbers ---- */
+
+tb_val
+tb_complex(tb_graph *g, tb_val re, tb_val im)
+{
+    tb_val in[2] = {re, im};
+    tb_dtype t = tb_dtype_of(g, re);
+
+    tb_same_dtype(g, "complex", re, im);
+    same_dims(g, "complex", re, im);
+    if (t != TB_F32 && t != TB_F64)
+        TB_RAISE(g, "complex: expected f32 or f64, found %s", tb_dtype_name(t));
+    return tb_add(g, TB_P_complex, t == TB_F32 ? TB_C64 : TB_C128, tb_rank(g, re),
+                  tb_dims(g, re), in, 2, NULL, 0);
+}
+
+tb_val
+tb_imag(tb_graph *g, tb_val x)
+{
+    tb_dtype t = tb_dtype_of(g, x);
+
+    if (!tb_dtype_is_complex(t))
+        TB_RAISE(g, "imag: not defined for %s", tb_dtype_name(t));
+    if (tb_node_of(g, x)->prim == TB_P_complex)
+        return tb_in(g, x, 1);
+    return tb_add(g, TB_P_imag, tb_dtype_part(t), tb_rank(g, x), tb_dims(g, x), &x, 1, NULL,
+                  0);
+}
+
 /* ---- reductions and scans ---- */
 
 static void
@@ -215,6 +247,8 @@ check_reduced(tb_graph *g, tb_prim p, tb_prim map, tb_dtype t)
 {
     bool ok = tb_dtype_is_float(t) || tb_dtype_is_int(t);
 
+    if (tb_dtype_is_complex(t))
+        ok = map == TB_P_add || map == TB_P_mul;
     if (t == TB_BOOL)
         ok = map != TB_P_add;
     if (map == TB_P_and || map == TB_P_or)

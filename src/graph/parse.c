@@ -574,6 +574,15 @@ arg(parser *p, int depth)
         return (tb_arg){.kind = TB_ARG_STR, .s = string(p)};
     if (try_char(p, '['))
         return list_arg(p, depth);
+    if (try_char(p, '(')) {
+        tb_arg a = {.kind = TB_ARG_COMPLEX};
+
+        a.z.re = number(p);
+        need_char(p, ',');
+        a.z.im = number(p);
+        need_char(p, ')');
+        return a;
+    }
     if (try_char(p, '<')) {
         tb_arg a = {.kind = TB_ARG_DIM, .d = dim_sum(p, 0)};
 

@@ -259,6 +259,13 @@ put_arg(printer *p, const tb_arg *a)
     case TB_ARG_FLOAT:
         put_double(p, a->f);
         return;
+    case TB_ARG_COMPLEX:
+        tb_buf_puts(p->out, "(");
+        put_double(p, a->z.re);
+        tb_buf_puts(p->out, ", ");
+        put_double(p, a->z.im);
+        tb_buf_puts(p->out, ")");
+        return;
     case TB_ARG_BOOL:
         tb_buf_puts(p->out, a->b ? "true" : "false");
         return;

@@ -501,6 +501,8 @@ tb_ml_arg_value(ml_printer *p, const tb_arg *a, tb_str type, tb_str *mlir_type)
     case TB_ARG_FLOAT:
     case TB_ARG_BOOL:
         return number_value(p, a, type, mlir_type);
+    case TB_ARG_COMPLEX:
+        tb_ml_lacks(p, "a complex number as an argument");
     case TB_ARG_STR:
         *mlir_type =
             tb_str_is(type, "Device") ? TB_STR("!torch.Device") : TB_STR("!torch.str");

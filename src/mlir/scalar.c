@@ -119,6 +119,7 @@ tb_ml_rank0(ml_importer *im, const ml_value *v)
     case TB_ARG_TENSOR:
         return v->arg.v;
     case TB_ARG_NONE:
+    case TB_ARG_COMPLEX:
     case TB_ARG_STR:
     case TB_ARG_LIST:
         break;

@@ -4,7 +4,7 @@
  *
  * Half types are computed in f32 and rounded once, as PyTorch does.
  */
-#include "op/body.h"
+#include "op/complex.h"
 
 /* A function of x; half types are wide. */
 #define ACT(name, expr)                                                                  \
@@ -257,8 +257,9 @@ glu(tb_opctx *c)
 
 /* ---- derivatives ---- */
 
-GRAD(sigmoid_backward, MUL(d, MUL(SUB(K(x, 1), x), x)))
-GRAD(tanh_backward, MUL(d, SUB(K(x, 1), MUL(x, x))))
+#define CONJ(a) tb_cplx_conj(g, a)
+GRAD(sigmoid_backward, MUL(d, CONJ(MUL(SUB(K(x, 1), x), x))))
+GRAD(tanh_backward, MUL(d, CONJ(SUB(K(x, 1), MUL(x, x)))))
 GRAD(hardsigmoid_backward, WHERE(LT(ABS(x), K(x, 3)), MUL(d, K(x, 1.0 / 6)), K(x, 0)))
 
 static tb_val
@@ -267,7 +268,7 @@ silu_backward(tb_opctx *c)
     tb_graph *g = c->g;
     tb_val d = tb_body_wide(g, V(0)), x = tb_body_wide(g, V(1)), s = sigmoid_of(g, x);
 
-    x = MUL(MUL(d, s), ADD(K(x, 1), MUL(x, SUB(K(x, 1), s))));
+    x = MUL(d, CONJ(MUL(s, ADD(K(x, 1), MUL(x, SUB(K(x, 1), s))))));
     return CAST(x, tb_dtype_of(g, V(0)));
 }
 

@@ -2,14 +2,22 @@
 /*
  * body.c -- the words of body.h.
  */
-#include "op/body.h"
+#include "op/complex.h"
 
 /* ---- arithmetic ---- */
+
+tb_val
+tb_body_map1(tb_graph *g, tb_prim p, tb_val a)
+{
+    return tb_is_complex(g, a) ? tb_cplx_map(g, p, a) : tb_map1(g, p, a);
+}
 
 tb_val
 tb_body_map2(tb_graph *g, tb_prim p, tb_val a, tb_val b)
 {
     tb_broadcast(g, &a, &b);
+    if (p == TB_P_pow && tb_is_complex(g, a))
+        return tb_cplx_pow(g, a, b);
     return tb_map2(g, p, a, b);
 }
 
@@ -28,6 +36,16 @@ tb_body_number(tb_graph *g, tb_dtype t, double v)
     if (tb_dtype_is_float(t) || tb_dtype_is_complex(t))
         return tb_full_f(g, t, 0, NULL, v);
     return tb_full_i(g, t, 0, NULL, (int64_t)v);
+}
+
+tb_val
+tb_body_complex(tb_graph *g, tb_dtype t, double re, double im)
+{
+    tb_dtype part = tb_dtype_part(t);
+
+    if (!tb_dtype_is_complex(t))
+        return tb_body_number(g, t, re);
+    return tb_complex(g, tb_full_f(g, part, 0, NULL, re), tb_full_f(g, part, 0, NULL, im));
 }
 
 tb_val
@@ -290,6 +308,7 @@ dim_of(tb_opctx *c, uint32_t i, const tb_arg *a)
         break;
     case TB_ARG_NONE:
     case TB_ARG_TENSOR:
+    case TB_ARG_COMPLEX:
     case TB_ARG_STR:
     case TB_ARG_LIST:
         break;
@@ -387,6 +406,8 @@ tb_body_scalar(tb_opctx *c, uint32_t i, tb_dtype t)
         return CAST(a->v, t);
     if (a->kind == TB_ARG_FLOAT)
         return tb_body_number(g, t, a->f);
+    if (a->kind == TB_ARG_COMPLEX)
+        return tb_body_complex(g, t, a->z.re, a->z.im);
     if (a->kind == TB_ARG_INT)
         return tb_full_i(g, t, 0, NULL, a->i);
     return tb_body_dim(g, dim_of(c, i, a), t);

@@ -10,7 +10,7 @@
 
 /* ---- arithmetic ---- */
 
-#define M1(op, a) tb_map1(g, TB_P_##op, a)
+#define M1(op, a) tb_body_map1(g, TB_P_##op, a)
 #define ADD(a, b) tb_body_map2(g, TB_P_add, a, b)
 #define SUB(a, b) tb_body_map2(g, TB_P_sub, a, b)
 #define MUL(a, b) tb_body_map2(g, TB_P_mul, a, b)
@@ -41,9 +41,13 @@
 /* Reciprocal square root, as PyTorch computes it. */
 #define RSQRT(a) tb_body_rsqrt(g, a)
 
+/* Functions of complex numbers are spelled by real ones (complex.c). */
+tb_val tb_body_map1(tb_graph *g, tb_prim p, tb_val a);
 tb_val tb_body_map2(tb_graph *g, tb_prim p, tb_val a, tb_val b);
 tb_val tb_body_where(tb_graph *g, tb_val p, tb_val a, tb_val b);
 tb_val tb_body_number(tb_graph *g, tb_dtype t, double v);
+/* re + im i; its real part if t is not complex. */
+tb_val tb_body_complex(tb_graph *g, tb_dtype t, double re, double im);
 tb_val tb_body_rsqrt(tb_graph *g, tb_val a);
 /* Half types as f32, everything else as it is: bodies of several steps compute in f32 and
  * round once. */

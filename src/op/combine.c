@@ -3,7 +3,7 @@
  * combine.c -- operators that PyTorch itself composes of others, but that exported graphs
  * may keep: differences, stacks by name, products of vectors, distances.
  */
-#include "op/body.h"
+#include "op/complex.h"
 
 /* ---- stacks ---- */
 
@@ -167,7 +167,7 @@ static tb_val
 vecdot(tb_opctx *c)
 {
     tb_graph *g = c->g;
-    tb_val r = MUL(V(0), V(1));
+    tb_val r = MUL(tb_cplx_conj(g, V(0)), V(1));
     int ax = tb_body_axis(c, 2, RANK(r));
 
     return tb_squeeze_axes(g, RSUM(r, 1u << ax), 1u << ax);

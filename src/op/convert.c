@@ -11,15 +11,6 @@ same(tb_opctx *c)
     return V(0);
 }
 
-/* Of real numbers nothing is to be done. */
-static tb_val
-same_if_real(tb_opctx *c)
-{
-    if (tb_dtype_is_complex(tb_dtype_of(c->g, V(0))))
-        tb_body_lacks(c, "complex numbers");
-    return V(0);
-}
-
 /* The dtype is argument i, or None. */
 static tb_val
 to_dtype(tb_opctx *c, uint32_t i)
@@ -188,9 +179,9 @@ const tb_op tb_ops_convert[] = {
     {"lift_fresh_copy(Tensor self) -> Tensor",
      TB_KEEP, same},
     {"resolve_conj(Tensor(a) self) -> Tensor(a)",
-     TB_KEEP, same_if_real},
+     TB_KEEP, same},
     {"resolve_neg(Tensor(a) self) -> Tensor(a)",
-     TB_KEEP, same_if_real},
+     TB_KEEP, same},
     {"copy(Tensor self, Tensor src, bool non_blocking=False) -> Tensor",
      TB_KEEP, copy},
     {"_assert_async(Tensor self) -> ()",
@@ -204,14 +195,6 @@ const tb_op tb_ops_convert[] = {
      TB_KEEP, nothing},
     {"view_copy.dtype(Tensor self, ScalarType dtype) -> Tensor",
      TB_KEEP, view_dtype},
-    {"real(Tensor(a) self) -> Tensor(a)",
-     TB_KEEP, same_if_real},
-    {"conj(Tensor(a) self) -> Tensor(a)",
-     TB_KEEP, same_if_real},
-    {"_conj(Tensor(a) self) -> Tensor(a)",
-     TB_KEEP, same_if_real},
-    {"conj_physical(Tensor self) -> Tensor",
-     TB_KEEP, same_if_real},
     {"_functional_assert_async.msg(Tensor self, str assert_msg, Tensor dep_token) -> "
      "Tensor",
      TB_KEEP, assert_true_then},

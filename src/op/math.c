@@ -6,7 +6,7 @@
  * Where a formula would overflow or cancel, the body chooses another one for that range:
  * results are good to a few units in the last place over the whole range of the dtype.
  */
-#include "op/body.h"
+#include "op/complex.h"
 
 /* A function of x, of the promoted dtype. */
 #define UNARY(name, expr)                                                                \
@@ -24,6 +24,19 @@
         tb_graph *g = c->g;                                                              \
         tb_val x = tb_body_wide(g, V(0));                                                \
                                                                                          \
+        return CAST(expr, tb_dtype_of(g, V(0)));                                         \
+    }
+
+/* UNARY with another function, of complex.c, for complex numbers. */
+#define UNARY_Z(name, expr, of_complex)                                                  \
+    static tb_val name(tb_opctx *c)                                                      \
+    {                                                                                    \
+        tb_graph *g = c->g;                                                              \
+        tb_val x = V(0);                                                                 \
+                                                                                         \
+        if (tb_is_complex(g, x))                                                         \
+            return tb_cplx_##of_complex(g, x);                                           \
+        x = tb_body_wide(g, x);                                                          \
         return CAST(expr, tb_dtype_of(g, V(0)));                                         \
     }
 
@@ -79,6 +92,7 @@ round_decimals(tb_opctx *c)
 UNARY(absolute, ABS(x))
 UNARY(negate, NEG(x))
 UNARY(sign, sign_of(g, x))
+UNARY_Z(sgn, sign_of(g, x), sgn)
 UNARY(sign_bit, signbit_of(g, x))
 UNARY(floor_, FLOOR(x))
 UNARY(ceil_, M1(ceil, x))
@@ -96,22 +110,27 @@ same(tb_opctx *c)
 
 /* ---- classification ---- */
 
-#define CLASS(name, expr, otherwise)                                                     \
-    static tb_val name(tb_opctx *c)                                                      \
+/* Of real numbers by `expr`; of complex ones if either part is so, or both. */
+#define CLASS(name, expr, otherwise, join)                                               \
+    static tb_val name##_of(tb_graph *g, tb_val x)                                       \
     {                                                                                    \
-        tb_graph *g = c->g;                                                              \
-        tb_val x = V(0);                                                                 \
+        tb_cplx z;                                                                       \
                                                                                          \
+        if (tb_is_complex(g, x)) {                                                       \
+            z = tb_cplx_parts(g, x);                                                     \
+            return join(name##_of(g, z.re), name##_of(g, z.im));                         \
+        }                                                                                \
         if (!tb_dtype_is_float(tb_dtype_of(g, x)))                                       \
             return tb_full_i(g, TB_BOOL, RANK(x), tb_dims(g, x), otherwise);             \
         return expr;                                                                     \
-    }
+    }                                                                                    \
+    UNARY(name, name##_of(g, x))
 
-CLASS(isnan_, NE(x, x), false)
-CLASS(isinf_, EQ(ABS(x), K(x, INFINITY)), false)
-CLASS(isposinf, EQ(x, K(x, INFINITY)), false)
-CLASS(isneginf, EQ(x, K(x, -INFINITY)), false)
-CLASS(isfinite_, LT(ABS(x), K(x, INFINITY)), true)
+CLASS(isnan_, NE(x, x), false, OR)
+CLASS(isinf_, EQ(ABS(x), K(x, INFINITY)), false, OR)
+CLASS(isposinf, EQ(x, K(x, INFINITY)), false, OR)
+CLASS(isneginf, EQ(x, K(x, -INFINITY)), false, OR)
+CLASS(isfinite_, LT(ABS(x), K(x, INFINITY)), true, AND)
 
 static double
 largest(tb_dtype t)
@@ -145,14 +164,14 @@ nan_to_num(tb_opctx *c)
 /* ---- powers and logarithms ---- */
 
 UNARY(sqrt_, SQRT(x))
-UNARY_WIDE(rsqrt, RSQRT(x))
+UNARY_Z(rsqrt, RSQRT(x), rsqrt)
 UNARY(reciprocal, DIV(K(x, 1), x))
 UNARY(exp_, EXP(x))
-UNARY(exp2_, POW(K(x, 2), x))
+UNARY_Z(exp2_, POW(K(x, 2), x), exp2)
 UNARY(expm1_, EXPM1(x))
 UNARY(log_, LOG(x))
 UNARY(log2_, M1(log2, x))
-UNARY_WIDE(log10_, MUL(LOG(x), K(x, 0.43429448190325182765)))
+UNARY_Z(log10_, MUL(LOG(x), K(x, 0.43429448190325182765)), log10)
 UNARY(log1p_, LOG1P(x))
 
 static tb_val
@@ -186,10 +205,18 @@ UNARY(tanh_, M1(tanh, x))
 UNARY(asin_, M1(asin, x))
 UNARY(atan_, M1(atan, x))
 /* pi/2 - asin(x) cancels near 1 */
-UNARY_WIDE(acos_, ATAN2(SQRT(MUL(SUB(K(x, 1), x), ADD(K(x, 1), x))), x))
-UNARY_WIDE(sinc, WHERE(EQ(x, K(x, 0)), K(x, 1),
-                       DIV(M1(sin, MUL(x, K(x, 3.14159265358979323846))),
-                           MUL(x, K(x, 3.14159265358979323846)))))
+UNARY_Z(acos_, ATAN2(SQRT(MUL(SUB(K(x, 1), x), ADD(K(x, 1), x))), x), acos)
+
+/* sin(pi x) / (pi x), 1 for 0 */
+static tb_val
+sinc(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    tb_val x = tb_body_wide(g, V(0)), px = MUL(x, K(x, 3.14159265358979323846)), s;
+
+    s = M1(sin, px);
+    return CAST(WHERE(EQ(x, K(x, 0)), K(x, 1), DIV(s, px)), tb_dtype_of(g, V(0)));
+}
 
 /* e^x / 2 overflows later than e^x: (e^(x/2) / 2) * e^(x/2) */
 static tb_val
@@ -247,11 +274,11 @@ atanh_of(tb_graph *g, tb_val x)
     return COPYSIGN(MUL(K(x, 0.5), r), x);
 }
 
-UNARY_WIDE(sinh_, sinh_of(g, x))
-UNARY_WIDE(cosh_, cosh_of(g, x))
-UNARY_WIDE(asinh_, asinh_of(g, x))
-UNARY_WIDE(acosh_, acosh_of(g, x))
-UNARY_WIDE(atanh_, atanh_of(g, x))
+UNARY_Z(sinh_, sinh_of(g, x), sinh)
+UNARY_Z(cosh_, cosh_of(g, x), cosh)
+UNARY_Z(asinh_, asinh_of(g, x), asinh)
+UNARY_Z(acosh_, acosh_of(g, x), acosh)
+UNARY_Z(atanh_, atanh_of(g, x), atanh)
 
 /* ---- special functions ---- */
 
@@ -371,7 +398,7 @@ const tb_op tb_ops_math[] = {
     {"sign(Tensor self) -> Tensor",
      TB_KEEP, sign},
     {"sgn(Tensor self) -> Tensor",
-     TB_KEEP, sign},
+     TB_KEEP, sgn},
     {"signbit(Tensor self) -> Tensor",
      TB_KEEP, sign_bit},
     {"floor(Tensor self) -> Tensor",

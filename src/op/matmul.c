@@ -5,7 +5,7 @@
  * A weight that all batches share stays one matrix: the batch axes of the other operand
  * are folded into m, so that a kernel sees one large product instead of many small ones.
  */
-#include "op/body.h"
+#include "op/complex.h"
 
 /* x [..., k] . y [k, n] -> [..., n], by way of [m, k]; `bias` [n] joins on the way. */
 static tb_val
@@ -76,6 +76,12 @@ matmul(tb_opctx *c)
     return product(c, V(0), V(1));
 }
 
+static tb_val
+vdot(tb_opctx *c)
+{
+    return product(c, tb_cplx_conj(c->g, V(0)), V(1));
+}
+
 /* (self, mat2, out_dtype) */
 static tb_val
 matmul_dtype(tb_opctx *c)
@@ -129,18 +135,23 @@ linear(tb_opctx *c)
     return tb_squeeze_axes(g, r, 1);
 }
 
+static bool
+is_number(tb_opctx *c, uint32_t i, double value)
+{
+    return c->arg[i].kind != TB_ARG_COMPLEX && FLOAT(i) == value;
+}
+
 /* beta * self + alpha * product. A beta of 0 leaves self out, NaN and all. */
 static tb_val
 blend(tb_opctx *c, tb_val self, tb_val r)
 {
     tb_graph *g = c->g;
-    double beta = FLOAT(3), alpha = FLOAT(4);
 
-    if (alpha != 1)
+    if (!is_number(c, 4, 1))
         r = MUL(r, tb_body_scalar(c, 4, tb_dtype_of(g, r)));
-    if (beta == 0)
+    if (is_number(c, 3, 0))
         return r;
-    if (beta != 1)
+    if (!is_number(c, 3, 1))
         self = MUL(self, tb_body_scalar(c, 3, tb_dtype_of(g, self)));
     return ADD(r, self);
 }
@@ -551,7 +562,7 @@ const tb_op tb_ops_matmul[] = {
     {"_int_mm(Tensor self, Tensor mat2) -> Tensor",
      TB_KEEP, int_matmul},
     {"vdot(Tensor self, Tensor other) -> Tensor",
-     TB_KEEP, matmul},
+     TB_KEEP, vdot},
     {"linalg_matmul(Tensor self, Tensor other) -> Tensor",
      TB_KEEP, matmul},
     {"linalg_multi_dot(Tensor[] tensors) -> Tensor",

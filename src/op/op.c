@@ -14,6 +14,7 @@
     X(backward)                                                                          \
     X(bag)                                                                               \
     X(combine)                                                                           \
+    X(complex)                                                                           \
     X(conv)                                                                              \
     X(convert)                                                                           \
     X(create)                                                                            \

@@ -5,7 +5,7 @@
  * Rows with TB_ARITH, TB_FLOATY and TB_COMPARE get operands of one dtype and shape; the
  * others promote themselves, because only some of their tensors take part.
  */
-#include "op/body.h"
+#include "op/complex.h"
 
 #define BINARY(name, expr)                                                               \
     static tb_val name(tb_opctx *c)                                                      \
@@ -184,7 +184,7 @@ is_number(tb_graph *g, tb_val x, double *value)
 {
     int64_t bits;
 
-    if (tb_node_of(g, x)->prim != TB_P_full)
+    if (tb_node_of(g, x)->prim != TB_P_full || tb_is_complex(g, x))
         return false;
     bits = tb_attrs(g, x)[0];
     if (tb_dtype_is_float(tb_dtype_of(g, x)))
@@ -211,7 +211,7 @@ power(tb_opctx *c)
         return MUL(x, x);
     if (e == 3)
         return MUL(MUL(x, x), x);
-    if (!is_float(c))
+    if (!is_float(c) && !tb_is_complex(g, x))
         return POW(x, y);
     if (e == 0.5)
         return SQRT(x);
@@ -268,10 +268,10 @@ isclose(tb_opctx *c)
     tb_graph *g = c->g;
     tb_val x = V(0), y = V(1), d, allowed, close;
 
-    if (!is_float(c))
+    if (!is_float(c) && !tb_is_complex(g, x))
         x = CAST(x, TB_F64), y = CAST(y, TB_F64);
     d = M1(abs, SUB(x, y));
-    allowed = ADD(K(x, FLOAT(3)), MUL(K(x, FLOAT(2)), M1(abs, y)));
+    allowed = ADD(K(d, FLOAT(3)), MUL(K(d, FLOAT(2)), M1(abs, y)));
     close = OR(EQ(x, y), AND(LE(d, allowed), LT(d, K(d, INFINITY))));
     if (BOOL(4))
         close = OR(close, AND(NE(x, x), NE(y, y)));
@@ -327,18 +327,6 @@ BINARY(heaviside, WHERE(EQ(x, K(x, 0)), y, CAST(LT(K(x, 0), x), tb_dtype_of(g, x
         return CAST(expr, tb_dtype_of(g, V(0)));                                         \
     }
 
-/* Scaled by the larger one: its square may overflow. */
-static tb_val
-hypotenuse(tb_graph *g, tb_val x, tb_val y)
-{
-    tb_val a = M1(abs, x), b = M1(abs, y), big = MAX(a, b), ratio = DIV(MIN(a, b), big);
-    tb_val inf = K(x, INFINITY), r;
-
-    r = MUL(big, SQRT(ADD(K(x, 1), MUL(ratio, ratio))));
-    r = WHERE(EQ(big, K(x, 0)), big, r);
-    return WHERE(OR(EQ(a, inf), EQ(b, inf)), inf, r);
-}
-
 /* log(base^x + base^y), base^x = exp(x / unit) */
 static tb_val
 log_of_sum(tb_graph *g, tb_val x, tb_val y, double unit)
@@ -358,7 +346,7 @@ times_log(tb_graph *g, tb_val x, tb_val y, tb_val log_y)
     return WHERE(NE(y, y), y, r);
 }
 
-BINARY_WIDE(hypot_of, hypotenuse(g, x, y))
+BINARY_WIDE(hypot_of, tb_cplx_hypot(g, x, y))
 BINARY_WIDE(logaddexp, log_of_sum(g, x, y, 1))
 BINARY_WIDE(logaddexp2, log_of_sum(g, x, y, 1.44269504088896340736))
 BINARY_WIDE(xlogy, times_log(g, x, y, LOG(y)))

@@ -91,6 +91,9 @@ look(tb_opctx *c, ranks *r, const tb_arg *a)
     case TB_ARG_FLOAT:
         join(c, &r->number, TB_F32);
         return;
+    case TB_ARG_COMPLEX:
+        join(c, &r->number, TB_C64);
+        return;
     case TB_ARG_BOOL:
         join(c, &r->number, TB_BOOL);
         return;
@@ -142,6 +145,8 @@ tb_promote_value(tb_opctx *c, const tb_arg *a, tb_dtype t)
         return tb_full_i(g, t, 0, NULL, a->b);
     case TB_ARG_FLOAT:
         return tb_full_f(g, t, 0, NULL, a->f);
+    case TB_ARG_COMPLEX:
+        return tb_body_complex(g, t, a->z.re, a->z.im);
     case TB_ARG_DIM:
         return CAST(tb_dim_value(g, a->d), t);
     case TB_ARG_NONE:

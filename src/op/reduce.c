@@ -5,7 +5,7 @@
  * Everywhere: `dim` missing or empty means all axes; without keepdim the reduced axes go.
  * A tensor of rank 0 counts as one with a single axis.
  */
-#include "op/body.h"
+#include "op/complex.h"
 
 enum { NO_ARG = 99 }; /* an argument that the schema lacks */
 
@@ -335,15 +335,28 @@ equal(tb_opctx *c)
 
 /* ---- variance ---- */
 
+/* |x|^2 */
+static tb_val
+squared(tb_graph *g, tb_val x)
+{
+    tb_cplx z;
+
+    if (!tb_is_complex(g, x))
+        return MUL(x, x);
+    z = tb_cplx_parts(g, x);
+    return ADD(MUL(z.re, z.re), MUL(z.im, z.im));
+}
+
 /* Two passes: around the mean first. `less` is what the count is reduced by. */
 static tb_val
 variance(tb_graph *g, tb_val x, uint32_t axes, double less, tb_val *mean_out)
 {
     tb_val n = tb_body_dim(g, tb_body_count(g, x, axes), tb_dtype_of(g, x));
-    tb_val m = tb_body_mean(g, x, axes), d = SUB(x, m);
+    tb_val m = tb_body_mean(g, x, axes);
 
     *mean_out = m;
-    return DIV(RSUM(MUL(d, d), axes), MAX(SUB(n, K(n, less)), K(n, 0)));
+    n = CAST(n, tb_dtype_part(tb_dtype_of(g, n)));
+    return DIV(RSUM(squared(g, SUB(x, m)), axes), MAX(SUB(n, K(n, less)), K(n, 0)));
 }
 
 typedef struct spread {
@@ -370,7 +383,7 @@ spread_of(tb_opctx *c, uint32_t dim, uint32_t unbiased, uint32_t correction,
     s.var = variance(g, x, axes, less, &s.mean);
     if (root)
         s.var = SQRT(s.var);
-    s.var = CAST(finish(c, s.var, axes, keepdim), tb_dtype_of(g, V(0)));
+    s.var = CAST(finish(c, s.var, axes, keepdim), tb_dtype_part(tb_dtype_of(g, V(0))));
     s.mean = CAST(finish(c, s.mean, axes, keepdim), tb_dtype_of(g, V(0)));
     return s;
 }
@@ -400,7 +413,7 @@ static tb_val
 norm_of(tb_graph *g, tb_val x, double p, uint32_t axes)
 {
     if (p == 2)
-        return SQRT(RSUM(MUL(x, x), axes));
+        return SQRT(RSUM(squared(g, x), axes));
     x = ABS(x);
     if (p == 1)
         return RSUM(x, axes);
@@ -420,7 +433,7 @@ norm_over(tb_opctx *c, tb_val x, uint32_t p, uint32_t dim, uint32_t keepdim,
     uint32_t axes = axes_of(c, dim, x);
 
     x = norm_of(g, tb_body_wide(g, CAST(x, t)), given(c, p) ? FLOAT(p) : 2, axes);
-    return CAST(finish(c, x, axes, keepdim), t);
+    return CAST(finish(c, x, axes, keepdim), tb_dtype_part(t));
 }
 
 static tb_val
@@ -458,7 +471,7 @@ matrix_norm(tb_opctx *c, tb_val x, double ord, int64_t a, int64_t b, uint32_t ke
     sum_axis = 1u << (isinf(ord) ? col : row);
     r = RSUM(ABS(tb_body_wide(g, CAST(x, t))), sum_axis);
     r = ord > 0 ? RMAX(r, axes & ~sum_axis) : RMIN(r, axes & ~sum_axis);
-    return CAST(finish(c, r, axes, keepdim), t);
+    return CAST(finish(c, r, axes, keepdim), tb_dtype_part(t));
 }
 
 /* (self, ord, dim, keepdim, dtype): of all elements without an ord or along one axis,

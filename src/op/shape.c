@@ -197,15 +197,6 @@ matrix_transpose(tb_opctx *c)
     return tb_transpose(g, V(0), rank - 2, rank - 1);
 }
 
-/* Its conjugate, which is the same for real numbers. */
-static tb_val
-adjoint(tb_opctx *c)
-{
-    if (tb_dtype_is_complex(tb_dtype_of(c->g, V(0))))
-        tb_body_lacks(c, "complex numbers");
-    return matrix_transpose(c);
-}
-
 static tb_val
 reverse_axes(tb_opctx *c)
 {
@@ -518,12 +509,6 @@ const tb_op tb_ops_shape[] = {
     {"as_strided_copy(Tensor self, SymInt[] size, SymInt[] stride, SymInt? "
      "storage_offset=None) -> Tensor",
      TB_KEEP, as_strided},
-    {"mH(Tensor(a) self) -> Tensor(a)",
-     TB_KEEP, adjoint},
-    {"matrix_H(Tensor(a) self) -> Tensor(a)",
-     TB_KEEP, adjoint},
-    {"adjoint(Tensor(a) self) -> Tensor(a)",
-     TB_KEEP, adjoint},
     {"_reshape_alias_copy(Tensor self, SymInt[] size, SymInt[] stride) -> Tensor",
      TB_KEEP, reshape},
     {0},

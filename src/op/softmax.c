@@ -5,7 +5,7 @@
  * The maximum is taken off before exponentials are formed, so nothing overflows; sums of
  * half types are kept in f32.
  */
-#include "op/body.h"
+#include "op/complex.h"
 
 /* x of rank 0 as [1]: every axis exists. */
 static tb_val
@@ -143,13 +143,15 @@ log_softmax_backward(tb_opctx *c)
 
 /* ---- log of a sum of exponentials ---- */
 
-/* The maximum, 0 where it is not finite: inf - inf would be NaN. */
+/* The maximum (of complex numbers' real parts), 0 where it is not finite: inf - inf would
+ * be NaN. */
 static tb_val
 finite_max(tb_graph *g, tb_val x, uint32_t axes)
 {
-    tb_val m = RMAX(x, axes);
+    tb_dtype t = tb_dtype_of(g, x);
+    tb_val m = RMAX(CAST(x, tb_dtype_part(t)), axes);
 
-    return WHERE(EQ(M1(abs, m), K(m, INFINITY)), K(m, 0), m);
+    return CAST(WHERE(EQ(M1(abs, m), K(m, INFINITY)), K(m, 0), m), t);
 }
 
 static tb_val
@@ -161,7 +163,7 @@ logsumexp(tb_opctx *c)
     int64_t dim[TB_MAX_RANK];
     tb_val x, m, r;
 
-    if (!tb_dtype_is_float(t))
+    if (!tb_dtype_is_float(t) && !tb_dtype_is_complex(t))
         t = TB_F32;
     x = with_axis(g, tb_body_wide(g, CAST(V(0), t)));
     if (n > TB_MAX_RANK)
@@ -241,9 +243,11 @@ static tb_val
 logcumsumexp(tb_opctx *c)
 {
     tb_graph *g = c->g;
-    tb_val x = with_axis(g, CAST(V(0), TB_F64)), m;
-    int ax = tb_body_axis(c, 1, RANK(x));
+    tb_val x = V(0), m;
+    int ax;
 
+    x = with_axis(g, CAST(x, tb_is_complex(g, x) ? TB_C128 : TB_F64));
+    ax = tb_body_axis(c, 1, RANK(x));
     /* the NaN itself comes in by the sum */
     m = finite_max(g, WHERE(NE(x, x), K(x, -INFINITY), x), 1u << ax);
     x = ADD(LOG(tb_scan(g, TB_P_cumsum, EXP(SUB(x, m)), ax)), m);

@@ -89,6 +89,19 @@ tb_p_set_dims(tb_writer *w, const tb_plan_value *v, const tb_dim *dims)
         }
 }
 
+/* The type of result i. Complex numbers are pairs of reals by now, with an axis of 2. */
+static tb_plan_value
+result_value(const tb_writer *w, uint32_t i, tb_str name)
+{
+    const tb_graph *body = w->f->body;
+    tb_val v = w->g->outputs.at[i];
+    tb_dtype t = tb_dtype_of(w->g, v), declared = tb_dtype_of(body, body->outputs.at[i]);
+    bool paired = tb_dtype_is_complex(declared) && !tb_dtype_is_complex(t);
+
+    return plan_value(w->p, name, paired ? declared : t, tb_rank(w->g, v) - paired,
+                      tb_dims(w->g, v));
+}
+
 /* ---- constants ---- */
 uint32_t
 tb_p_const(tb_program *p, uint32_t unit_const, bool packed)
@@ -167,7 +180,7 @@ declare(tb_writer *w)
         if (!v.id)
             tb_raise(w->u->cx, (tb_loc){0}, TB_UNSUPPORTED,
                      "function '%.*s': result %u is None", TB_FMT(w->f->name), i);
-        t = plan_value(p, name, tb_dtype_of(w->g, v), tb_rank(w->g, v), tb_dims(w->g, v));
+        t = result_value(w, i, name);
         TB_PUSH(a, &p->values, t);
     }
     w->out.n_results = w->g->outputs.n;

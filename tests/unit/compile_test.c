@@ -354,14 +354,6 @@ empty_for_ever(void)
     c_run((c_case){.tolerance = 1e-6});
 }
 
-static void
-complex_numbers(void)
-{
-    tb_val x = IN(C64, 4);
-    c_out(M2(add, x, x));
-    c_run((c_case){.refused = "complex<f32> in compiled code"});
-}
-
 int
 main(void)
 {
@@ -395,7 +387,6 @@ main(void)
     CASE(globals);
     CASE(globals_change_places);
     CASE(results_of_many_kinds);
-    CASE(complex_numbers);
     CASE(empty);
     CASE(empty_for_ever);
     return t_done();
