@@ -28,7 +28,9 @@ from .program import import_programs
 class Jittable:
     """A torch function that a CompiledModule's methods may call."""
 
-    in_advance = False  # capture apart from the method, as transforms of torch.func need it
+    in_advance = (
+        False  # capture apart from the method, as transforms of torch.func need it
+    )
 
     def __init__(self, fn, table):
         self.fn, self.table = fn, table
@@ -126,7 +128,13 @@ class ClassInfo:
             )
 
 
-_IGNORED = {"__module__", "__qualname__", "__doc__", "__firstlineno__", "__annotations__"}
+_IGNORED = {
+    "__module__",
+    "__qualname__",
+    "__doc__",
+    "__firstlineno__",
+    "__annotations__",
+}
 _IGNORED |= {"__static_attributes__", "__classcell__"}
 
 
@@ -154,12 +162,16 @@ class CompiledModuleMeta(type):
         super().__init__(name, bases, dct)
 
     # An instance is a captured module: its functions are in the unit, not attributes.
-    def __call__(cls, *, context=None, module_op=None, import_to="import", module_name=None):
+    def __call__(
+        cls, *, context=None, module_op=None, import_to="import", module_name=None
+    ):
         del context, module_op
         if import_to not in (None, "import", "full"):
             raise ValueError(f"import_to: 'import' or 'full', not {import_to!r}")
         if "_info" not in cls.__dict__:
-            raise TypeError("CompiledModule is a base class; make a class of your own of it")
+            raise TypeError(
+                "CompiledModule is a base class; make a class of your own of it"
+            )
         self = object.__new__(cls)
         self._unit = _capture(cls._info, module_name)
         return self
@@ -172,7 +184,11 @@ class CompiledModule(metaclass=CompiledModuleMeta, _root=True):
     def create_from_dict(name, dct, *, export_name=None, options=None, bases=None):
         """The same without class syntax."""
         return CompiledModuleMeta(
-            name, bases or (CompiledModule,), dct, export_name=export_name, options=options
+            name,
+            bases or (CompiledModule,),
+            dct,
+            export_name=export_name,
+            options=options,
         )
 
     @staticmethod

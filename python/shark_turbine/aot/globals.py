@@ -14,7 +14,9 @@ class GlobalsDef:
     belong to, if any: its own code then sees the globals.
     """
 
-    def __init__(self, leaves, spec=None, module=None, *, mutable=False, name_mapper=None):
+    def __init__(
+        self, leaves, spec=None, module=None, *, mutable=False, name_mapper=None
+    ):
         self.leaves, self.spec, self.module = leaves, spec, module
         self.mutable = bool(mutable)
         self.name_mapper = name_mapper
