@@ -15,6 +15,7 @@ from torch.export.graph_signature import (
 )
 
 from ..importer import FunctionImporter, Symbols, Unsupported, bounds, dtype_name, pack
+from . import abi
 
 _MUTATIONS = {OutputKind.BUFFER_MUTATION}
 if hasattr(OutputKind, "PARAMETER_MUTATION"):
@@ -64,12 +65,17 @@ def _state_tensor(ep, target):
     return ep.constants[target]
 
 
-def _argument_names(ep, count):
-    """What the user calls the inputs; None where capture renamed them beyond that."""
+def _arguments(ep, specs):
+    """The abi.Signature of a program's own inputs (not what capture added)."""
     graph = getattr(ep, "module_call_graph", None)
     signature = graph[0].signature if graph else None
     names = getattr(signature, "forward_arg_names", None) if signature else None
-    return list(names) if names and len(names) == count else [None] * count
+    return abi.Signature(
+        ep.call_spec.in_spec,
+        [getattr(s.arg, "value", None) for s in specs],
+        [isinstance(s.arg, (TensorArgument, SymIntArgument)) for s in specs],
+        names,
+    )
 
 
 class ProgramImporter:
@@ -103,7 +109,8 @@ class ProgramImporter:
         places = {n.name: n for n in self.ep.graph.nodes if n.op == "placeholder"}
         specs = self.ep.graph_signature.input_specs
         user = [s for s in specs if s.kind is InputKind.USER_INPUT]
-        names = iter(_argument_names(self.ep, len(user)))
+        signature = _arguments(self.ep, user)
+        names = iter(signature.leaf_names)
         for s in user:
             value = places[s.arg.name].meta.get("val")
             if isinstance(value, torch.Tensor):
@@ -115,7 +122,8 @@ class ProgramImporter:
             else:
                 self._lifted(s, places.get(getattr(s.arg, "name", None)))
         returned = self.importer.run(self.ep.graph_module)
-        self._outputs(returned)
+        results = self._outputs(returned)
+        self.function.attribute(abi.ATTRIBUTE, abi.text(signature.arguments, results))
 
     def _define_integers(self, user, places):
         """Symbols that are arguments, unless the shape of a tensor tells them too."""
@@ -169,8 +177,12 @@ class ProgramImporter:
             raise Unsupported(f"{spec.kind.name} {spec.target} is not supported")
 
     def _outputs(self, returned):
-        structure = []
-        for spec, out in zip(self.ep.graph_signature.output_specs, returned, strict=True):
+        """Adds results and writes to globals; gives the results' tree (see abi)."""
+        is_none = []
+        names = iter(abi.result_names(self.ep.call_spec.out_spec))
+        for spec, out in zip(
+            self.ep.graph_signature.output_specs, returned, strict=True
+        ):
             if spec.kind in _MUTATIONS:
                 index = self.state.globals[spec.target]
                 self.function.write(index, self.importer.value_of(out))
@@ -181,25 +193,21 @@ class ProgramImporter:
                     stacklevel=2,
                 )
             elif spec.kind is OutputKind.USER_OUTPUT:
-                structure.append(self._user_output(spec.arg, out))
+                is_none.append(self._user_output(spec.arg, out, next(names)) is None)
             else:
                 raise Unsupported(f"output of kind {spec.kind.name} is not supported")
-        if None in structure:
-            self.function.attribute("turbine.none_results", _positions(structure))
+        return abi.result_tree(self.ep.call_spec.out_spec, is_none)
 
-    def _user_output(self, arg, out):
+    def _user_output(self, arg, out, name):
         if isinstance(arg, (SymFloatArgument, SymBoolArgument)):
             kind = type(arg).__name__.removesuffix("Argument")
             raise Unsupported(f"a result of type {kind} is not supported")
         value = self.importer.value_of(out)
         if value is not None:
-            name = out.name if isinstance(out, torch.fx.Node) else ""
+            if name.isdigit() or not name:
+                name = out.name if isinstance(out, torch.fx.Node) else ""
             self.function.output(value, name)
         return value
-
-
-def _positions(structure):
-    return ",".join(str(i) for i, v in enumerate(structure) if v is None)
 
 
 def import_programs(unit, programs, declared=None):
