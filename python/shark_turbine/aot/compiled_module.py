@@ -6,18 +6,15 @@ the buffers of one nn.Module, a method is its forward, and torch.export finds ou
 ones it changes.
 """
 
-import concurrent.futures
 import inspect
 import re
 import types
 
 import torch
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
 from .. import _compiler
 from ..decompositions import extend_aot_decompositions
-from ..importer import Unsupported
 from .abstract import dynamic_shapes as sizes_of
 from .abstract import examples, is_abstract
 from .exporter import MlirModule, capture
@@ -28,45 +25,12 @@ from .program import import_programs
 class Jittable:
     """A torch function that a CompiledModule's methods may call."""
 
-    in_advance = (
-        False  # capture apart from the method, as transforms of torch.func need it
-    )
-
     def __init__(self, fn, table):
         self.fn, self.table = fn, table
 
     def __call__(self, *args, constraints=None, **kwargs):
         del constraints  # sizes say for themselves what must hold
-        if not Jittable.in_advance:
-            return self.fn(*args, **kwargs)
-        flat, spec = pytree.tree_flatten((args, kwargs))
-        places = [i for i, x in enumerate(flat) if isinstance(x, torch.Tensor)]
-        tensors = [flat[i] for i in places]
-        shapes = [(tuple(map(int, t.shape)), t.dtype) for t in tensors]
-        graph, structure = _elsewhere(lambda: self._trace(flat, spec, places, shapes))
-        return pytree.tree_unflatten(graph(*tensors), structure)
-
-    def _trace(self, flat, spec, places, shapes):
-        structure = None
-
-        def run(*tensors):
-            nonlocal structure
-            values = list(flat)
-            for i, t in zip(places, tensors):
-                values[i] = t
-            args, kwargs = pytree.tree_unflatten(values, spec)
-            results, structure = pytree.tree_flatten(self.fn(*args, **kwargs))
-            return results
-
-        inputs = [torch.zeros(size, dtype=dtype) for size, dtype in shapes]
-        graph = make_fx(run, tracing_mode="fake")(*inputs)
-        return graph, structure
-
-
-def _elsewhere(fn):
-    """Runs fn in a thread of its own: what captures the method is bound to this one."""
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        return pool.submit(fn).result()
+        return self.fn(*args, **kwargs)
 
 
 def jittable(
@@ -357,23 +321,7 @@ def _procedure(info, name, fn):
     args = tuple(examples(a) for a in abstract)
     shapes = tuple(sizes_of(a) for a in abstract) or None
     with extend_aot_decompositions(add_ops=taken), torch.no_grad():
-        try:
-            return capture(store, args, None, shapes)
-        except (NotImplementedError, RuntimeError) as e:
-            if not info.others or isinstance(e, Unsupported):
-                raise
-            return _with_jittables_in_advance(store, args, shapes, e)
-
-
-def _with_jittables_in_advance(store, args, shapes, error):
-    """Another try; the first error is the one that is told."""
-    Jittable.in_advance = True
-    try:
         return capture(store, args, None, shapes)
-    except Exception:
-        raise error from None
-    finally:
-        Jittable.in_advance = False
 
 
 def _capture(info, module_name):

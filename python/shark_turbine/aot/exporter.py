@@ -11,6 +11,7 @@ from .. import _compiler
 from ..decompositions import current_aot_decompositions
 from ..evaluate import evaluate
 from ..progress import progress
+from . import gradients
 from .program import import_programs
 
 # What IREE calls targets; all of them mean this machine's kind of CPU here.
@@ -97,14 +98,23 @@ def load(path):
 
 def capture(module, args, kwargs=None, dynamic_shapes=None, strict=False):
     """A module as an ExportedProgram of operators that the compiler has."""
-    with _quiet():
-        ep = torch.export.export(
+
+    def export_(module, strict):
+        return torch.export.export(
             module,
             tuple(args),
             kwargs,
             dynamic_shapes=dynamic_shapes,
             strict=bool(strict),
         )
+
+    with _quiet():
+        try:
+            with gradients.watching():
+                ep = export_(module, strict)
+        except gradients.Differentiates:
+            with torch.no_grad():
+                ep = export_(gradients.traced(module), False)
     return _decompose(ep)
 
 
