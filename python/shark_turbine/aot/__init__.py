@@ -30,6 +30,7 @@ from .globals import (
     export_parameters,
 )
 from .iree_builtins import IREE
+from .training import export_training
 
 __all__ = [
     "AbstractBool",
@@ -51,6 +52,7 @@ __all__ = [
     "export_global",
     "export_global_tree",
     "export_parameters",
+    "export_training",
     "extend_aot_decompositions",
     "jittable",
 ]

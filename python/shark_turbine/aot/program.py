@@ -32,13 +32,15 @@ class State:
     """The globals of a unit, by qualified name: what any of its programs changes.
 
     `declared` are tensors by name that are to be globals anyway; programs that captured
-    one of them as a constant see the global.
+    one of them as a constant see the global. `rename` gives the name that the artifact
+    shows.
     """
 
-    def __init__(self, unit, mutated=(), declared=None):
+    def __init__(self, unit, mutated=(), declared=None, rename=None):
         self.unit = unit
         self.mutated = {*mutated, *(declared or {})}
         self.globals = {}
+        self.rename = rename or (lambda name: name)
         self._places = {_place(t): name for name, t in (declared or {}).items()}
 
     def name_of(self, tensor):
@@ -48,10 +50,11 @@ class State:
         """Number of the global, which starts with the tensor's values."""
         if name not in self.globals:
             t = pack(tensor).clone()  # later training must not change the program
-            init = importer.constant_index(t, name)
+            shown = self.rename(name)
+            init = importer.constant_index(t, shown)
             dims = list(t.shape)
             dtype = dtype_name(t.dtype)
-            self.globals[name] = self.unit.global_(name, dtype, dims, init)
+            self.globals[name] = self.unit.global_(shown, dtype, dims, init)
         return self.globals[name]
 
 
@@ -210,10 +213,10 @@ class ProgramImporter:
         return value
 
 
-def import_programs(unit, programs, declared=None):
+def import_programs(unit, programs, declared=None, rename=None):
     """{name: ExportedProgram} as functions of the unit that share state."""
     mutated = set().union(*(mutated_names(ep) for ep in programs.values()))
-    state = State(unit, mutated, declared)
+    state = State(unit, mutated, declared, rename)
     for name, ep in programs.items():
         ProgramImporter(unit, ep, name, state).run()
     return state
