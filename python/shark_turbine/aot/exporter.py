@@ -96,8 +96,13 @@ def load(path):
         raise ValueError(f"'{path}' is no torch.export.ExportedProgram: {e}") from e
 
 
-def capture(module, args, kwargs=None, dynamic_shapes=None, strict=False):
-    """A module as an ExportedProgram of operators that the compiler has."""
+def capture(
+    module, args, kwargs=None, dynamic_shapes=None, strict=False, differentiates=False
+):
+    """A module as an ExportedProgram of operators that the compiler has.
+
+    `differentiates` says that its forward asks for gradients, which is found out otherwise.
+    """
 
     def export_(module, strict):
         return torch.export.export(
@@ -110,6 +115,8 @@ def capture(module, args, kwargs=None, dynamic_shapes=None, strict=False):
 
     with _quiet():
         try:
+            if differentiates:
+                raise gradients.Differentiates
             with gradients.watching():
                 ep = export_(module, strict)
         except gradients.Differentiates:

@@ -11,7 +11,6 @@ both traces work on the same symbols.
 
 import concurrent.futures
 import contextlib
-import copy
 import inspect
 import threading
 
@@ -46,16 +45,32 @@ def watching():
 
 
 def traced(module):
-    """A module with the same state, whose forward runs the trace of the given one's."""
-    shadow = copy.copy(module)  # shares the tables of parameters, buffers and modules
-    signature = inspect.signature(module.forward)
-    shadow.forward = lambda *args, **kwargs: _run(module, args, kwargs)
-    shadow.forward.__signature__ = signature
+    """A module with the same state, whose forward runs the trace of the given one's.
+
+    A tensor that has several names in the given one has its first here: torch.export
+    knows no others for tensors that change.
+    """
+    shadow = torch.nn.Module()
+    for name, p in module.named_parameters():
+        _owner(shadow, name).register_parameter(name.rpartition(".")[2], p)
+    for name, b in module.named_buffers():
+        _owner(shadow, name).register_buffer(name.rpartition(".")[2], b)
+    shadow.forward = lambda *args, **kwargs: _run(module, shadow, args, kwargs)
+    shadow.forward.__signature__ = inspect.signature(module.forward)
     return shadow
 
 
-def _run(module, args, kwargs):
-    state = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+def _owner(module, name):
+    """The submodule that a qualified name belongs to, made if it is not there."""
+    for part in name.split(".")[:-1]:
+        if part not in module._modules:
+            module.add_module(part, torch.nn.Module())
+        module = module._modules[part]
+    return module
+
+
+def _run(module, shadow, args, kwargs):
+    state = {**dict(shadow.named_parameters()), **dict(shadow.named_buffers())}
     leaves, spec = pytree.tree_flatten((args, kwargs))
     places = [i for i, x in enumerate(leaves) if isinstance(x, torch.Tensor)]
     tensors = [*state.values(), *(leaves[i] for i in places)]

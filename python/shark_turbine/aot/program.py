@@ -23,28 +23,36 @@ if hasattr(OutputKind, "PARAMETER_MUTATION"):
 _STATE = {InputKind.PARAMETER, InputKind.BUFFER}
 
 
-def mutated_names(ep):
-    """Qualified names of the parameters and buffers a program changes."""
-    return {s.target for s in ep.graph_signature.output_specs if s.kind in _MUTATIONS}
+def mutated(ep):
+    """{qualified name: tensor} of the parameters and buffers a program changes."""
+    specs = ep.graph_signature.output_specs
+    return {
+        s.target: _state_tensor(ep, s.target) for s in specs if s.kind in _MUTATIONS
+    }
 
 
 class State:
     """The globals of a unit, by qualified name: what any of its programs changes.
 
-    `declared` are tensors by name that are to be globals anyway; programs that captured
-    one of them as a constant see the global. `rename` gives the name that the artifact
-    shows.
+    `tensors` by name are to be globals. Whatever name a program has for one of them, or if
+    it captured it as a constant, it sees the global. `rename` gives the name that the
+    artifact shows.
     """
 
-    def __init__(self, unit, mutated=(), declared=None, rename=None):
+    def __init__(self, unit, tensors, rename=None):
         self.unit = unit
-        self.mutated = {*mutated, *(declared or {})}
         self.globals = {}
         self.rename = rename or (lambda name: name)
-        self._places = {_place(t): name for name, t in (declared or {}).items()}
+        self.names = set(tensors)
+        self._places = {}
+        for name, t in tensors.items():
+            if t.numel():
+                self._places.setdefault(_place(t), name)
 
-    def name_of(self, tensor):
-        return self._places.get(_place(tensor)) if tensor.numel() else None
+    def name_of(self, target, tensor):
+        """Name of the global that a program's tensor is; None if it is a constant."""
+        by_place = self._places.get(_place(tensor)) if tensor.numel() else None
+        return by_place or (target if target in self.names else None)
 
     def index(self, name, tensor, importer):
         """Number of the global, which starts with the tensor's values."""
@@ -160,24 +168,16 @@ class ProgramImporter:
             raise Unsupported(f"argument '{name}': a {kind} is not supported")
 
     def _lifted(self, spec, node):
-        if spec.kind in _STATE:
-            tensor = _state_tensor(self.ep, spec.target)
-            if spec.target in self.state.mutated:
-                index = self.state.index(spec.target, tensor, self.importer)
-                if node.users:
-                    self.importer.values[node] = self.function.read(index)
-            elif node.users:
-                self.importer.values[node] = self.importer.constant(tensor, spec.target)
-        elif spec.kind is InputKind.CONSTANT_TENSOR:
-            tensor = self.ep.constants[spec.target]
-            name = self.state.name_of(tensor)
-            if name is not None:
-                index = self.state.index(name, tensor, self.importer)
-                self.importer.values[node] = self.function.read(index)
-                return
-            self.importer.values[node] = self.importer.constant(tensor, spec.target)
-        else:
+        if spec.kind not in _STATE and spec.kind is not InputKind.CONSTANT_TENSOR:
             raise Unsupported(f"{spec.kind.name} {spec.target} is not supported")
+        tensor = _state_tensor(self.ep, spec.target)
+        name = self.state.name_of(spec.target, tensor)
+        if name is not None:
+            index = self.state.index(name, tensor, self.importer)
+            if node.users:
+                self.importer.values[node] = self.function.read(index)
+        elif node.users:
+            self.importer.values[node] = self.importer.constant(tensor, spec.target)
 
     def _outputs(self, returned):
         """Adds results and writes to globals; gives the results' tree (see abi)."""
@@ -187,7 +187,8 @@ class ProgramImporter:
             self.ep.graph_signature.output_specs, returned, strict=True
         ):
             if spec.kind in _MUTATIONS:
-                index = self.state.globals[spec.target]
+                tensor = _state_tensor(self.ep, spec.target)
+                index = self.state.globals[self.state.name_of(spec.target, tensor)]
                 self.function.write(index, self.importer.value_of(out))
             elif spec.kind is OutputKind.USER_INPUT_MUTATION:
                 warnings.warn(
@@ -214,9 +215,18 @@ class ProgramImporter:
 
 
 def import_programs(unit, programs, declared=None, rename=None):
-    """{name: ExportedProgram} as functions of the unit that share state."""
-    mutated = set().union(*(mutated_names(ep) for ep in programs.values()))
-    state = State(unit, mutated, declared, rename)
+    """{name: ExportedProgram} as functions of the unit that share state.
+
+    `declared` are tensors by name that are globals whether or not a program changes them.
+    """
+    tensors = dict(declared or {})
+    for ep in programs.values():
+        for name, tensor in mutated(ep).items():
+            tensors.setdefault(name, tensor)
+    state = State(unit, tensors, rename)
     for name, ep in programs.items():
-        ProgramImporter(unit, ep, name, state).run()
+        program = ProgramImporter(unit, ep, name, state)
+        program.run()
+    for name, tensor in (declared or {}).items() if programs else ():
+        state.index(state.name_of(name, tensor), tensor, program.importer)
     return state

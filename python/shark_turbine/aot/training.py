@@ -59,7 +59,8 @@ def export_training(
     finally:
         model.train(training)
     unit = _compiler.Unit(module_name or "trainer")
-    import_programs(unit, programs, rename=trainer.name_of)
+    rates = {f"update.{r}": trainer.update.get_buffer(r) for r in trainer.update.rates}
+    import_programs(unit, programs, rates, trainer.name_of)
     return ExportOutput(unit)
 
 
@@ -142,7 +143,9 @@ class _Trainer(torch.nn.Module):
         entry.forward.__signature__ = call.signature(with_targets)
         args, kwargs, shapes = call.examples(with_targets)
         with torch.no_grad():
-            return capture(entry, args, kwargs, shapes)
+            return capture(
+                entry, args, kwargs, shapes, differentiates=name == "train_step"
+            )
 
     def _run(self, name, call, args, kwargs):
         n = len(call.inputs[0])
