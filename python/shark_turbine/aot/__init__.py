@@ -24,12 +24,14 @@ from .compiled_module import CompiledModule, jittable
 from .exporter import ExportOutput, export
 from .fx_programs import FxPrograms, FxProgramsBuilder
 from .globals import (
+    GlobalAttributes,
     export_buffers,
     export_global,
     export_global_tree,
     export_parameters,
 )
 from .iree_builtins import IREE
+from .tensor_traits import DeviceAffinity, DeviceTensorTrait, ExternalTensorTrait
 from .training import export_training
 
 __all__ = [
@@ -41,9 +43,13 @@ __all__ = [
     "AbstractIndex",
     "AbstractTensor",
     "CompiledModule",
+    "DeviceAffinity",
+    "DeviceTensorTrait",
     "ExportOutput",
+    "ExternalTensorTrait",
     "FxPrograms",
     "FxProgramsBuilder",
+    "GlobalAttributes",
     "IREE",
     "abstractify",
     "current_aot_decompositions",

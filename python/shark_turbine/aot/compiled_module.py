@@ -6,6 +6,7 @@ the buffers of one nn.Module, a method is its forward, and torch.export finds ou
 ones it changes.
 """
 
+import functools
 import inspect
 import re
 import types
@@ -15,11 +16,11 @@ from torch.utils import _pytree as pytree
 
 from .. import _compiler
 from ..decompositions import extend_aot_decompositions
+from .abstract import DynamicDim, examples, is_abstract
 from .abstract import dynamic_shapes as sizes_of
-from .abstract import examples, is_abstract
 from .exporter import MlirModule, capture
 from .globals import GlobalsDef
-from .program import import_programs
+from .program import Names, import_programs
 
 
 class Jittable:
@@ -28,8 +29,10 @@ class Jittable:
     def __init__(self, fn, table):
         self.fn, self.table = fn, table
 
-    def __call__(self, *args, constraints=None, **kwargs):
-        del constraints  # sizes say for themselves what must hold
+    def __call__(self, *args, constraints=(), **kwargs):
+        """`constraints` are what must hold of sizes, as in `x.dynamic_dim(0) < 16`."""
+        for constraint in constraints or ():
+            constraint.require()
         return self.fn(*args, **kwargs)
 
 
@@ -74,6 +77,12 @@ class ClassInfo:
         for table in ("procedures", "programs", "globals", "others"):
             getattr(self, table).update(getattr(info, table))
 
+    def get(self, name):
+        for table in (self.procedures, self.programs, self.globals, self.others):
+            if name in table:
+                return table[name]
+        return None
+
     def add(self, name, value):
         for table in (self.procedures, self.programs, self.globals, self.others):
             table.pop(name, None)
@@ -92,14 +101,25 @@ class ClassInfo:
             )
 
 
-_IGNORED = {
-    "__module__",
-    "__qualname__",
-    "__doc__",
-    "__firstlineno__",
-    "__annotations__",
-}
-_IGNORED |= {"__static_attributes__", "__classcell__"}
+# Helpers of the base class; names that a module's own functions may have as well.
+_HELPERS = (
+    "create_from_dict",
+    "expand_custom_ops",
+    "get_class_info",
+    "get_info",
+    "get_mlir_module",
+    "get_module_builder",
+    "run_import",
+    "run_pass_pipeline",
+    "save_mlir",
+    "signature_info",
+)
+
+
+def _hidden(self):
+    raise AttributeError(
+        "a helper of CompiledModule; call it as CompiledModule.name(...)"
+    )
 
 
 class CompiledModuleMeta(type):
@@ -112,9 +132,9 @@ class CompiledModuleMeta(type):
             inherited = base.__dict__.get("_info")
             if inherited is not None:
                 info.inherit(inherited)
-        kept = {}
+        kept = {key: property(_hidden) for key in _HELPERS}
         for key, value in dct.items():
-            if key in _IGNORED:
+            if key.startswith("__") and key.endswith("__"):
                 kept[key] = value
             else:
                 info.add(key, value)
@@ -125,13 +145,20 @@ class CompiledModuleMeta(type):
     def __init__(cls, name, bases, dct, **_):
         super().__init__(name, bases, dct)
 
+    def __getattr__(cls, name):
+        """What the class was given under this name."""
+        info = cls.__dict__.get("_info")
+        found = info.get(name) if info is not None else None
+        if found is None:
+            raise AttributeError(f"{cls.__name__} has no '{name}'")
+        return found
+
     # An instance is a captured module: its functions are in the unit, not attributes.
     def __call__(
         cls, *, context=None, module_op=None, import_to="import", module_name=None
     ):
         del context, module_op
-        if import_to not in (None, "import", "full"):
-            raise ValueError(f"import_to: 'import' or 'full', not {import_to!r}")
+        _check_phase(import_to)
         if "_info" not in cls.__dict__:
             raise TypeError(
                 "CompiledModule is a base class; make a class of your own of it"
@@ -156,8 +183,18 @@ class CompiledModule(metaclass=CompiledModuleMeta, _root=True):
         )
 
     @staticmethod
-    def get_class_info(cls):
-        return cls._info
+    def get_class_info(module_class):
+        return module_class._info
+
+    @staticmethod
+    def get_info(inst):
+        return _InstanceInfo(type(inst)._info, inst)
+
+    @staticmethod
+    def get_module_builder(inst):
+        if not isinstance(inst, CompiledModule):
+            raise ValueError(f"expected a CompiledModule instance, found {inst!r}")
+        return _ModuleBuilder(inst)
 
     @staticmethod
     def get_mlir_module(inst):
@@ -166,7 +203,21 @@ class CompiledModule(metaclass=CompiledModuleMeta, _root=True):
     @staticmethod
     def run_import(inst, import_to="import"):
         """Captured already."""
-        del inst, import_to
+        del inst
+        _check_phase(import_to)
+
+    @staticmethod
+    def expand_custom_ops(inst):
+        """Custom operators are taken apart while the module is captured."""
+        del inst
+
+    @staticmethod
+    def run_pass_pipeline(inst, pipeline, enable_ir_printing=False):
+        del inst, enable_ir_printing
+        raise NotImplementedError(
+            f"pass pipelines of MLIR, such as '{pipeline}', do not run here: "
+            "compile() does all that is needed"
+        )
 
     @staticmethod
     def save_mlir(inst, path):
@@ -178,6 +229,21 @@ class CompiledModule(metaclass=CompiledModuleMeta, _root=True):
         """A decorator that is accepted: there is one device."""
         del arg_device
         return lambda fn: fn
+
+
+def _check_phase(import_to):
+    if import_to not in (None, "import", "full"):
+        raise ValueError(f"import_to: 'import' or 'full', not {import_to!r}")
+
+
+class _InstanceInfo:
+    def __init__(self, class_info, inst):
+        self.class_info, self.module_builder = class_info, _ModuleBuilder(inst)
+
+
+class _ModuleBuilder:
+    def __init__(self, inst):
+        self.module_op = MlirModule(inst._unit)
 
 
 # ---- capture ----
@@ -311,6 +377,9 @@ def _procedure(info, name, fn):
     store = _Store(info)
 
     def forward(*args):
+        for x in pytree.tree_leaves(args):
+            if isinstance(x, torch.Tensor):
+                x.dynamic_dim = functools.partial(DynamicDim, x)
         return fn(_Self(info, store), *args)
 
     forward.__signature__ = inspect.Signature(
@@ -333,12 +402,23 @@ def _capture(info, module_name):
         if not name.startswith("_"):
             programs[name] = ep
     unit = _compiler.Unit(module_name or info.export_name)
-    store = _Store(info)
-    declared = {
-        store.names[attribute, path]: g.leaves[path]
-        for attribute, g in info.globals.items()
-        if g.mutable
-        for path in g.leaves
-    }
-    import_programs(unit, programs, declared)
+    declared, names = _declare(info)
+    import_programs(unit, programs, declared, names)
     return unit
+
+
+def _declare(info):
+    """(tensors that are globals, Names) of a class, by the names programs know them by."""
+    store = _Store(info)
+    declared, shown, external, zeros = {}, {}, {}, []
+    for attribute, g in info.globals.items():
+        for path, tensor in g.leaves.items():
+            name = store.names[attribute, path]
+            shown.setdefault(name, g.shown(attribute, path))
+            if g.mutable:
+                declared.setdefault(name, tensor)
+            if g.attributes.external:
+                external[name] = g.external_name(attribute, path)
+            if path in g.zeros and g.mutable:
+                zeros.append(name)
+    return declared, Names(lambda name: shown.get(name, name), external, zeros)

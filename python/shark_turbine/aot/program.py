@@ -16,6 +16,7 @@ from torch.export.graph_signature import (
 
 from ..importer import FunctionImporter, Symbols, Unsupported, bounds, dtype_name, pack
 from . import abi
+from .tensor_traits import ExternalTensorTrait
 
 _MUTATIONS = {OutputKind.BUFFER_MUTATION}
 if hasattr(OutputKind, "PARAMETER_MUTATION"):
@@ -35,15 +36,14 @@ class State:
     """The globals of a unit, by qualified name: what any of its programs changes.
 
     `tensors` by name are to be globals. Whatever name a program has for one of them, or if
-    it captured it as a constant, it sees the global. `rename` gives the name that the
-    artifact shows.
+    it captured it as a constant, it sees the global.
     """
 
-    def __init__(self, unit, tensors, rename=None):
+    def __init__(self, unit, tensors, names):
         self.unit = unit
+        self.names = names
         self.globals = {}
-        self.rename = rename or (lambda name: name)
-        self.names = set(tensors)
+        self._known = set(tensors)
         self._places = {}
         for name, t in tensors.items():
             if t.numel():
@@ -52,18 +52,45 @@ class State:
     def name_of(self, target, tensor):
         """Name of the global that a program's tensor is; None if it is a constant."""
         by_place = self._places.get(_place(tensor)) if tensor.numel() else None
-        return by_place or (target if target in self.names else None)
+        return by_place or (target if target in self._known else None)
 
     def index(self, name, tensor, importer):
         """Number of the global, which starts with the tensor's values."""
         if name not in self.globals:
-            t = pack(tensor).clone()  # later training must not change the program
-            shown = self.rename(name)
-            init = importer.constant_index(t, shown)
-            dims = list(t.shape)
-            dtype = dtype_name(t.dtype)
+            shown = self.names.shown(name)
+            dtype, dims = dtype_name(tensor.dtype), list(tensor.shape)
+            init = self._initial(name, tensor, importer, shown)
             self.globals[name] = self.unit.global_(shown, dtype, dims, init)
         return self.globals[name]
+
+    def _initial(self, name, tensor, importer, shown):
+        if name in self.names.zeros:
+            return None
+        external = self.names.external_of(name, tensor)
+        if external is not None:
+            return importer.external_index(tensor, *external)
+        # A copy: later training must not change the program.
+        return importer.constant_index(pack(tensor).clone(), shown)
+
+
+class Names:
+    """What tensors are called in the artifact.
+
+    `rename` gives the name that a global shows; `external` says of qualified names under
+    which (scope, name) the program's parameters have them, beside what traits on tensors
+    say; `zeros` are globals whose start values are not stored.
+    """
+
+    def __init__(self, rename=None, external=None, zeros=()):
+        self.shown = rename or (lambda name: name)
+        self.external = external or {}
+        self.zeros = set(zeros)
+
+    def external_of(self, name, tensor):
+        if name in self.external:
+            return self.external[name]
+        trait = ExternalTensorTrait.get(tensor)
+        return trait and (trait.external_scope, trait.external_name)
 
 
 def _place(tensor):
@@ -177,7 +204,13 @@ class ProgramImporter:
             if node.users:
                 self.importer.values[node] = self.function.read(index)
         elif node.users:
-            self.importer.values[node] = self.importer.constant(tensor, spec.target)
+            self.importer.values[node] = self._constant(spec.target, tensor)
+
+    def _constant(self, target, tensor):
+        external = self.state.names.external_of(target, tensor)
+        if external is not None:
+            return self.importer.external(tensor, *external)
+        return self.importer.constant(tensor, target)
 
     def _outputs(self, returned):
         """Adds results and writes to globals; gives the results' tree (see abi)."""
@@ -214,7 +247,7 @@ class ProgramImporter:
         return value
 
 
-def import_programs(unit, programs, declared=None, rename=None):
+def import_programs(unit, programs, declared=None, names=None):
     """{name: ExportedProgram} as functions of the unit that share state.
 
     `declared` are tensors by name that are globals whether or not a program changes them.
@@ -223,7 +256,7 @@ def import_programs(unit, programs, declared=None, rename=None):
     for ep in programs.values():
         for name, tensor in mutated(ep).items():
             tensors.setdefault(name, tensor)
-    state = State(unit, tensors, rename)
+    state = State(unit, tensors, names or Names())
     for name, ep in programs.items():
         program = ProgramImporter(unit, ep, name, state)
         program.run()

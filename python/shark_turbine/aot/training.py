@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from .. import _compiler
 from .exporter import ExportOutput, capture
-from .program import import_programs
+from .program import Names, import_programs
 
 
 def export_training(
@@ -60,7 +60,7 @@ def export_training(
         model.train(training)
     unit = _compiler.Unit(module_name or "trainer")
     rates = {f"update.{r}": trainer.update.get_buffer(r) for r in trainer.update.rates}
-    import_programs(unit, programs, rates, trainer.name_of)
+    import_programs(unit, programs, rates, Names(trainer.name_of))
     return ExportOutput(unit)
 
 
