@@ -249,6 +249,9 @@ class _ModuleBuilder:
 # ---- capture ----
 
 
+_PREFIX = "global_"  # keeps attributes apart from those of nn.Module
+
+
 class _Store(torch.nn.Module):
     """All globals of a class, as parameters and buffers under their names."""
 
@@ -260,7 +263,7 @@ class _Store(torch.nn.Module):
         modules = {}  # id of an nn.Module -> attribute it is registered under
         for attribute, g in info.globals.items():
             if g.module is not None:
-                where = modules.setdefault(id(g.module), attribute)
+                where = modules.setdefault(id(g.module), _PREFIX + attribute)
                 self.add_module(where, g.module)
                 for path in g.leaves:
                     owner, _, name = path.rpartition(".")
@@ -269,11 +272,11 @@ class _Store(torch.nn.Module):
                     self.names[attribute, path] = f"{where}.{path}"
             else:
                 holder = torch.nn.Module()
-                self.add_module(attribute, holder)
+                self.add_module(_PREFIX + attribute, holder)
                 for i, (path, tensor) in enumerate(g.leaves.items()):
                     holder.register_buffer(f"leaf{i}", tensor.detach())
                     self.places[attribute, path] = holder, f"leaf{i}"
-                    self.names[attribute, path] = f"{attribute}.leaf{i}"
+                    self.names[attribute, path] = f"{_PREFIX}{attribute}.leaf{i}"
 
     def read(self, attribute):
         g = self.definitions[attribute]
@@ -421,4 +424,8 @@ def _declare(info):
                 external[name] = g.external_name(attribute, path)
             if path in g.zeros and g.mutable:
                 zeros.append(name)
-    return declared, Names(lambda name: shown.get(name, name), external, zeros)
+
+    def show(name):
+        return shown.get(name) or name.removeprefix(_PREFIX)
+
+    return declared, Names(show, external, zeros)

@@ -6,6 +6,7 @@ import os
 import warnings
 
 import torch
+from torch.utils import _pytree as pytree
 
 from .. import _compiler
 from ..decompositions import current_aot_decompositions
@@ -122,7 +123,16 @@ def capture(
         except gradients.Differentiates:
             with torch.no_grad():
                 ep = export_(gradients.traced(module), False)
-    return _decompose(ep)
+    ep = _decompose(ep)
+    ep.minimum_of_two = _says_two(dynamic_shapes)
+    return ep
+
+
+def _says_two(dynamic_shapes):
+    """Whether the user wants sizes from 2 on. Otherwise 2 is what capture assumes of every
+    open size, and, as in PyTorch, no limit for calls."""
+    leaves = pytree.tree_leaves(dynamic_shapes)
+    return any(getattr(d, "min", None) == 2 for d in leaves)
 
 
 def _decompose(ep):

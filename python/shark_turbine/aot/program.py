@@ -132,6 +132,8 @@ class ProgramImporter:
         low, high = bounds(found) if found is not None else (0, None)
         if high is not None and high < low:
             raise Unsupported(f"size {symbol} has no possible value")
+        if low == 2 and not getattr(self.ep, "minimum_of_two", False):
+            low = 0
         return max(low, -(2**60)), high
 
     def _hint(self, symbol):
