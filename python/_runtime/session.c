@@ -8,6 +8,7 @@
  */
 #include "binding.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,27 +97,113 @@ session_transient(PyObject *o, PyObject *fn)
     return PyLong_FromSize_t(most);
 }
 
-static PyObject *
-session_global(PyObject *o, PyObject *index)
+/* ---- state ---- */
+
+/* A view of a global that lasts as long as the session; 0 or -1. */
+static int
+view_global(session_obj *self, PyObject *index, tb_tensor *t)
 {
-    session_obj *self = (session_obj *)o;
     long i = PyLong_AsLong(index);
-    tb_tensor t = {0};
 
     if (i == -1 && PyErr_Occurred())
-        return NULL;
+        return -1;
     if (i < 0 || i >= self->module->n_globals) {
         PyErr_Format(PyExc_IndexError, "global %ld of a module with %d", i,
                      self->module->n_globals);
-        return NULL;
+        return -1;
     }
-    tb_status st = tb_session_global(self->first, (int)i, &t);
+    tb_session *s = take(self); /* no call is under way while we look */
+    tb_status st = tb_session_global(s, (int)i, t);
+    put_back(self, s);
     if (st) {
         raise_status(st);
-        return NULL;
+        return -1;
     }
-    t.release = NULL;
-    return tensor_from_tb(&t, o);
+    t->release = NULL;
+    return 0;
+}
+
+static PyObject *
+session_global(PyObject *o, PyObject *index)
+{
+    tb_tensor t = {0};
+
+    return view_global((session_obj *)o, index, &t) < 0 ? NULL : tensor_from_tb(&t, o);
+}
+
+static void
+copy_in_turn(session_obj *self, void *to, const void *from, size_t n)
+{
+    tb_session *s = take(self);
+
+    if (n)
+        memcpy(to, from, n);
+    put_back(self, s);
+}
+
+/* read_global(index): a copy, of one moment between calls */
+static PyObject *
+session_read_global(PyObject *o, PyObject *index)
+{
+    session_obj *self = (session_obj *)o;
+    tb_tensor at = {0};
+
+    if (view_global(self, index, &at) < 0)
+        return NULL;
+    tb_tensor own = at;
+    if (tensor_allocate(&own) < 0)
+        return PyErr_NoMemory();
+    copy_in_turn(self, own.data, at.data, at.bytes);
+    return tensor_from_tb(&own, NULL);
+}
+
+static int
+same_type(const tb_tensor *a, const tb_tensor *b)
+{
+    return a->dtype == b->dtype && a->rank == b->rank &&
+           (a->rank == 0 || memcmp(a->dims, b->dims, sizeof *a->dims * (size_t)a->rank) == 0);
+}
+
+/* "4x3xf32" */
+static const char *
+type_text(char *out, size_t n, const tb_tensor *t)
+{
+    size_t at = 0;
+
+    for (int i = 0; i < t->rank && at < n; i++)
+        at += (size_t)snprintf(out + at, n - at, "%lldx", (long long)t->dims[i]);
+    if (at < n)
+        snprintf(out + at, n - at, "%s", dtype_info(t->dtype)->name);
+    return out;
+}
+
+/* write_global(index, array): checked; nothing is written if it does not fit */
+static PyObject *
+session_write_global(PyObject *o, PyObject *args)
+{
+    session_obj *self = (session_obj *)o;
+    PyObject *index, *value, *result = NULL;
+    tb_tensor at = {0}, given;
+    in_arg a = {0};
+    tb_value_info info;
+
+    if (!PyArg_ParseTuple(args, "OO:write_global", &index, &value) ||
+        view_global(self, index, &at) < 0)
+        return NULL;
+    tb_module_global_info(self->module->m, (int)PyLong_AsLong(index), &info);
+    if (in_convert(value, &info, -1, &a, &given) == 0) {
+        if (!same_type(&at, &given)) {
+            char want[400], got[400];
+            PyErr_Format(PyExc_ValueError, "state '%s': expected %s, got %s", info.name,
+                         type_text(want, sizeof want, &at),
+                         type_text(got, sizeof got, &given));
+        } else {
+            copy_in_turn(self, at.data, given.data, at.bytes);
+            result = Py_NewRef(Py_None);
+        }
+    }
+    in_release(&a);
+    return result;
 }
 
 static PyObject *
@@ -190,6 +277,9 @@ static PyMethodDef session_methods[] = {
     {"transient_bytes", session_transient, METH_O,
      "transient_bytes(function): memory planned by its last call"},
     {"global_", session_global, METH_O, "global_(index): a view of a mutable global"},
+    {"read_global", session_read_global, METH_O, "read_global(index): a copy of it"},
+    {"write_global", session_write_global, METH_VARARGS,
+     "write_global(index, array): gives it the values of an array of the same type"},
     {0},
 };
 

@@ -235,6 +235,18 @@ class FunctionImporter:
     def constant_index(self, tensor, name=""):
         return self._constant(self.function.constant_index, tensor, name)
 
+    def external(self, tensor, scope, name):
+        """A tensor of this type that the program is given when it is loaded."""
+        return self._external(self.function.constant, tensor, scope, name)
+
+    def external_index(self, tensor, scope, name):
+        return self._external(self.function.constant_index, tensor, scope, name)
+
+    def _external(self, add, tensor, scope, name):
+        dims = list(tensor.shape)
+        dtype = dtype_name(tensor.dtype)
+        return add(None, dtype, dims, name=name, external=True, scope=scope)
+
     def _constant(self, add, tensor, name):
         t = pack(tensor)
         dims = list(t.shape)

@@ -125,7 +125,9 @@ def test_exported_program():
     assert bound.name == "linear"
     np.testing.assert_allclose(bound.forward(x).to_host(), m(x).detach(), rtol=1e-5)
     decomposed = aot.export(ep.run_decompositions())
-    np.testing.assert_allclose(load(decomposed).main(x).to_host(), m(x).detach(), rtol=1e-5)
+    np.testing.assert_allclose(
+        load(decomposed).main(x).to_host(), m(x).detach(), rtol=1e-5
+    )
 
 
 def test_names():
@@ -157,7 +159,9 @@ def test_dynamic_sizes():
 
 def test_size_out_of_range():
     shapes = ({0: Dim("b", min=2, max=8)},)
-    main = load(aot.export(module(lambda x: x + 1), torch.randn(4), dynamic_shapes=shapes)).main
+    main = load(
+        aot.export(module(lambda x: x + 1), torch.randn(4), dynamic_shapes=shapes)
+    ).main
     assert main(torch.ones(8)).to_host().tolist() == [2] * 8
     for bad in (1, 9):
         with pytest.raises(ValueError):
@@ -180,14 +184,14 @@ def test_sizes_as_results_and_values():
         return x.shape[0], x.shape[0] * x.shape[1] + 1, x * x.shape[1]
 
     shapes = ({0: Dim("a"), 1: Dim("b")},)
-    check(module(f), torch.randn(2, 3), more=[(torch.randn(4, 5),)], dynamic_shapes=shapes)
+    check(
+        module(f), torch.randn(2, 3), more=[(torch.randn(4, 5),)], dynamic_shapes=shapes
+    )
 
 
 def test_integer_argument():
     m = module(lambda x, n: x * n)
-    output = aot.export(
-        m, args=(torch.ones(3), 3), dynamic_shapes=(None, Dim.DYNAMIC)
-    )
+    output = aot.export(m, args=(torch.ones(3), 3), dynamic_shapes=(None, Dim.DYNAMIC))
     main = load(output).main
     assert main(torch.ones(3), 7).to_host().tolist() == [7, 7, 7]
     assert main(torch.ones(3), 4).to_host().tolist() == [4, 4, 4]
@@ -216,7 +220,10 @@ def test_numbers_and_constants_as_results():
 
 
 def test_no_result():
-    assert load(aot.export(module(lambda x: None), torch.randn(3))).main(torch.randn(3)) is None
+    assert (
+        load(aot.export(module(lambda x: None), torch.randn(3))).main(torch.randn(3))
+        is None
+    )
 
 
 def test_input_as_result():
@@ -238,7 +245,16 @@ def test_input_as_result():
 )
 def test_dtypes(dtype):
     x = torch.tensor([0, 1, 2, 5]).to(dtype)
-    check(module(lambda x: (x, x.to(torch.float32) + 1, x | x if not x.is_floating_point() else x)), x)
+    check(
+        module(
+            lambda x: (
+                x,
+                x.to(torch.float32) + 1,
+                x | x if not x.is_floating_point() else x,
+            )
+        ),
+        x,
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
@@ -306,7 +322,9 @@ def test_changed_input_is_warned_about():
 
 def test_transformer_encoder():
     layer = torch.nn.TransformerEncoderLayer(16, 2, 32, batch_first=True, dropout=0.0)
-    check(torch.nn.TransformerEncoder(layer, 2).eval(), torch.randn(2, 5, 16), atol=1e-5)
+    check(
+        torch.nn.TransformerEncoder(layer, 2).eval(), torch.randn(2, 5, 16), atol=1e-5
+    )
 
 
 def test_convolutions():
@@ -413,7 +431,7 @@ def test_session_flags():
 def test_nothing_is_printed(capfd):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        aot.export(Linear(), torch.randn(4)).compile()
+        aot.export(Linear(), args=(torch.randn(4),)).compile()
     out, err = capfd.readouterr()
     assert out == "" and err == ""
 
@@ -531,3 +549,52 @@ def test_torch_missing_is_said():
     code = "import sys; sys.modules['torch'] = None\nimport shark_turbine.aot"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "needs PyTorch" in done.stderr
+
+
+# ---- saved programs ----
+
+
+def test_pt2_file(tmp_path):
+    m, x = Linear(), torch.randn(4)
+    path = tmp_path / "m.pt2"
+    torch.export.save(torch.export.export(m, (x,)), path)
+    for given in (path, str(path)):
+        got = load(aot.export(given)).main(x).to_host()
+        np.testing.assert_allclose(got, m(x).detach(), rtol=1e-5)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ValueError, match="m.pt2' is no torch.export.ExportedProgram"):
+        aot.export(path)
+    with pytest.raises(FileNotFoundError):
+        aot.export(tmp_path / "absent.pt2")
+
+
+def test_compiling_from_the_command_line(tmp_path, capsys):
+    from shark_turbine.aot.__main__ import main
+
+    m, x = Linear(), torch.randn(4)
+    torch.export.save(torch.export.export(m, (x,)), tmp_path / "m.pt2")
+    assert main([str(tmp_path / "m.pt2"), "--function-name=go", "--targets=host"]) == 0
+    bound = rt.load_vm_flatbuffer_file(str(tmp_path / "m.vmfb"), driver="local-sync")
+    np.testing.assert_allclose(bound.go(x).to_host(), m(x).detach(), rtol=1e-5)
+    assert (
+        main([str(tmp_path / "m.pt2"), "--emit=mlir", "-o", str(tmp_path / "a.mlir")])
+        == 0
+    )
+    assert "func.func @main" in (tmp_path / "a.mlir").read_text()
+    programs().save(tmp_path / "p.json")
+    assert main([str(tmp_path / "p.json")]) == 0
+    for bad in ("absent.pt2", "m.vmfb"):
+        assert main([str(tmp_path / bad)]) == 1
+        assert bad in capsys.readouterr().err
+
+
+def test_positional_arguments_are_the_old_spelling():
+    with pytest.warns(DeprecationWarning, match="args="):
+        aot.export(Linear(), torch.randn(4))
+
+
+def test_compile_to_an_open_file(tmp_path):
+    with open(tmp_path / "a.vmfb", "wb") as f:
+        assert aot.export(Linear(), args=(torch.randn(4),)).compile(f) is None
+    bound = rt.load_vm_flatbuffer_file(str(tmp_path / "a.vmfb"), driver="local-sync")
+    assert bound.main(torch.ones(4)).to_host().shape == (3,)

@@ -24,12 +24,15 @@ from .compiled_module import CompiledModule, jittable
 from .exporter import ExportOutput, export
 from .fx_programs import FxPrograms, FxProgramsBuilder
 from .globals import (
+    GlobalAttributes,
     export_buffers,
     export_global,
     export_global_tree,
     export_parameters,
 )
 from .iree_builtins import IREE
+from .tensor_traits import DeviceAffinity, DeviceTensorTrait, ExternalTensorTrait
+from .training import export_training
 
 __all__ = [
     "AbstractBool",
@@ -40,9 +43,13 @@ __all__ = [
     "AbstractIndex",
     "AbstractTensor",
     "CompiledModule",
+    "DeviceAffinity",
+    "DeviceTensorTrait",
     "ExportOutput",
+    "ExternalTensorTrait",
     "FxPrograms",
     "FxProgramsBuilder",
+    "GlobalAttributes",
     "IREE",
     "abstractify",
     "current_aot_decompositions",
@@ -51,6 +58,7 @@ __all__ = [
     "export_global",
     "export_global_tree",
     "export_parameters",
+    "export_training",
     "extend_aot_decompositions",
     "jittable",
 ]

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Types of the arguments of a CompiledModule's functions."""
 
+import operator
+
 import torch
 from torch.export import Dim
 from torch.utils import _pytree as pytree
@@ -85,3 +87,46 @@ def examples(tree):
 def dynamic_shapes(tree):
     """What torch.export wants to know about the sizes; None if all are constant."""
     return pytree.tree_map(lambda t: t.dynamic_shape() or None, tree)
+
+
+class DynamicDim:
+    """A size of a function's argument, to say constraints of: `x.dynamic_dim(0) < 16`."""
+
+    def __init__(self, tensor, axis):
+        self.tensor, self.axis = tensor, axis
+
+    def _relation(self, op, other):
+        if not isinstance(other, (int, DynamicDim)):
+            return NotImplemented
+        return Constraint(op, self, other)
+
+    def __lt__(self, other):
+        return self._relation(operator.lt, other)
+
+    def __le__(self, other):
+        return self._relation(operator.le, other)
+
+    def __gt__(self, other):
+        return self._relation(operator.gt, other)
+
+    def __ge__(self, other):
+        return self._relation(operator.ge, other)
+
+    def __eq__(self, other):
+        return self._relation(operator.eq, other)
+
+    __hash__ = None
+
+
+class Constraint:
+    """What must hold of sizes; a call for which it does not is refused."""
+
+    def __init__(self, op, left, right):
+        self.op, self.left, self.right = op, left, right
+
+    def require(self):
+        torch._check(self.op(_size(self.left), _size(self.right)))
+
+
+def _size(x):
+    return x.tensor.shape[x.axis] if isinstance(x, DynamicDim) else x

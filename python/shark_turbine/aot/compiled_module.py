@@ -6,65 +6,34 @@ the buffers of one nn.Module, a method is its forward, and torch.export finds ou
 ones it changes.
 """
 
-import concurrent.futures
+import functools
 import inspect
 import re
 import types
 
 import torch
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
 from .. import _compiler
 from ..decompositions import extend_aot_decompositions
-from ..importer import Unsupported
+from .abstract import DynamicDim, examples, is_abstract
 from .abstract import dynamic_shapes as sizes_of
-from .abstract import examples, is_abstract
 from .exporter import MlirModule, capture
 from .globals import GlobalsDef
-from .program import import_programs
+from .program import Names, import_programs
 
 
 class Jittable:
     """A torch function that a CompiledModule's methods may call."""
 
-    in_advance = False  # capture apart from the method, as transforms of torch.func need it
-
     def __init__(self, fn, table):
         self.fn, self.table = fn, table
 
-    def __call__(self, *args, constraints=None, **kwargs):
-        del constraints  # sizes say for themselves what must hold
-        if not Jittable.in_advance:
-            return self.fn(*args, **kwargs)
-        flat, spec = pytree.tree_flatten((args, kwargs))
-        places = [i for i, x in enumerate(flat) if isinstance(x, torch.Tensor)]
-        tensors = [flat[i] for i in places]
-        shapes = [(tuple(map(int, t.shape)), t.dtype) for t in tensors]
-        graph, structure = _elsewhere(lambda: self._trace(flat, spec, places, shapes))
-        return pytree.tree_unflatten(graph(*tensors), structure)
-
-    def _trace(self, flat, spec, places, shapes):
-        structure = None
-
-        def run(*tensors):
-            nonlocal structure
-            values = list(flat)
-            for i, t in zip(places, tensors):
-                values[i] = t
-            args, kwargs = pytree.tree_unflatten(values, spec)
-            results, structure = pytree.tree_flatten(self.fn(*args, **kwargs))
-            return results
-
-        inputs = [torch.zeros(size, dtype=dtype) for size, dtype in shapes]
-        graph = make_fx(run, tracing_mode="fake")(*inputs)
-        return graph, structure
-
-
-def _elsewhere(fn):
-    """Runs fn in a thread of its own: what captures the method is bound to this one."""
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        return pool.submit(fn).result()
+    def __call__(self, *args, constraints=(), **kwargs):
+        """`constraints` are what must hold of sizes, as in `x.dynamic_dim(0) < 16`."""
+        for constraint in constraints or ():
+            constraint.require()
+        return self.fn(*args, **kwargs)
 
 
 def jittable(
@@ -108,6 +77,12 @@ class ClassInfo:
         for table in ("procedures", "programs", "globals", "others"):
             getattr(self, table).update(getattr(info, table))
 
+    def get(self, name):
+        for table in (self.procedures, self.programs, self.globals, self.others):
+            if name in table:
+                return table[name]
+        return None
+
     def add(self, name, value):
         for table in (self.procedures, self.programs, self.globals, self.others):
             table.pop(name, None)
@@ -126,8 +101,25 @@ class ClassInfo:
             )
 
 
-_IGNORED = {"__module__", "__qualname__", "__doc__", "__firstlineno__", "__annotations__"}
-_IGNORED |= {"__static_attributes__", "__classcell__"}
+# Helpers of the base class; names that a module's own functions may have as well.
+_HELPERS = (
+    "create_from_dict",
+    "expand_custom_ops",
+    "get_class_info",
+    "get_info",
+    "get_mlir_module",
+    "get_module_builder",
+    "run_import",
+    "run_pass_pipeline",
+    "save_mlir",
+    "signature_info",
+)
+
+
+def _hidden(self):
+    raise AttributeError(
+        "a helper of CompiledModule; call it as CompiledModule.name(...)"
+    )
 
 
 class CompiledModuleMeta(type):
@@ -140,9 +132,9 @@ class CompiledModuleMeta(type):
             inherited = base.__dict__.get("_info")
             if inherited is not None:
                 info.inherit(inherited)
-        kept = {}
+        kept = {key: property(_hidden) for key in _HELPERS}
         for key, value in dct.items():
-            if key in _IGNORED:
+            if key.startswith("__") and key.endswith("__"):
                 kept[key] = value
             else:
                 info.add(key, value)
@@ -153,13 +145,24 @@ class CompiledModuleMeta(type):
     def __init__(cls, name, bases, dct, **_):
         super().__init__(name, bases, dct)
 
+    def __getattr__(cls, name):
+        """What the class was given under this name."""
+        info = cls.__dict__.get("_info")
+        found = info.get(name) if info is not None else None
+        if found is None:
+            raise AttributeError(f"{cls.__name__} has no '{name}'")
+        return found
+
     # An instance is a captured module: its functions are in the unit, not attributes.
-    def __call__(cls, *, context=None, module_op=None, import_to="import", module_name=None):
+    def __call__(
+        cls, *, context=None, module_op=None, import_to="import", module_name=None
+    ):
         del context, module_op
-        if import_to not in (None, "import", "full"):
-            raise ValueError(f"import_to: 'import' or 'full', not {import_to!r}")
+        _check_phase(import_to)
         if "_info" not in cls.__dict__:
-            raise TypeError("CompiledModule is a base class; make a class of your own of it")
+            raise TypeError(
+                "CompiledModule is a base class; make a class of your own of it"
+            )
         self = object.__new__(cls)
         self._unit = _capture(cls._info, module_name)
         return self
@@ -172,12 +175,26 @@ class CompiledModule(metaclass=CompiledModuleMeta, _root=True):
     def create_from_dict(name, dct, *, export_name=None, options=None, bases=None):
         """The same without class syntax."""
         return CompiledModuleMeta(
-            name, bases or (CompiledModule,), dct, export_name=export_name, options=options
+            name,
+            bases or (CompiledModule,),
+            dct,
+            export_name=export_name,
+            options=options,
         )
 
     @staticmethod
-    def get_class_info(cls):
-        return cls._info
+    def get_class_info(module_class):
+        return module_class._info
+
+    @staticmethod
+    def get_info(inst):
+        return _InstanceInfo(type(inst)._info, inst)
+
+    @staticmethod
+    def get_module_builder(inst):
+        if not isinstance(inst, CompiledModule):
+            raise ValueError(f"expected a CompiledModule instance, found {inst!r}")
+        return _ModuleBuilder(inst)
 
     @staticmethod
     def get_mlir_module(inst):
@@ -186,7 +203,21 @@ class CompiledModule(metaclass=CompiledModuleMeta, _root=True):
     @staticmethod
     def run_import(inst, import_to="import"):
         """Captured already."""
-        del inst, import_to
+        del inst
+        _check_phase(import_to)
+
+    @staticmethod
+    def expand_custom_ops(inst):
+        """Custom operators are taken apart while the module is captured."""
+        del inst
+
+    @staticmethod
+    def run_pass_pipeline(inst, pipeline, enable_ir_printing=False):
+        del inst, enable_ir_printing
+        raise NotImplementedError(
+            f"pass pipelines of MLIR, such as '{pipeline}', do not run here: "
+            "compile() does all that is needed"
+        )
 
     @staticmethod
     def save_mlir(inst, path):
@@ -200,7 +231,25 @@ class CompiledModule(metaclass=CompiledModuleMeta, _root=True):
         return lambda fn: fn
 
 
+def _check_phase(import_to):
+    if import_to not in (None, "import", "full"):
+        raise ValueError(f"import_to: 'import' or 'full', not {import_to!r}")
+
+
+class _InstanceInfo:
+    def __init__(self, class_info, inst):
+        self.class_info, self.module_builder = class_info, _ModuleBuilder(inst)
+
+
+class _ModuleBuilder:
+    def __init__(self, inst):
+        self.module_op = MlirModule(inst._unit)
+
+
 # ---- capture ----
+
+
+_PREFIX = "global_"  # keeps attributes apart from those of nn.Module
 
 
 class _Store(torch.nn.Module):
@@ -214,7 +263,7 @@ class _Store(torch.nn.Module):
         modules = {}  # id of an nn.Module -> attribute it is registered under
         for attribute, g in info.globals.items():
             if g.module is not None:
-                where = modules.setdefault(id(g.module), attribute)
+                where = modules.setdefault(id(g.module), _PREFIX + attribute)
                 self.add_module(where, g.module)
                 for path in g.leaves:
                     owner, _, name = path.rpartition(".")
@@ -223,11 +272,11 @@ class _Store(torch.nn.Module):
                     self.names[attribute, path] = f"{where}.{path}"
             else:
                 holder = torch.nn.Module()
-                self.add_module(attribute, holder)
+                self.add_module(_PREFIX + attribute, holder)
                 for i, (path, tensor) in enumerate(g.leaves.items()):
                     holder.register_buffer(f"leaf{i}", tensor.detach())
                     self.places[attribute, path] = holder, f"leaf{i}"
-                    self.names[attribute, path] = f"{attribute}.leaf{i}"
+                    self.names[attribute, path] = f"{_PREFIX}{attribute}.leaf{i}"
 
     def read(self, attribute):
         g = self.definitions[attribute]
@@ -331,6 +380,9 @@ def _procedure(info, name, fn):
     store = _Store(info)
 
     def forward(*args):
+        for x in pytree.tree_leaves(args):
+            if isinstance(x, torch.Tensor):
+                x.dynamic_dim = functools.partial(DynamicDim, x)
         return fn(_Self(info, store), *args)
 
     forward.__signature__ = inspect.Signature(
@@ -341,23 +393,7 @@ def _procedure(info, name, fn):
     args = tuple(examples(a) for a in abstract)
     shapes = tuple(sizes_of(a) for a in abstract) or None
     with extend_aot_decompositions(add_ops=taken), torch.no_grad():
-        try:
-            return capture(store, args, None, shapes)
-        except (NotImplementedError, RuntimeError) as e:
-            if not info.others or isinstance(e, Unsupported):
-                raise
-            return _with_jittables_in_advance(store, args, shapes, e)
-
-
-def _with_jittables_in_advance(store, args, shapes, error):
-    """Another try; the first error is the one that is told."""
-    Jittable.in_advance = True
-    try:
         return capture(store, args, None, shapes)
-    except Exception:
-        raise error from None
-    finally:
-        Jittable.in_advance = False
 
 
 def _capture(info, module_name):
@@ -369,12 +405,27 @@ def _capture(info, module_name):
         if not name.startswith("_"):
             programs[name] = ep
     unit = _compiler.Unit(module_name or info.export_name)
-    store = _Store(info)
-    declared = {
-        store.names[attribute, path]: g.leaves[path]
-        for attribute, g in info.globals.items()
-        if g.mutable
-        for path in g.leaves
-    }
-    import_programs(unit, programs, declared)
+    declared, names = _declare(info)
+    import_programs(unit, programs, declared, names)
     return unit
+
+
+def _declare(info):
+    """(tensors that are globals, Names) of a class, by the names programs know them by."""
+    store = _Store(info)
+    declared, shown, external, zeros = {}, {}, {}, []
+    for attribute, g in info.globals.items():
+        for path, tensor in g.leaves.items():
+            name = store.names[attribute, path]
+            shown.setdefault(name, g.shown(attribute, path))
+            if g.mutable:
+                declared.setdefault(name, tensor)
+            if g.attributes.external:
+                external[name] = g.external_name(attribute, path)
+            if path in g.zeros and g.mutable:
+                zeros.append(name)
+
+    def show(name):
+        return shown.get(name) or name.removeprefix(_PREFIX)
+
+    return declared, Names(show, external, zeros)

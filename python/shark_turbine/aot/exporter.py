@@ -6,11 +6,13 @@ import os
 import warnings
 
 import torch
+from torch.utils import _pytree as pytree
 
 from .. import _compiler
 from ..decompositions import current_aot_decompositions
 from ..evaluate import evaluate
 from ..progress import progress
+from . import gradients
 from .program import import_programs
 
 # What IREE calls targets; all of them mean this machine's kind of CPU here.
@@ -34,8 +36,8 @@ def export(
 
     `mdl` is an nn.Module with example arguments (`export(m, x)` or `export(m, args=(x,),
     kwargs={...}, dynamic_shapes=...)`, as torch.export takes them), a
-    torch.export.ExportedProgram, a CompiledModule class or an FxPrograms. The function is
-    called `main` unless `function_name` says otherwise.
+    torch.export.ExportedProgram, the path of a saved one (`.pt2`), a CompiledModule class
+    or an FxPrograms. The function is called `main` unless `function_name` says otherwise.
 
     `import_symbolic_shape_expressions` and `arg_device` are accepted for the sake of
     scripts that set them: sizes keep their expressions anyway, and there is one device.
@@ -46,6 +48,12 @@ def export(
 
     if example_args and args is not None:
         raise ValueError("example arguments are given both positionally and as args=")
+    if example_args:  # for its caller's eyes only under -W: the first guide has it so
+        warnings.warn("pass args=(...) to export, not *args", DeprecationWarning)
+    if isinstance(mdl, (str, os.PathLike)) and os.fspath(mdl).endswith(
+        (".pt2", ".json")
+    ):
+        mdl = load(mdl)
     if isinstance(mdl, type) and issubclass(mdl, CompiledModule):
         mdl = mdl(module_name=module_name)
     if isinstance(mdl, CompiledModule):
@@ -65,25 +73,66 @@ def export(
         programs = {function_name or "main": ep}
     else:
         raise TypeError(
-            "export: expected an nn.Module, a CompiledModule, an ExportedProgram or an "
-            f"FxPrograms, found {mdl!r}"
+            "export: expected an nn.Module, a CompiledModule, an ExportedProgram, an "
+            f"FxPrograms or the path of a .pt2 file, found {mdl!r}"
         )
     unit = _compiler.Unit(module_name or "module")
     import_programs(unit, programs)
     return ExportOutput(unit)
 
 
-def capture(module, args, kwargs=None, dynamic_shapes=None, strict=False):
-    """A module as an ExportedProgram of operators that the compiler has."""
-    with _quiet():
-        ep = torch.export.export(
+def load(path):
+    """A saved ExportedProgram (.pt2) or FxPrograms (.json)."""
+    from .fx_programs import FxPrograms
+
+    path = os.fspath(path)
+    if path.endswith(".json"):
+        return FxPrograms.load(path)
+    try:
+        with _quiet():
+            return torch.export.load(path)
+    except FileNotFoundError:
+        raise
+    except Exception as e:  # torch has many: a zip error, a missing key, an assertion
+        raise ValueError(f"'{path}' is no torch.export.ExportedProgram: {e}") from e
+
+
+def capture(
+    module, args, kwargs=None, dynamic_shapes=None, strict=False, differentiates=False
+):
+    """A module as an ExportedProgram of operators that the compiler has.
+
+    `differentiates` says that its forward asks for gradients, which is found out otherwise.
+    """
+
+    def export_(module, strict):
+        return torch.export.export(
             module,
             tuple(args),
             kwargs,
             dynamic_shapes=dynamic_shapes,
             strict=bool(strict),
         )
-    return _decompose(ep)
+
+    with _quiet():
+        try:
+            if differentiates:
+                raise gradients.Differentiates
+            with gradients.watching():
+                ep = export_(module, strict)
+        except gradients.Differentiates:
+            with torch.no_grad():
+                ep = export_(gradients.traced(module), False)
+    ep = _decompose(ep)
+    ep.minimum_of_two = _says_two(dynamic_shapes)
+    return ep
+
+
+def _says_two(dynamic_shapes):
+    """Whether the user wants sizes from 2 on. Otherwise 2 is what capture assumes of every
+    open size, and, as in PyTorch, no limit for calls."""
+    leaves = pytree.tree_leaves(dynamic_shapes)
+    return any(getattr(d, "min", None) == 2 for d in leaves)
 
 
 def _decompose(ep):
@@ -95,7 +144,9 @@ def _decompose(ep):
 def _quiet():
     """torch.export warns about its own use of pytrees."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+        warnings.filterwarnings(
+            "ignore", message=".*LeafSpec.*", category=FutureWarning
+        )
         yield
 
 
@@ -114,8 +165,16 @@ class MlirModule:
             locations=bool(enable_debug_info), large_elements_limit=limit
         )
 
-    def print(self, **options):
-        print(self.get_asm(**options))
+    def print(self, file=None, *, binary=False, **options):
+        text = self.get_asm(**options)
+        if binary and file is not None:
+            file.write(text.encode())
+        else:
+            print(text, file=file)
+
+    def write_bytecode(self, file, **_):
+        """Writes the text: every reader takes it where it takes bytecode."""
+        file.write(self.get_asm().encode())
 
     def verify(self):
         self._unit.verify()
@@ -192,9 +251,9 @@ class ExportOutput:
         """Compiles to a .vmfb.
 
         Without `save_to` an object is returned that has `map_memory()` and the buffer
-        protocol; with a path the file is written and None returned. `targets` names CPU
-        levels ("host", "x86_64-v3", ...); by default the file runs on every machine of
-        the last ten years and uses what newer ones add.
+        protocol; with a path or an open binary file that is written and None returned.
+        `targets` names CPU levels ("host", "x86_64-v3", ...); by default the file runs on
+        every machine of the last ten years and uses what newer ones add.
         """
         _check_backends(target_backends)
         with progress("compiling") as report:
@@ -206,7 +265,10 @@ class ExportOutput:
             )
         if save_to is None:
             return artifact
-        artifact.save(os.fspath(save_to))
+        if hasattr(save_to, "write"):
+            save_to.write(artifact)
+        else:
+            artifact.save(os.fspath(save_to))
         return None
 
 

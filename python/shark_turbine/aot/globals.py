@@ -1,23 +1,60 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """State of a CompiledModule: tensors that its functions share and may change."""
 
+import dataclasses
+
 import torch
 from torch.utils import _pytree as pytree
 
 from .abstract import AbstractScalar, AbstractTensor
+
+DEFAULT_SCOPE = "model"  # of external tensors, as IREE's
+
+
+@dataclasses.dataclass
+class GlobalAttributes:
+    """How globals are declared: `mutable`: functions may assign them; `external`: their
+    (initial) values are parameters of the loaded program, found under `external_scope` and
+    the name that `name_mapper` makes of "attribute.path"; `uninitialized`: they start as
+    zeros, and the values they were given are not stored."""
+
+    mutable: bool = False
+    external: bool | None = None
+    external_scope: str | None = None
+    name_mapper: object = None
+    uninitialized: bool | None = None
+    noinline: bool = False  # accepted: nothing is inlined here
+
+    def __post_init__(self):
+        if self.uninitialized and not self.mutable:
+            raise ValueError("uninitialized globals have to be mutable")
+        if self.uninitialized and self.external:
+            raise ValueError("a global is either external or uninitialized")
+
+    def external_name(self, full_name):
+        """(scope, name) among the parameters."""
+        mapped = self.name_mapper(full_name) if self.name_mapper else None
+        scope = DEFAULT_SCOPE if self.external_scope is None else self.external_scope
+        return scope, full_name if mapped is None else mapped
 
 
 class GlobalsDef:
     """A tree of tensors, exported under the name of the class attribute it is given to.
 
     `leaves` maps paths ("", "layer.weight") to tensors; `module` is the nn.Module they
-    belong to, if any: its own code then sees the globals.
+    belong to, if any: its own code then sees the globals. `zeros` are the paths whose
+    values start as zeros and need not be stored.
     """
 
-    def __init__(self, leaves, spec=None, module=None, *, mutable=False, name_mapper=None):
+    def __init__(self, leaves, attributes, spec=None, module=None, zeros=(), name=None):
         self.leaves, self.spec, self.module = leaves, spec, module
-        self.mutable = bool(mutable)
-        self.name_mapper = name_mapper
+        self.attributes = attributes
+        self.zeros = set(leaves) if attributes.uninitialized else set(zeros)
+        self.name = name
+
+    @property
+    def mutable(self):
+        return self.attributes.mutable
 
     def items(self):
         """(name, tensor) of every leaf."""
@@ -27,6 +64,19 @@ class GlobalsDef:
     def schema(self):
         """The same tree of abstract types."""
         return self.assemble({k: _abstract(v) for k, v in self.leaves.items()})
+
+    def shown(self, attribute, path):
+        """What a leaf is called in the artifact."""
+        path = path or self.name
+        return f"{attribute}.{path}" if path else attribute
+
+    def external_name(self, attribute, path):
+        """(scope, name) of a leaf among the parameters; None if it is not external."""
+        if not self.attributes.external:
+            return None
+        return self.attributes.external_name(
+            f"{attribute}.{path or self.name or 'global'}"
+        )
 
     def assemble(self, values):
         """Values by path, as the tree the class attribute shows."""
@@ -53,25 +103,27 @@ def _abstract(tensor):
     return AbstractTensor(*tensor.shape, dtype=tensor.dtype)
 
 
-def _initial(value, uninitialized):
+def _initial(value):
+    """(tensor, whether it stands for zeros)"""
     if isinstance(value, AbstractTensor):
         if any(d is None for d in value.size):
             raise ValueError("a global has sizes that are known")
-        return torch.zeros(value.size, dtype=value.dtype)
+        return torch.zeros(value.size, dtype=value.dtype), True
     if isinstance(value, AbstractScalar):
-        return torch.zeros((), dtype=value.dtype)
+        return torch.zeros((), dtype=value.dtype), True
     if isinstance(value, torch.Tensor):
-        return value
+        return value, False
     if isinstance(value, (bool, int, float)):
-        return torch.tensor(value)
+        return torch.tensor(value), False
     raise TypeError(f"expected a tensor or an abstract type, found {value!r}")
 
 
-def _check(mutable, external, uninitialized):
-    if external:
-        raise NotImplementedError("external globals are not supported yet")
-    if uninitialized and not mutable:
-        raise ValueError("uninitialized globals have to be mutable")
+def _attributes(attrs, mutable, external, external_scope, name_mapper, uninitialized):
+    if attrs is not None:
+        return attrs
+    return GlobalAttributes(
+        bool(mutable), external, external_scope, name_mapper, uninitialized
+    )
 
 
 def export_global(
@@ -85,12 +137,14 @@ def export_global(
     uninitialized=None,
     attrs=None,
 ):
-    """One tensor (or an abstract type: zeros) as a global."""
-    del name, external_scope, attrs
-    _check(mutable, external, uninitialized)
-    tensor = _initial(value, uninitialized)
+    """One tensor (or an abstract type: zeros) as a global; see GlobalAttributes."""
+    attributes = _attributes(
+        attrs, mutable, external, external_scope, name_mapper, uninitialized
+    )
+    tensor, is_zero = _initial(value)
     spec = pytree.tree_flatten(tensor)[1]
-    return GlobalsDef({"": tensor}, spec, mutable=mutable, name_mapper=name_mapper)
+    zeros = [""] if is_zero else ()
+    return GlobalsDef({"": tensor}, attributes, spec, zeros=zeros, name=name)
 
 
 def export_global_tree(
@@ -103,15 +157,18 @@ def export_global_tree(
     uninitialized=None,
     attrs=None,
 ):
-    """A tree of tensors as globals."""
-    del external_scope, attrs
-    _check(mutable, external, uninitialized)
+    """A tree of tensors as globals; see GlobalAttributes."""
+    attributes = _attributes(
+        attrs, mutable, external, external_scope, name_mapper, uninitialized
+    )
     pairs, spec = pytree.tree_flatten_with_path(tree)
-    leaves = {
-        ".".join(_key(k) for k in path): _initial(value, uninitialized)
-        for path, value in pairs
-    }
-    return GlobalsDef(leaves, spec, mutable=mutable, name_mapper=name_mapper)
+    leaves, zeros = {}, []
+    for keys, value in pairs:
+        path = ".".join(_key(k) for k in keys)
+        leaves[path], is_zero = _initial(value)
+        if is_zero:
+            zeros.append(path)
+    return GlobalsDef(leaves, attributes, spec, zeros=zeros)
 
 
 def _key(entry):
@@ -131,11 +188,11 @@ def export_parameters(
     uninitialized=None,
     attrs=None,
 ):
-    """A module's parameters as globals, by their qualified names."""
-    del external_scope, attrs
-    _check(mutable, external, uninitialized)
-    leaves = dict(module.named_parameters())
-    return GlobalsDef(leaves, module=module, mutable=mutable, name_mapper=name_mapper)
+    """A module's parameters as globals, by their qualified names; see GlobalAttributes."""
+    attributes = _attributes(
+        attrs, mutable, external, external_scope, name_mapper, uninitialized
+    )
+    return GlobalsDef(dict(module.named_parameters()), attributes, module=module)
 
 
 def export_buffers(
@@ -148,8 +205,8 @@ def export_buffers(
     uninitialized=None,
     attrs=None,
 ):
-    """A module's buffers as globals, by their qualified names."""
-    del external_scope, attrs
-    _check(mutable, external, uninitialized)
-    leaves = dict(module.named_buffers())
-    return GlobalsDef(leaves, module=module, mutable=mutable, name_mapper=name_mapper)
+    """A module's buffers as globals, by their qualified names; see GlobalAttributes."""
+    attributes = _attributes(
+        attrs, mutable, external, external_scope, name_mapper, uninitialized
+    )
+    return GlobalsDef(dict(module.named_buffers()), attributes, module=module)

@@ -15,6 +15,8 @@ from torch.export.graph_signature import (
 )
 
 from ..importer import FunctionImporter, Symbols, Unsupported, bounds, dtype_name, pack
+from . import abi
+from .tensor_traits import ExternalTensorTrait
 
 _MUTATIONS = {OutputKind.BUFFER_MUTATION}
 if hasattr(OutputKind, "PARAMETER_MUTATION"):
@@ -22,36 +24,73 @@ if hasattr(OutputKind, "PARAMETER_MUTATION"):
 _STATE = {InputKind.PARAMETER, InputKind.BUFFER}
 
 
-def mutated_names(ep):
-    """Qualified names of the parameters and buffers a program changes."""
-    return {s.target for s in ep.graph_signature.output_specs if s.kind in _MUTATIONS}
+def mutated(ep):
+    """{qualified name: tensor} of the parameters and buffers a program changes."""
+    specs = ep.graph_signature.output_specs
+    return {
+        s.target: _state_tensor(ep, s.target) for s in specs if s.kind in _MUTATIONS
+    }
 
 
 class State:
     """The globals of a unit, by qualified name: what any of its programs changes.
 
-    `declared` are tensors by name that are to be globals anyway; programs that captured
-    one of them as a constant see the global.
+    `tensors` by name are to be globals. Whatever name a program has for one of them, or if
+    it captured it as a constant, it sees the global.
     """
 
-    def __init__(self, unit, mutated=(), declared=None):
+    def __init__(self, unit, tensors, names):
         self.unit = unit
-        self.mutated = {*mutated, *(declared or {})}
+        self.names = names
         self.globals = {}
-        self._places = {_place(t): name for name, t in (declared or {}).items()}
+        self._known = set(tensors)
+        self._places = {}
+        for name, t in tensors.items():
+            if t.numel():
+                self._places.setdefault(_place(t), name)
 
-    def name_of(self, tensor):
-        return self._places.get(_place(tensor)) if tensor.numel() else None
+    def name_of(self, target, tensor):
+        """Name of the global that a program's tensor is; None if it is a constant."""
+        by_place = self._places.get(_place(tensor)) if tensor.numel() else None
+        return by_place or (target if target in self._known else None)
 
     def index(self, name, tensor, importer):
         """Number of the global, which starts with the tensor's values."""
         if name not in self.globals:
-            t = pack(tensor).clone()  # later training must not change the program
-            init = importer.constant_index(t, name)
-            dims = list(t.shape)
-            dtype = dtype_name(t.dtype)
-            self.globals[name] = self.unit.global_(name, dtype, dims, init)
+            shown = self.names.shown(name)
+            dtype, dims = dtype_name(tensor.dtype), list(tensor.shape)
+            init = self._initial(name, tensor, importer, shown)
+            self.globals[name] = self.unit.global_(shown, dtype, dims, init)
         return self.globals[name]
+
+    def _initial(self, name, tensor, importer, shown):
+        if name in self.names.zeros:
+            return None
+        external = self.names.external_of(name, tensor)
+        if external is not None:
+            return importer.external_index(tensor, *external)
+        # A copy: later training must not change the program.
+        return importer.constant_index(pack(tensor).clone(), shown)
+
+
+class Names:
+    """What tensors are called in the artifact.
+
+    `rename` gives the name that a global shows; `external` says of qualified names under
+    which (scope, name) the program's parameters have them, beside what traits on tensors
+    say; `zeros` are globals whose start values are not stored.
+    """
+
+    def __init__(self, rename=None, external=None, zeros=()):
+        self.shown = rename or (lambda name: name)
+        self.external = external or {}
+        self.zeros = set(zeros)
+
+    def external_of(self, name, tensor):
+        if name in self.external:
+            return self.external[name]
+        trait = ExternalTensorTrait.get(tensor)
+        return trait and (trait.external_scope, trait.external_name)
 
 
 def _place(tensor):
@@ -64,12 +103,17 @@ def _state_tensor(ep, target):
     return ep.constants[target]
 
 
-def _argument_names(ep, count):
-    """What the user calls the inputs; None where capture renamed them beyond that."""
+def _arguments(ep, specs):
+    """The abi.Signature of a program's own inputs (not what capture added)."""
     graph = getattr(ep, "module_call_graph", None)
     signature = graph[0].signature if graph else None
     names = getattr(signature, "forward_arg_names", None) if signature else None
-    return list(names) if names and len(names) == count else [None] * count
+    return abi.Signature(
+        ep.call_spec.in_spec,
+        [getattr(s.arg, "value", None) for s in specs],
+        [isinstance(s.arg, (TensorArgument, SymIntArgument)) for s in specs],
+        names,
+    )
 
 
 class ProgramImporter:
@@ -88,6 +132,8 @@ class ProgramImporter:
         low, high = bounds(found) if found is not None else (0, None)
         if high is not None and high < low:
             raise Unsupported(f"size {symbol} has no possible value")
+        if low == 2 and not getattr(self.ep, "minimum_of_two", False):
+            low = 0
         return max(low, -(2**60)), high
 
     def _hint(self, symbol):
@@ -103,7 +149,8 @@ class ProgramImporter:
         places = {n.name: n for n in self.ep.graph.nodes if n.op == "placeholder"}
         specs = self.ep.graph_signature.input_specs
         user = [s for s in specs if s.kind is InputKind.USER_INPUT]
-        names = iter(_argument_names(self.ep, len(user)))
+        signature = _arguments(self.ep, user)
+        names = iter(signature.leaf_names)
         for s in user:
             value = places[s.arg.name].meta.get("val")
             if isinstance(value, torch.Tensor):
@@ -115,7 +162,8 @@ class ProgramImporter:
             else:
                 self._lifted(s, places.get(getattr(s.arg, "name", None)))
         returned = self.importer.run(self.ep.graph_module)
-        self._outputs(returned)
+        results = self._outputs(returned)
+        self.function.attribute(abi.ATTRIBUTE, abi.text(signature.arguments, results))
 
     def _define_integers(self, user, places):
         """Symbols that are arguments, unless the shape of a tensor tells them too."""
@@ -149,30 +197,33 @@ class ProgramImporter:
             raise Unsupported(f"argument '{name}': a {kind} is not supported")
 
     def _lifted(self, spec, node):
-        if spec.kind in _STATE:
-            tensor = _state_tensor(self.ep, spec.target)
-            if spec.target in self.state.mutated:
-                index = self.state.index(spec.target, tensor, self.importer)
-                if node.users:
-                    self.importer.values[node] = self.function.read(index)
-            elif node.users:
-                self.importer.values[node] = self.importer.constant(tensor, spec.target)
-        elif spec.kind is InputKind.CONSTANT_TENSOR:
-            tensor = self.ep.constants[spec.target]
-            name = self.state.name_of(tensor)
-            if name is not None:
-                index = self.state.index(name, tensor, self.importer)
-                self.importer.values[node] = self.function.read(index)
-                return
-            self.importer.values[node] = self.importer.constant(tensor, spec.target)
-        else:
+        if spec.kind not in _STATE and spec.kind is not InputKind.CONSTANT_TENSOR:
             raise Unsupported(f"{spec.kind.name} {spec.target} is not supported")
+        tensor = _state_tensor(self.ep, spec.target)
+        name = self.state.name_of(spec.target, tensor)
+        if name is not None:
+            index = self.state.index(name, tensor, self.importer)
+            if node.users:
+                self.importer.values[node] = self.function.read(index)
+        elif node.users:
+            self.importer.values[node] = self._constant(spec.target, tensor)
+
+    def _constant(self, target, tensor):
+        external = self.state.names.external_of(target, tensor)
+        if external is not None:
+            return self.importer.external(tensor, *external)
+        return self.importer.constant(tensor, target)
 
     def _outputs(self, returned):
-        structure = []
-        for spec, out in zip(self.ep.graph_signature.output_specs, returned, strict=True):
+        """Adds results and writes to globals; gives the results' tree (see abi)."""
+        is_none = []
+        names = iter(abi.result_names(self.ep.call_spec.out_spec))
+        for spec, out in zip(
+            self.ep.graph_signature.output_specs, returned, strict=True
+        ):
             if spec.kind in _MUTATIONS:
-                index = self.state.globals[spec.target]
+                tensor = _state_tensor(self.ep, spec.target)
+                index = self.state.globals[self.state.name_of(spec.target, tensor)]
                 self.function.write(index, self.importer.value_of(out))
             elif spec.kind is OutputKind.USER_INPUT_MUTATION:
                 warnings.warn(
@@ -181,31 +232,36 @@ class ProgramImporter:
                     stacklevel=2,
                 )
             elif spec.kind is OutputKind.USER_OUTPUT:
-                structure.append(self._user_output(spec.arg, out))
+                is_none.append(self._user_output(spec.arg, out, next(names)) is None)
             else:
                 raise Unsupported(f"output of kind {spec.kind.name} is not supported")
-        if None in structure:
-            self.function.attribute("turbine.none_results", _positions(structure))
+        return abi.result_tree(self.ep.call_spec.out_spec, is_none)
 
-    def _user_output(self, arg, out):
+    def _user_output(self, arg, out, name):
         if isinstance(arg, (SymFloatArgument, SymBoolArgument)):
             kind = type(arg).__name__.removesuffix("Argument")
             raise Unsupported(f"a result of type {kind} is not supported")
         value = self.importer.value_of(out)
         if value is not None:
-            name = out.name if isinstance(out, torch.fx.Node) else ""
+            if name.isdigit() or not name:
+                name = out.name if isinstance(out, torch.fx.Node) else ""
             self.function.output(value, name)
         return value
 
 
-def _positions(structure):
-    return ",".join(str(i) for i, v in enumerate(structure) if v is None)
+def import_programs(unit, programs, declared=None, names=None):
+    """{name: ExportedProgram} as functions of the unit that share state.
 
-
-def import_programs(unit, programs, declared=None):
-    """{name: ExportedProgram} as functions of the unit that share state."""
-    mutated = set().union(*(mutated_names(ep) for ep in programs.values()))
-    state = State(unit, mutated, declared)
+    `declared` are tensors by name that are globals whether or not a program changes them.
+    """
+    tensors = dict(declared or {})
+    for ep in programs.values():
+        for name, tensor in mutated(ep).items():
+            tensors.setdefault(name, tensor)
+    state = State(unit, tensors, names or Names())
     for name, ep in programs.items():
-        ProgramImporter(unit, ep, name, state).run()
+        program = ProgramImporter(unit, ep, name, state)
+        program.run()
+    for name, tensor in (declared or {}).items() if programs else ():
+        state.index(state.name_of(name, tensor), tensor, program.importer)
     return state

@@ -23,6 +23,7 @@ from .hal import (
     MappedMemory,
     Shape,
 )
+from .state import State
 from .system_api import (
     TARGET_BACKEND_TO_DRIVER,
     BoundModule,
@@ -71,6 +72,7 @@ __all__ = [
     "MemoryAccess",
     "MemoryType",
     "Shape",
+    "State",
     "SystemContext",
     "TARGET_BACKEND_TO_DRIVER",
     "VmContext",

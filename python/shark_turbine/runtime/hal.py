@@ -85,7 +85,9 @@ class HalDriver:
         if isinstance(device_id, dict):
             device_id = device_id["device_id"]
         if device_id != 0:
-            raise ValueError(f"driver '{self._name}' has one device, 0; got {device_id}")
+            raise ValueError(
+                f"driver '{self._name}' has one device, 0; got {device_id}"
+            )
         return self.create_default_device()
 
     def create_device_by_uri(self, device_uri, allocators=None):
@@ -187,7 +189,9 @@ class HalBufferView:
         if self._buffer is None:
             flat = self._tensor.view("ui8", [self._tensor.nbytes])
             self._buffer = HalBuffer(
-                flat, MemoryType.DEVICE_LOCAL | MemoryType.HOST_VISIBLE, BufferUsage.DEFAULT
+                flat,
+                MemoryType.DEVICE_LOCAL | MemoryType.HOST_VISIBLE,
+                BufferUsage.DEFAULT,
             )
         return self._buffer
 
@@ -215,9 +219,7 @@ class HalAllocator:
     ):
         """A copy of a host array: a HalBuffer, or a HalBufferView if typed."""
         tensor = copy_of(buffer, element_type)
-        raw = HalBuffer(
-            tensor.view("ui8", [tensor.nbytes]), memory_type, allowed_usage
-        )
+        raw = HalBuffer(tensor.view("ui8", [tensor.nbytes]), memory_type, allowed_usage)
         if element_type is None:
             return raw
         return HalBufferView(raw, tensor.shape, element_type)

@@ -5,6 +5,7 @@ import numpy as np
 
 from .array_interop import DeviceArray
 from .function import FunctionInvoker
+from .state import State
 from .system_setup import get_device, get_first_device
 from .vm import VmContext, VmInstance, VmModule, create_hal_module
 
@@ -59,6 +60,16 @@ class BoundModule:
     @property
     def vm_module(self):
         return self._vm_module
+
+    @property
+    def state(self):
+        """What the module keeps between calls in this context; see State.
+
+        In a module with a function of that name, it is the function, as in IREE.
+        """
+        if "state" in self._vm_module.function_names:
+            return self["state"]
+        return State.of(self)
 
     def __getattr__(self, name):
         if name.startswith("__"):

@@ -12,7 +12,7 @@ from .. import _runtime
 from .hal import HalBufferView
 
 # What a function's `reflection` can hold.
-_ATTRIBUTES = ("iree.abi", "iree.abi.declaration")
+_ATTRIBUTES = ("turbine.abi", "iree.abi", "iree.abi.declaration")
 
 
 class Linkage(enum.IntEnum):
@@ -73,7 +73,10 @@ class VmModule:
     @classmethod
     def from_buffer(cls, instance, buffer, warn_if_copy=True):
         """wrap_buffer if the buffer is aligned, else copy_buffer."""
-        if len(memoryview(buffer)) and not np.frombuffer(buffer, np.uint8).ctypes.data % 64:
+        if (
+            len(memoryview(buffer))
+            and not np.frombuffer(buffer, np.uint8).ctypes.data % 64
+        ):
             return cls.wrap_buffer(instance, buffer)
         if warn_if_copy:
             warnings.warn(
@@ -129,7 +132,9 @@ def create_hal_module(instance, device=None, devices=None, debug_sink=None):
     """The module that stands for the device in a list of modules."""
     if device is None:
         if not devices:
-            raise ValueError("create_hal_module: expected a device or a list of devices")
+            raise ValueError(
+                "create_hal_module: expected a device or a list of devices"
+            )
         device = devices[0]
     module = VmModule(None, name="hal")
     module._device = device
@@ -219,7 +224,9 @@ class VmContext:
     def register_modules(self, modules):
         for module in modules:
             if any(m.name == module.name for m in self._modules):
-                raise ValueError(f"a module named '{module.name}' is registered already")
+                raise ValueError(
+                    f"a module named '{module.name}' is registered already"
+                )
             if module._module is None:
                 self._device = module._device
             self._modules.append(module)
