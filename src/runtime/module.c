@@ -18,28 +18,6 @@
 #include "runtime/runtime_internal.h"
 
 /* ---- which image ---- */
-typedef struct feature_row {
-    int bit;
-    const char *name;
-} feature_row;
-
-static const char *
-feature_name(uint32_t machine, int bit)
-{
-#define X(name, bit, text) {bit, text},
-    static const feature_row x86[] = {TB_CPU_X86_FEATURES(X)};
-    static const feature_row arm[] = {TB_CPU_ARM_FEATURES(X)};
-#undef X
-    const feature_row *rows = machine == TB_EM_X86_64 ? x86 : arm;
-    size_t n = machine == TB_EM_X86_64    ? TB_COUNT(x86)
-               : machine == TB_EM_AARCH64 ? TB_COUNT(arm)
-                                          : 0;
-    for (size_t i = 0; i < n; i++)
-        if (rows[i].bit == bit)
-            return rows[i].name;
-    return "an unknown feature";
-}
-
 /* Says what each image wants that this machine has not. */
 static tb_status
 no_image(const tb_module *m)
@@ -56,7 +34,7 @@ no_image(const tb_module *m)
         }
         for (int bit = 0; bit < 64; bit++)
             if ((im->features & ~tb_cpu_features()) >> bit & 1) {
-                tb_buf_printf(&text, "%s %s", separator, feature_name(im->arch, bit));
+                tb_buf_printf(&text, "%s %s", separator, tb_cpu_feature_name(im->arch, bit));
                 separator = ",";
             }
     }
