@@ -19,6 +19,7 @@
 
 #include "artifact/cpu.h"
 #include "artifact/layout.h"
+#include "artifact/put.h"
 
 enum { N_DYNAMIC = 7, NOTE_BYTES = 16 + 16 };
 enum { S_NULL, S_NOTE, S_HASH, S_DYNSYM, S_DYNSTR, S_TEXT, S_RODATA, S_DYNAMIC, S_NAMES, N_S };
