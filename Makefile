@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # Forwards to scripts/. Everything lands in build/ and .venv/.
-.PHONY: all setup test quick check ops bless asan tsan fuzz bench demo wheel clean
+.PHONY: all setup setup-cross test quick check ops bless asan tsan fuzz bench demo wheel clean
 
 all:      ; @scripts/build.sh
 setup:    ; @scripts/setup.sh
+setup-cross: ; @scripts/setup.sh cross
 test:     ; @scripts/test.sh
 quick:    ; @scripts/test.sh quick
 check:    ; @scripts/check.sh

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # Installs what building and testing need and is not there yet: system packages (Debian,
-# Ubuntu) and .venv. Fast when there is nothing to do. `setup.sh runtime` leaves LLVM out.
+# Ubuntu) and .venv. Fast when there is nothing to do. `setup.sh runtime` leaves LLVM out,
+# `setup.sh cross` adds what tests of other processors need: compilers, emulators, musl.
 . "$(dirname "$0")/common.sh"
 
 want=""
@@ -40,6 +41,18 @@ if command -v python3 >/dev/null 2>&1; then
     python3 -c 'import os, sys, sysconfig
 sys.exit(not os.path.exists(sysconfig.get_paths()["include"] + "/Python.h"))' ||
         want="$want python3-dev"
+fi
+if [ "${1:-}" = cross ]; then
+    for p in aarch64:arm64 riscv64:riscv64 arm:armhf; do
+        arch=${p%:*}
+        [ "$arch" != arm ] || abi=eabihf
+        need "$arch-linux-gnu${abi:-}-gcc" "gcc-$arch-linux-gnu${abi:-}"
+        [ -f "/usr/$arch-linux-gnu${abi:-}/include/stdlib.h" ] ||
+            want="$want libc6-dev-${p#*:}-cross"
+    done
+    command -v qemu-aarch64 >/dev/null 2>&1 || need qemu-aarch64-static qemu-user-static
+    need musl-gcc musl-tools
+    need g++ g++
 fi
 llvm=""
 if [ "${1:-}" != runtime ] && [ -z "$(llvm_version)" ]; then

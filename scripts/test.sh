@@ -25,6 +25,7 @@ bless)
     ;;
 all)
     scripts/setup.sh
+    scripts/setup.sh cross || say "tests of other processors will be skipped"
     python3 scripts/layers.py
     scripts/build.sh
     meson test -C build --no-rebuild --quiet -j"$jobs" --print-errorlogs

@@ -8,13 +8,14 @@
  */
 #include "compiler.h"
 
+#include "artifact/cpu.h"
 #include "codegen/codegen.h"
 #include "kernel/lower.h"
 #include "op/op.h"
 #include "pass/pass.h"
 #include "program/program.h"
 
-enum { MAX_TARGETS = 8 };
+enum { MAX_TARGETS = 16 };
 
 /* What one compilation needs everywhere. */
 typedef struct run {
@@ -35,17 +36,37 @@ progress(run *r, const char *stage, size_t done, size_t total)
         r->o->progress(r->o->user, stage, done, total);
 }
 
+/* A failure of what returns a status is one of the compilation. */
 static void
-add_target(run *r, const tb_cpu_level *level, const char *name)
+raise_status(run *r, tb_status st)
 {
-    if (!level)
-        tb_raise(r->cx, (tb_loc){0}, TB_NOT_FOUND, "unknown target '%s'", name);
-    if (r->n_targets == MAX_TARGETS)
-        tb_raise(r->cx, (tb_loc){0}, TB_INVALID_ARGUMENT, "more than %d targets", MAX_TARGETS);
+    if (!st)
+        return;
+    tb_code code = tb_status_code(st);
+    tb_str message = tb_sprintf(&r->cx->keep, "%s", tb_status_message(st));
+    tb_status_free(st);
+    tb_raise(r->cx, (tb_loc){0}, code, "%.*s", TB_FMT(message));
+}
+
+static void
+add_level(run *r, const tb_cpu_level *level)
+{
     for (uint32_t i = 0; i < r->n_targets; i++)
         if (r->targets[i].level == level)
             return;
+    if (r->n_targets == MAX_TARGETS)
+        tb_raise(r->cx, (tb_loc){0}, TB_INVALID_ARGUMENT, "more than %d targets", MAX_TARGETS);
     r->targets[r->n_targets++] = tb_target_of(level);
+}
+
+static void
+add_target(run *r, const char *name)
+{
+    const tb_cpu_level *levels[TB_CPU_MAX_LEVELS];
+    size_t n;
+    raise_status(r, tb_cpu_parse(name, levels, &n));
+    for (size_t i = 0; i < n; i++)
+        add_level(r, levels[i]);
 }
 
 /* The runtime takes the first image that fits: best levels first. */
@@ -67,20 +88,14 @@ sort_targets(run *r)
 static void
 choose_targets(run *r)
 {
-    if (r->o && r->o->n_targets) {
-        for (size_t i = 0; i < r->o->n_targets; i++) {
-            const char *name = r->o->targets[i];
-            add_target(r, strcmp(name, "host") == 0 ? tb_cpu_host() : tb_cpu_find(name), name);
-        }
-        sort_targets(r);
-        return;
-    }
-    if (tb_cpu_machine() == 62) { /* EM_X86_64: what servers have, and what laptops have */
-        add_target(r, tb_cpu_find("x86_64-v4"), "x86_64-v4");
-        add_target(r, tb_cpu_find("x86_64-v3"), "x86_64-v3");
-    } else {
-        add_target(r, tb_cpu_host(), "host");
-    }
+    if (r->o && r->o->n_targets)
+        for (size_t i = 0; i < r->o->n_targets; i++)
+            add_target(r, r->o->targets[i]);
+    else if (tb_cpu_machine() == TB_EM_X86_64) /* what servers have, and what laptops have */
+        add_target(r, "x86_64-linux-v3+v4");
+    else
+        add_target(r, "host");
+    sort_targets(r);
 }
 
 static bool
@@ -306,12 +321,7 @@ compile(void *user)
     tb_artifact art = {.plan = &p->plan, .blobs = p->blobs.at, .images = images};
     progress(r, "writing", 0, 1);
     tb_status st = tb_artifact_write(&art, r->out);
-    if (st) {
-        tb_code code = tb_status_code(st);
-        tb_str message = tb_sprintf(&r->cx->keep, "%s", tb_status_message(st));
-        tb_status_free(st);
-        tb_raise(r->cx, (tb_loc){0}, code, "%.*s", TB_FMT(message));
-    }
+    raise_status(r, st);
     progress(r, "writing", 1, 1);
 }
 

@@ -85,7 +85,7 @@ source_read(source *s, const char *path)
 
 /* ---- targets: --target=a,b and IREE's names of CPUs ---- */
 
-enum { SOURCE_MAX_TARGETS = 8 };
+enum { SOURCE_MAX_TARGETS = 16 };
 
 typedef struct source_targets {
     const char *names[SOURCE_MAX_TARGETS];

@@ -18,9 +18,11 @@ static const char usage[] =
     "output.\n"
     "\n"
     "  -o FILE            the artifact; also -o=FILE\n"
-    "  --target=NAME,...  CPU levels to make code for, or host (this machine's best).\n"
-    "                     Several are put side by side and chosen when the file is "
-    "loaded.\n"
+    "  --target=NAME,...  what to make code for: host (this machine's best), "
+    "x86_64-v3,\n"
+    "                     x86_64-linux-v3+v4, aarch64-linux, riscv64-linux, ... Several "
+    "are\n"
+    "                     put side by side and chosen when the file is loaded.\n"
     "                     Default: the levels that today's servers and laptops have\n"
     "  --list-targets     their names\n"
     "  --threads=N        threads that generate code (as many as are useful)\n"
@@ -119,11 +121,11 @@ write_result(const char *path, const tb_buf *bytes)
 static tb_status
 check_targets(const source_targets *t)
 {
+    const tb_cpu_level *levels[TB_CPU_MAX_LEVELS];
+    size_t n;
+
     for (size_t i = 0; i < t->n; i++)
-        if (strcmp(t->names[i], "host") != 0 && !tb_cpu_find(t->names[i]))
-            return tb_status_make(TB_NOT_FOUND,
-                                  "unknown target '%s'; --list-targets names them",
-                                  t->names[i]);
+        TRY(tb_cpu_parse(t->names[i], levels, &n));
     return NULL;
 }
 

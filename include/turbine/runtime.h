@@ -71,7 +71,8 @@ TB_API void tb_device_set_workers(tb_device *d, int n_workers);
 /* ---- modules ---- */
 enum { /* flags of tb_module_load_memory */
     TB_LOAD_COPY = 1,   /* copy the bytes; otherwise they are borrowed until `release` */
-    TB_LOAD_VERIFY_WEIGHTS = 2 /* also check the hash of every constant */
+    TB_LOAD_VERIFY_WEIGHTS = 2, /* also check the hash of every constant */
+    TB_LOAD_EXECUTABLE = 4 /* borrowed bytes lie in executable memory: code runs there */
 };
 /* Maps the file; constants are used in place. The file must not change while mapped. */
 TB_API tb_status tb_module_load_file(const char *path, int flags, tb_module **out)
@@ -81,6 +82,13 @@ TB_API tb_status tb_module_load_file(const char *path, int flags, tb_module **ou
 TB_API tb_status tb_module_load_memory(const void *bytes, size_t n, int flags,
                                        void (*release)(void *user), void *user,
                                        tb_module **out) TB_MUST_CHECK;
+/* As tb_module_load_memory, with the object itself in `memory` (any bytes, aligned as for a
+ * pointer): takes nothing from the heap. The bytes stay the caller's, as does the memory,
+ * until the module is released. An image that is not executable where it lies is copied to
+ * pages of the system. */
+#define TB_MODULE_BYTES 512
+TB_API tb_status tb_module_place(const void *bytes, size_t n, int flags, void *memory,
+                                 size_t memory_bytes, tb_module **out) TB_MUST_CHECK;
 TB_API tb_module *tb_module_retain(tb_module *m);
 TB_API void tb_module_release(tb_module *m);
 
@@ -115,6 +123,23 @@ typedef struct tb_session_options {
 TB_API tb_status tb_session_create(tb_module *m, const tb_session_options *options,
                                    tb_session **out) TB_MUST_CHECK;
 TB_API void tb_session_destroy(tb_session *s);
+/* Makes room for `bytes` of transient memory now, so that calls need not. */
+TB_API tb_status tb_session_reserve(tb_session *s, size_t bytes) TB_MUST_CHECK;
+
+/* ---- sessions in memory of the caller ---- */
+/* Bytes of transient memory that a call with such inputs plans; only their dims are looked
+ * at. inputs may be NULL if all sizes are static. Sizes out of range are an error. */
+TB_API tb_status tb_module_transient_bytes(const tb_module *m, int fn, const tb_tensor *inputs,
+                                           int n_inputs, size_t *out) TB_MUST_CHECK;
+/* Bytes that a session takes whose calls plan at most `transient_bytes`. */
+TB_API size_t tb_session_bytes(const tb_module *m, size_t transient_bytes);
+/* A session that lies in `memory` as a whole and takes nothing from anywhere else, ever: a
+ * call whose intermediate results or whose results without memory of their own do not fit
+ * fails with TB_OUT_OF_MEMORY. options->allocator is not used. Destroy it before the memory
+ * goes. */
+TB_API tb_status tb_session_place(tb_module *m, const tb_session_options *options,
+                                  size_t transient_bytes, void *memory, size_t memory_bytes,
+                                  tb_session **out) TB_MUST_CHECK;
 
 /* Calls function `fn` (an index). Checks dtype, rank and sizes of all inputs and says what
  * was expected. results[i]: zero it to have memory allocated (release it with

@@ -6,7 +6,8 @@
  * record with a code and a message. The receiver owns it and releases it with
  * `tb_status_free` (which accepts NULL). A status may be handed to another thread.
  * When memory for the record itself cannot be had, a static record with code
- * TB_OUT_OF_MEMORY is returned; freeing that is a no-op.
+ * TB_OUT_OF_MEMORY is returned; freeing that is a no-op. A runtime built with TB_NO_MALLOC
+ * has room for four messages of 251 characters: free a status before the next four.
  */
 #pragma once
 #include <stddef.h>

@@ -38,8 +38,9 @@ typedef struct tb_flat_image {
     const char *const *names;     /* per kernel: symbol name for debuggers and perf */
     uint32_t n_entries;
     uint16_t machine;             /* ELF e_machine */
+    uint32_t elf_flags;           /* ELF e_flags */
 } tb_flat_image;
-/* Wraps a flat image in an ELF shared object that debuggers, perf and IREE's embedded-elf
+/* Wraps a flat image in an ELF shared object (of 32 bits where the processor has them) that debuggers, perf and IREE's embedded-elf
  * loader understand (constraints: docs/formats/vmfb.md). *text_off gets the offset of the
  * flat image in the file, a multiple of 4096. */
 tb_status tb_elf_write(const tb_flat_image *image, tb_buf *out, uint32_t *text_off)
@@ -70,11 +71,25 @@ typedef struct tb_cpu_level {
     const char *name;   /* "x86_64-v3" */
     const char *triple; /* for LLVM */
     const char *cpu, *llvm_features;
+    const char *abi;    /* "" is the triple's own */
     uint16_t machine;
+    uint32_t elf_flags; /* e_flags of its images */
     uint64_t features;
 } tb_cpu_level;
 const tb_cpu_level *tb_cpu_levels(size_t *n); /* best first within one architecture */
 const tb_cpu_level *tb_cpu_find(const char *name); /* NULL if unknown */
 const tb_cpu_level *tb_cpu_host(void);             /* best level this machine runs */
+/* The levels that the name of a target means, best first; all callers take the names that
+ * this takes:
+ *
+ *   target = "host" | level | arch ["-linux"] ["-" level-suffix {"+" level-suffix}]
+ *
+ * x86_64-linux-v3+v4 means x86_64-v4 and x86_64-v3, riscv64-linux means riscv64. */
+enum { TB_CPU_MAX_LEVELS = 8 }; /* of one name */
+tb_status tb_cpu_parse(const char *target, const tb_cpu_level *out[TB_CPU_MAX_LEVELS],
+                       size_t *n) TB_MUST_CHECK;
 uint64_t tb_cpu_features(void);
 uint16_t tb_cpu_machine(void);
+bool tb_cpu_is_32bit(uint32_t machine);
+/* As /proc/cpuinfo spells it; "an unknown feature" if the bit has no name. */
+const char *tb_cpu_feature_name(uint32_t machine, int bit);

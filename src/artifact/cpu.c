@@ -17,26 +17,44 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
-#elif defined(__aarch64__) && defined(__linux__)
+#elif defined(__linux__)
 #include <sys/auxv.h>
 #endif
 
 /* 512-bit vectors are what kernels ask for: the default tuning would split them. */
 #define WIDE "-prefer-256-bit"
 #define X86 "x86_64-unknown-linux-gnu"
-#define ARM "aarch64-unknown-linux-gnu"
+#define ARM64 "aarch64-unknown-linux-gnu"
+#define ARM32 "armv7-unknown-linux-gnueabihf"
+#define RISCV "riscv64-unknown-linux-gnu"
+#define WASM "wasm32-unknown-unknown"
+/* No linker will relax calls; scalar accesses need no alignment in user mode, which Linux
+ * guarantees and LLVM does not expect. */
+#define RV64GC "+m,+a,+f,+d,+c,-relax,+unaligned-scalar-mem"
+enum {
+    ARM_HARD_FLOAT = 0x05000400, /* EABI version 5 */
+    RISCV_DOUBLE_FLOAT = 0x5     /* and compressed instructions */
+};
 
 static const tb_cpu_level levels[] = {
     {"x86_64-v4-amx", X86, "x86-64-v4",
-     WIDE ",+avx512vnni,+avx512bf16,+amx-tile,+amx-bf16,+amx-int8", TB_EM_X86_64,
+     WIDE ",+avx512vnni,+avx512bf16,+amx-tile,+amx-bf16,+amx-int8", "", TB_EM_X86_64, 0,
      TB_CPU_V4_AMX},
-    {"x86_64-v4-bf16", X86, "x86-64-v4", WIDE ",+avx512vnni,+avx512bf16", TB_EM_X86_64,
-     TB_CPU_V4_BF16},
-    {"x86_64-v4", X86, "x86-64-v4", WIDE, TB_EM_X86_64, TB_CPU_V4},
-    {"x86_64-v3", X86, "x86-64-v3", "", TB_EM_X86_64, TB_CPU_V3},
-    {"x86_64-v2", X86, "x86-64-v2", "", TB_EM_X86_64, TB_CPU_V2},
-    {"x86_64", X86, "x86-64", "", TB_EM_X86_64, 0},
-    {"aarch64", ARM, "generic", "+neon", TB_EM_AARCH64, TB_CPU(NEON)},
+    {"x86_64-v4-bf16", X86, "x86-64-v4", WIDE ",+avx512vnni,+avx512bf16", "", TB_EM_X86_64,
+     0, TB_CPU_V4_BF16},
+    {"x86_64-v4", X86, "x86-64-v4", WIDE, "", TB_EM_X86_64, 0, TB_CPU_V4},
+    {"x86_64-v3", X86, "x86-64-v3", "", "", TB_EM_X86_64, 0, TB_CPU_V3},
+    {"x86_64-v2", X86, "x86-64-v2", "", "", TB_EM_X86_64, 0, TB_CPU_V2},
+    {"x86_64", X86, "x86-64", "", "", TB_EM_X86_64, 0, 0},
+    {"aarch64", ARM64, "generic", "+neon", "", TB_EM_AARCH64, 0, TB_CPU(NEON)},
+    {"armv7-neon", ARM32, "generic", "+vfp3,+neon", "", TB_EM_ARM, ARM_HARD_FLOAT,
+     TB_CPU(ARM32_NEON)},
+    {"armv7", ARM32, "generic", "+vfp3d16,-neon,-d32", "", TB_EM_ARM, ARM_HARD_FLOAT, 0},
+    {"riscv64-v", RISCV, "generic-rv64", RV64GC ",+v,+zvl128b,+unaligned-vector-mem", "lp64d",
+     TB_EM_RISCV, RISCV_DOUBLE_FLOAT, TB_CPU(RVV)},
+    {"riscv64", RISCV, "generic-rv64", RV64GC, "lp64d", TB_EM_RISCV, RISCV_DOUBLE_FLOAT, 0},
+    {"wasm32-simd128", WASM, "generic", "+simd128", "", TB_EM_WASM32, 0, TB_CPU(SIMD128)},
+    {"wasm32", WASM, "generic", "-simd128", "", TB_EM_WASM32, 0, 0},
 };
 
 const tb_cpu_level *
@@ -65,6 +83,103 @@ tb_cpu_host(void)
     return NULL;
 }
 
+bool
+tb_cpu_is_32bit(uint32_t machine)
+{
+    return machine == TB_EM_ARM || machine == TB_EM_WASM32;
+}
+
+const char *
+tb_cpu_feature_name(uint32_t machine, int bit)
+{
+    static const struct {
+        uint16_t machine;
+        uint8_t bit;
+        const char *name;
+    } rows[] = {
+#define X(name, bit, text) {TB_EM_X86_64, bit, text},
+        TB_CPU_X86_FEATURES(X)
+#undef X
+#define X(name, bit, text) {TB_EM_AARCH64, bit, text},
+        TB_CPU_ARM_FEATURES(X)
+#undef X
+#define X(name, bit, text) {TB_EM_ARM, bit, text},
+        TB_CPU_ARM32_FEATURES(X)
+#undef X
+#define X(name, bit, text) {TB_EM_RISCV, bit, text},
+        TB_CPU_RISCV_FEATURES(X)
+#undef X
+#define X(name, bit, text) {TB_EM_WASM32, bit, text},
+        TB_CPU_WASM_FEATURES(X)
+#undef X
+    };
+    for (size_t i = 0; i < TB_COUNT(rows); i++)
+        if (rows[i].machine == machine && rows[i].bit == bit)
+            return rows[i].name;
+    return "an unknown feature";
+}
+
+/* ---- names of targets ---- */
+static bool
+is_level(const tb_cpu_level *l, tb_str arch, tb_str suffix)
+{
+    size_t n = strlen(l->name);
+    if (suffix.len == 0)
+        return tb_str_is(arch, l->name);
+    return n == arch.len + 1 + suffix.len && memcmp(l->name, arch.ptr, arch.len) == 0 &&
+           l->name[arch.len] == '-' &&
+           memcmp(l->name + arch.len + 1, suffix.ptr, suffix.len) == 0;
+}
+
+static bool
+add_level(tb_str arch, tb_str suffix, bool wanted[TB_COUNT(levels)])
+{
+    for (size_t i = 0; i < TB_COUNT(levels); i++)
+        if (is_level(&levels[i], arch, suffix))
+            return wanted[i] = true;
+    return false;
+}
+
+static bool
+add_levels(const char *target, bool wanted[TB_COUNT(levels)])
+{
+    tb_str arch = {target, strcspn(target, "-")};
+    const char *at = target + arch.len;
+    if (strncmp(at, "-linux", 6) == 0 && (at[6] == '-' || !at[6]))
+        at += 6;
+    if (!*at)
+        return add_level(arch, TB_STR(""), wanted);
+    do {
+        size_t n = strcspn(++at, "+");
+        if (n == 0 || !add_level(arch, (tb_str){at, n}, wanted))
+            return false;
+        at += n;
+    } while (*at);
+    return true;
+}
+
+tb_status
+tb_cpu_parse(const char *target, const tb_cpu_level *out[TB_CPU_MAX_LEVELS], size_t *n)
+{
+    bool wanted[TB_COUNT(levels)] = {false};
+    *n = 0;
+    if (strcmp(target, "host") == 0) {
+        if (!tb_cpu_host())
+            return tb_status_make(TB_UNSUPPORTED, "no code can be made for this machine");
+        out[(*n)++] = tb_cpu_host();
+        return NULL;
+    }
+    if (!add_levels(target, wanted))
+        return tb_status_make(TB_NOT_FOUND,
+                              "unknown target '%s'; examples are host, x86_64-linux-v3+v4 and "
+                              "aarch64-linux, and turbine-compile --list-targets names all",
+                              target);
+    for (size_t i = 0; i < TB_COUNT(levels) && *n < TB_CPU_MAX_LEVELS; i++)
+        if (wanted[i])
+            out[(*n)++] = &levels[i];
+    return NULL;
+}
+
 uint16_t
 tb_cpu_machine(void)
 {
@@ -72,6 +187,12 @@ tb_cpu_machine(void)
     return TB_EM_X86_64;
 #elif defined(__aarch64__)
     return TB_EM_AARCH64;
+#elif defined(__arm__) && __ARM_ARCH >= 7
+    return TB_EM_ARM;
+#elif defined(__riscv) && __riscv_xlen == 64
+    return TB_EM_RISCV;
+#elif defined(__wasm32__)
+    return TB_EM_WASM32;
 #else
     return 0;
 #endif
@@ -175,6 +296,18 @@ static uint64_t
 detect(void)
 {
     return TB_CPU(NEON); /* part of the architecture */
+}
+#elif defined(__arm__) && defined(__linux__)
+static uint64_t
+detect(void)
+{
+    return (uint64_t)(getauxval(AT_HWCAP) >> 12 & 1) << TB_CPU_ARM32_NEON_BIT;
+}
+#elif defined(__riscv) && defined(__linux__)
+static uint64_t
+detect(void)
+{
+    return (uint64_t)(getauxval(AT_HWCAP) >> ('v' - 'a') & 1) << TB_CPU_RVV_BIT;
 }
 #else
 static uint64_t

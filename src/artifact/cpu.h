@@ -44,9 +44,20 @@
     X(I8MM, 4, "i8mm")                                                                   \
     X(ARM_BF16, 5, "bf16")
 
+/* AArch32; every processor for which there are images has VFPv3. */
+#define TB_CPU_ARM32_FEATURES(X) X(ARM32_NEON, 0, "neon")
+
+/* RV64; every processor for which there are images has I, M, A, F, D and C. */
+#define TB_CPU_RISCV_FEATURES(X) X(RVV, 0, "v")
+
+#define TB_CPU_WASM_FEATURES(X) X(SIMD128, 0, "simd128")
+
 #define X(name, bit, text) TB_CPU_##name##_BIT = bit,
 enum { TB_CPU_X86_FEATURES(X) TB_CPU_X86_END };
 enum { TB_CPU_ARM_FEATURES(X) TB_CPU_ARM_END };
+enum { TB_CPU_ARM32_FEATURES(X) TB_CPU_ARM32_END };
+enum { TB_CPU_RISCV_FEATURES(X) TB_CPU_RISCV_END };
+enum { TB_CPU_WASM_FEATURES(X) TB_CPU_WASM_END };
 #undef X
 #define TB_CPU(name) (UINT64_C(1) << TB_CPU_##name##_BIT)
 
@@ -63,4 +74,11 @@ enum { TB_CPU_ARM_FEATURES(X) TB_CPU_ARM_END };
 #define TB_CPU_V4_AMX                                                                    \
     (TB_CPU_V4_BF16 | TB_CPU(AMX_TILE) | TB_CPU(AMX_BF16) | TB_CPU(AMX_INT8))
 
-enum { TB_EM_X86_64 = 62, TB_EM_AARCH64 = 183 }; /* ELF e_machine */
+/* ELF's e_machine. WebAssembly has none: its number is our own. */
+enum {
+    TB_EM_ARM = 40,
+    TB_EM_X86_64 = 62,
+    TB_EM_AARCH64 = 183,
+    TB_EM_RISCV = 243,
+    TB_EM_WASM32 = 0xf032
+};

@@ -466,13 +466,6 @@ put_consts(const dumper *d)
 static void
 put_images(const dumper *d)
 {
-    static const char *const x86[] = {
-#define X(name, bit, spelling) [bit] = spelling,
-        TB_CPU_X86_FEATURES(X)
-    };
-    static const char *const arm[] = {TB_CPU_ARM_FEATURES(X)};
-#undef X
-
     if (d->p->n_images)
         tb_buf_puts(d->out, "\nimages\n");
     for (uint32_t i = 0; i < d->p->n_images; i++) {
@@ -484,16 +477,9 @@ put_images(const dumper *d)
         tb_buf_puts(d->out, ", needs");
         if (!im->features)
             tb_buf_puts(d->out, " nothing more");
-        for (uint32_t bit = 0; bit < 64; bit++) {
-            if (!(im->features >> bit & 1))
-                continue;
-            if (im->arch == TB_EM_X86_64 && bit < TB_COUNT(x86))
-                tb_buf_printf(d->out, " %s", x86[bit]);
-            else if (im->arch == TB_EM_AARCH64 && bit < TB_COUNT(arm))
-                tb_buf_printf(d->out, " %s", arm[bit]);
-            else
-                tb_buf_printf(d->out, " bit%u", bit);
-        }
+        for (int bit = 0; bit < 64; bit++)
+            if (im->features >> bit & 1)
+                tb_buf_printf(d->out, " %s", tb_cpu_feature_name(im->arch, bit));
         tb_buf_puts(d->out, "\n");
     }
 }

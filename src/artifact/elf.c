@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * elf.c -- wraps a flat image in an ELF64 shared object.
+ * elf.c -- wraps a flat image in an ELF shared object.
  *
  *   file                                    memory
  *   0         headers, note, hash, symbols  R
@@ -17,7 +17,9 @@
 
 #include <stdlib.h>
 
+#include "artifact/cpu.h"
 #include "artifact/layout.h"
+#include "artifact/put.h"
 
 enum { N_DYNAMIC = 7, NOTE_BYTES = 16 + 16 };
 enum { S_NULL, S_NOTE, S_HASH, S_DYNSYM, S_DYNSTR, S_TEXT, S_RODATA, S_DYNAMIC, S_NAMES, N_S };
@@ -25,6 +27,8 @@ enum { N_SEGMENTS = 7 };
 
 typedef struct layout {
     const tb_flat_image *im;
+    bool small;         /* a 32-bit file */
+    elf_sizes size;     /* of its records */
     uint32_t n_symbols; /* with the empty one */
     uint32_t *size_of;  /* by kernel: bytes up to the next entry */
     tb_buf strings;
@@ -88,17 +92,17 @@ lay_out(layout *l)
     const tb_flat_image *im = l->im;
 
     l->n_symbols = im->n_entries + 1;
-    l->note = sizeof(elf_header) + N_SEGMENTS * sizeof(elf_segment);
+    l->note = l->size.header + N_SEGMENTS * (uint64_t)l->size.segment;
     l->hash = l->note + NOTE_BYTES;
     l->symbols = TB_ALIGN_UP(l->hash + 4 * (2 + 2 * (uint64_t)l->n_symbols), 8);
-    l->names = l->symbols + l->n_symbols * sizeof(elf_symbol);
+    l->names = l->symbols + (uint64_t)l->n_symbols * l->size.symbol;
     l->text = TB_ALIGN_UP(l->names + l->strings.n, TB_PAGE);
     l->rodata = l->text + TB_ALIGN_UP(im->text_bytes, TB_PAGE);
     l->end = l->text + im->n;
     if (l->rodata > l->end)
         l->rodata = l->end;
     l->dynamic = TB_ALIGN_UP(l->end, 16);
-    l->section_names = l->dynamic + N_DYNAMIC * sizeof(elf_dynamic);
+    l->section_names = l->dynamic + N_DYNAMIC * (uint64_t)l->size.dynamic;
 }
 
 static uint64_t
@@ -107,22 +111,105 @@ dynamic_addr(const layout *l)
     return l->dynamic + TB_PAGE;
 }
 
+/* ---- records in both classes ---- */
+static void
+put16(tb_buf *out, uint32_t v)
+{
+    uint8_t b[2];
+    tb_set16(b, v);
+    tb_buf_put(out, b, sizeof b);
+}
+
+static void
+put32(tb_buf *out, uint32_t v)
+{
+    uint8_t b[4];
+    tb_set32(b, v);
+    tb_buf_put(out, b, sizeof b);
+}
+
+static void
+put_word(const layout *l, tb_buf *out, uint64_t v)
+{
+    uint8_t b[8];
+    tb_set64(b, v);
+    tb_buf_put(out, b, l->size.word);
+}
+
+static void
+put_header(const layout *l, tb_buf *out)
+{
+    const uint8_t ident[16] = {0x7f, 'E', 'L', 'F', l->small ? ELF_CLASS_32 : ELF_CLASS_64,
+                               1,    1};
+    tb_buf_put(out, ident, sizeof ident);
+    put16(out, ET_DYN);
+    put16(out, l->im->machine);
+    put32(out, 1); /* version */
+    put_word(l, out, 0);
+    put_word(l, out, l->size.header); /* where segments are */
+    put_word(l, out, l->sections);
+    put32(out, l->im->elf_flags);
+    put16(out, l->size.header);
+    put16(out, l->size.segment);
+    put16(out, N_SEGMENTS);
+    put16(out, l->size.section);
+    put16(out, N_S);
+    put16(out, S_NAMES);
+}
+
+static void
+put_segment(const layout *l, tb_buf *out, const elf_segment *s)
+{
+    put32(out, s->type);
+    if (!l->small)
+        put32(out, s->flags);
+    put_word(l, out, s->offset);
+    put_word(l, out, s->vaddr);
+    put_word(l, out, s->paddr);
+    put_word(l, out, s->filesz);
+    put_word(l, out, s->memsz);
+    if (l->small)
+        put32(out, s->flags);
+    put_word(l, out, s->align);
+}
+
+static void
+put_section(const layout *l, tb_buf *out, const elf_section *s)
+{
+    put32(out, s->name);
+    put32(out, s->type);
+    put_word(l, out, s->flags);
+    put_word(l, out, s->addr);
+    put_word(l, out, s->offset);
+    put_word(l, out, s->size);
+    put32(out, s->link);
+    put32(out, s->info);
+    put_word(l, out, s->addralign);
+    put_word(l, out, s->entsize);
+}
+
+static void
+put_symbol(const layout *l, tb_buf *out, const elf_symbol *s)
+{
+    const uint8_t info[2] = {s->info, s->other};
+    put32(out, s->name);
+    if (l->small) {
+        put32(out, (uint32_t)s->value);
+        put32(out, (uint32_t)s->size);
+    }
+    tb_buf_put(out, info, sizeof info);
+    put16(out, s->section);
+    if (!l->small) {
+        put_word(l, out, s->value);
+        put_word(l, out, s->size);
+    }
+}
+
+/* ---- the parts of the file ---- */
 static void
 put_headers(const layout *l, tb_buf *out)
 {
-    elf_header h = {.ident = {0x7f, 'E', 'L', 'F', 2, 1, 1},
-                    .type = ET_DYN,
-                    .machine = l->im->machine,
-                    .version = 1,
-                    .phoff = sizeof h,
-                    .shoff = l->sections,
-                    .ehsize = sizeof h,
-                    .phentsize = sizeof(elf_segment),
-                    .phnum = N_SEGMENTS,
-                    .shentsize = sizeof(elf_section),
-                    .shnum = N_S,
-                    .shstrndx = S_NAMES};
-    uint64_t head = l->names + l->strings.n, dyn = N_DYNAMIC * sizeof(elf_dynamic);
+    uint64_t head = l->names + l->strings.n, dyn = N_DYNAMIC * (uint64_t)l->size.dynamic;
     elf_segment s[N_SEGMENTS] = {
         {PT_LOAD, PF_R, 0, 0, 0, head, head, TB_PAGE},
         {PT_LOAD, PF_R | PF_X, l->text, l->text, l->text, l->rodata - l->text,
@@ -131,14 +218,16 @@ put_headers(const layout *l, tb_buf *out)
          l->end - l->rodata, TB_PAGE},
         {PT_LOAD, PF_R | PF_W, l->dynamic, dynamic_addr(l), dynamic_addr(l), dyn, dyn,
          TB_PAGE},
-        {PT_DYNAMIC, PF_R | PF_W, l->dynamic, dynamic_addr(l), dynamic_addr(l), dyn, dyn, 8},
+        {PT_DYNAMIC, PF_R | PF_W, l->dynamic, dynamic_addr(l), dynamic_addr(l), dyn, dyn,
+         l->size.word},
         {PT_NOTE, PF_R, l->note, l->note, l->note, NOTE_BYTES, NOTE_BYTES, 4},
         {PT_GNU_STACK, PF_R | PF_W, 0, 0, 0, 0, 0, 16},
     };
     if (l->rodata == l->end) /* loaders refuse an empty PT_LOAD */
         s[2] = (elf_segment){.flags = PF_R};
-    tb_buf_put(out, &h, sizeof h);
-    tb_buf_put(out, s, sizeof s);
+    put_header(l, out);
+    for (int i = 0; i < N_SEGMENTS; i++)
+        put_segment(l, out, &s[i]);
 }
 
 /* perf and debuggers know files by this number. */
@@ -179,14 +268,14 @@ put_symbols(const layout *l, tb_buf *out)
     elf_symbol none = {0};
     uint32_t name = 1;
 
-    tb_buf_put(out, &none, sizeof none);
+    put_symbol(l, out, &none);
     for (uint32_t i = 0; i < l->im->n_entries; i++) {
         elf_symbol s = {.name = name,
                         .info = STB_GLOBAL_STT_FUNC,
                         .section = S_TEXT,
                         .value = l->text + l->im->entries[i],
                         .size = l->size_of[i]};
-        tb_buf_put(out, &s, sizeof s);
+        put_symbol(l, out, &s);
         name += (uint32_t)strlen(l->im->names[i]) + 1;
     }
     tb_buf_put(out, l->strings.at, l->strings.n);
@@ -198,10 +287,13 @@ put_dynamic(const layout *l, uint32_t soname, tb_buf *out)
     const elf_dynamic d[N_DYNAMIC] = {
         {DT_SONAME, soname},        {DT_HASH, l->hash},
         {DT_STRTAB, l->names},      {DT_SYMTAB, l->symbols},
-        {DT_STRSZ, l->strings.n},   {DT_SYMENT, sizeof(elf_symbol)},
+        {DT_STRSZ, l->strings.n},   {DT_SYMENT, l->size.symbol},
         {DT_NULL, 0},
     };
-    tb_buf_put(out, d, sizeof d);
+    for (int i = 0; i < N_DYNAMIC; i++) {
+        put_word(l, out, d[i].tag);
+        put_word(l, out, d[i].value);
+    }
 }
 
 static const char section_names[] =
@@ -226,19 +318,20 @@ put_sections(const layout *l, tb_buf *out)
         [S_HASH] = {0, SHT_HASH, SHF_ALLOC, l->hash, l->hash,
                     4 * (2 + 2 * (uint64_t)l->n_symbols), S_DYNSYM, 0, 8, 4},
         [S_DYNSYM] = {0, SHT_DYNSYM, SHF_ALLOC, l->symbols, l->symbols,
-                      l->n_symbols * sizeof(elf_symbol), S_DYNSTR, 1, 8, sizeof(elf_symbol)},
+                      l->n_symbols * (uint64_t)l->size.symbol, S_DYNSTR, 1, 8, l->size.symbol},
         [S_DYNSTR] = {0, SHT_STRTAB, SHF_ALLOC, l->names, l->names, l->strings.n, 0, 0, 1, 0},
         [S_TEXT] = {0, SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR, l->text, l->text,
                     l->rodata - l->text, 0, 0, TB_PAGE, 0},
         [S_RODATA] = {0, SHT_PROGBITS, SHF_ALLOC, l->rodata, l->rodata, l->end - l->rodata, 0,
                       0, 64, 0},
         [S_DYNAMIC] = {0, SHT_DYNAMIC, SHF_ALLOC | SHF_WRITE, dynamic_addr(l), l->dynamic,
-                       N_DYNAMIC * sizeof(elf_dynamic), S_DYNSTR, 0, 8, sizeof(elf_dynamic)},
+                       N_DYNAMIC * (uint64_t)l->size.dynamic, S_DYNSTR, 0, 8, l->size.dynamic},
         [S_NAMES] = {0, SHT_STRTAB, 0, 0, l->section_names, sizeof section_names, 0, 0, 1, 0},
     };
-    for (int i = 0; i < N_S; i++)
+    for (int i = 0; i < N_S; i++) {
         s[i].name = section_name(i);
-    tb_buf_put(out, s, sizeof s);
+        put_section(l, out, &s[i]);
+    }
 }
 
 static tb_status
@@ -275,7 +368,10 @@ tb_elf_write(const tb_flat_image *image, tb_buf *out, uint32_t *text_off)
 {
     static const uint8_t nothing[16]; /* what an image without kernels consists of */
     tb_flat_image im = *image;
-    layout l = {.im = &im};
+    bool small = tb_cpu_is_32bit(image->machine);
+    layout l = {.im = &im,
+                .small = small,
+                .size = small ? (elf_sizes)ELF_SIZES_32 : (elf_sizes)ELF_SIZES_64};
 
     if (out->n)
         return tb_status_make(TB_INVALID_ARGUMENT, "an image is written to an empty buffer");

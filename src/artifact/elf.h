@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
-/* elf.h -- the part of the ELF format that images use; private to src/artifact. Numbers and
- * layouts are those of the System V ABI; <elf.h> is not everywhere. */
+/*
+ * elf.h -- the part of the ELF format that images use; private to src/artifact. Numbers and
+ * layouts are those of the System V ABI; <elf.h> is not everywhere.
+ *
+ * The records here are those of 64-bit files. 32-bit files have the same fields, words of
+ * four bytes, and in two records another order: elf.c writes both.
+ */
 #pragma once
 #include <stdint.h>
-
-typedef struct elf_header {
-    uint8_t ident[16];
-    uint16_t type, machine;
-    uint32_t version;
-    uint64_t entry, phoff, shoff;
-    uint32_t flags;
-    uint16_t ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
-} elf_header;
 
 typedef struct elf_segment {
     uint32_t type, flags;
@@ -36,7 +32,16 @@ typedef struct elf_dynamic {
     uint64_t tag, value;
 } elf_dynamic;
 
+/* Bytes of the records by class. */
+typedef struct elf_sizes {
+    uint8_t word, header, segment, section, symbol, dynamic;
+} elf_sizes;
+#define ELF_SIZES_32 {4, 52, 32, 40, 16, 8}
+#define ELF_SIZES_64 {8, 64, 56, 64, 24, 16}
+
 enum {
+    ELF_CLASS_32 = 1,
+    ELF_CLASS_64 = 2,
     ET_DYN = 3,
     PT_LOAD = 1,
     PT_DYNAMIC = 2,

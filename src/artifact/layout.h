@@ -87,20 +87,3 @@ tb_get64(const uint8_t *p)
 {
     return tb_get32(p) | (uint64_t)tb_get32(p + 4) << 32;
 }
-static inline uint8_t *
-tb_set16(uint8_t *p, uint32_t v)
-{
-    p[0] = (uint8_t)v;
-    p[1] = (uint8_t)(v >> 8);
-    return p + 2;
-}
-static inline uint8_t *
-tb_set32(uint8_t *p, uint32_t v)
-{
-    return tb_set16(tb_set16(p, v & 0xffff), v >> 16);
-}
-static inline uint8_t *
-tb_set64(uint8_t *p, uint64_t v)
-{
-    return tb_set32(tb_set32(p, (uint32_t)v), (uint32_t)(v >> 32));
-}

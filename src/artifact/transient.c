@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /* transient.c -- how much transient memory a call needs: runs a function's prologue. */
-#include <stdlib.h>
-
 #include "artifact/artifact.h"
 
 static int64_t
@@ -77,18 +75,20 @@ tb_plan_transient(const tb_plan *p, const tb_plan_function *f,
                   int64_t (*size)(void *user, uint32_t input, uint32_t axis), void *user)
 {
     const int32_t *code = p->code + f->code;
-    int64_t *regs, bytes = -1;
+    int64_t few[128] = {0}, *regs = few, bytes = -1;
     bool ok = true;
 
     if (f->arena_reg < 0)
         return 0;
-    regs = calloc(f->n_regs ? f->n_regs : 1, sizeof *regs);
+    if (f->n_regs > TB_COUNT(few))
+        regs = tb_heap(f->n_regs, sizeof *regs);
     if (!regs)
         return -1;
     for (uint32_t at = 0; ok && at < f->prologue_end; at += (uint32_t)code[at] >> 16)
         ok = step(code + at, size, user, regs);
     if (ok)
         bytes = regs[f->arena_reg];
-    free(regs);
+    if (regs != few)
+        tb_heap_free(regs);
     return bytes;
 }

@@ -6,8 +6,6 @@
  * What depends on a call stays the executor's: that an arena buffer lies inside the arena,
  * that a result has memory before it is used, that both sides of a COPY have one size.
  */
-#include <stdlib.h>
-
 #include "artifact/artifact.h"
 
 enum { PAGE = 4096, MAX_WORDS = 0xffff };
@@ -266,11 +264,18 @@ check_instruction(const scan *s, uint32_t at, uint32_t n_words)
     return are_words(s, op, w) ? NULL : bad_at(s, at, "operand");
 }
 
-/* starts: bit set of the words that begin an instruction. */
+/* starts: bit set of the words that begin an instruction; NULL: there was no memory for it,
+ * so they are counted off. */
 static bool
-is_start(const uint8_t *starts, uint32_t at)
+is_start(const scan *s, const uint8_t *starts, uint32_t at)
 {
-    return starts[at / 8] >> at % 8 & 1;
+    uint32_t i = 0;
+
+    if (starts)
+        return starts[at / 8] >> at % 8 & 1;
+    while (i < at)
+        i += (uint32_t)s->code[i] >> 16;
+    return i == at;
 }
 
 static tb_status
@@ -280,7 +285,7 @@ check_jumps(const scan *s, const uint8_t *starts)
         uint32_t word = (uint32_t)s->code[at], op = word & 0xffff, n_words = word >> 16;
         if (op == TB_I_JUMP || op == TB_I_JUMP_ZERO) {
             int32_t to = s->code[at + n_words - 1];
-            if (to < 0 || (uint32_t)to >= s->f->n_code || !is_start(starts, (uint32_t)to))
+            if (to < 0 || (uint32_t)to >= s->f->n_code || !is_start(s, starts, (uint32_t)to))
                 return bad_at(s, at, "jump target");
             /* Leaving the prologue early is fine as long as it ends where it ends. */
             if (at < s->f->prologue_end ? (uint32_t)to > s->f->prologue_end
@@ -303,12 +308,13 @@ check_instructions(const scan *s, uint8_t *starts)
         if (op >= TB_I_END || n_words == 0 || n_words > s->f->n_code - at)
             return bad_at(s, at, "no instruction");
         TRY(check_instruction(s, at, n_words));
-        starts[at / 8] |= (uint8_t)(1 << at % 8);
+        if (starts)
+            starts[at / 8] |= (uint8_t)(1 << at % 8);
         at += n_words;
     }
     if (op != TB_I_RETURN && op != TB_I_JUMP)
         return bad_at(s, at, "the function does not end");
-    if (s->f->prologue_end >= s->f->n_code || !is_start(starts, s->f->prologue_end))
+    if (s->f->prologue_end >= s->f->n_code || !is_start(s, starts, s->f->prologue_end))
         return bad_at(s, s->f->prologue_end, "end of the prologue");
     return check_jumps(s, starts);
 }
@@ -335,11 +341,16 @@ check_function(const tb_plan *p, uint32_t index)
     if (f->n_code == 0)
         return bad_at(&s, 0, "the function does not end");
     s.code = p->code + f->code;
-    uint8_t *starts = calloc((size_t)f->n_code / 8 + 1, 1);
+    uint8_t few[512] = {0}, *starts = few;
+    if (f->n_code >= 8 * sizeof few)
+        starts = tb_heap((size_t)f->n_code / 8 + 1, 1);
+#if !defined(TB_NO_MALLOC)
     if (!starts)
         return tb_status_make(TB_OUT_OF_MEMORY, "no memory to verify a function");
+#endif
     tb_status st = check_instructions(&s, starts);
-    free(starts);
+    if (starts != few)
+        tb_heap_free(starts);
     return st;
 }
 

@@ -9,6 +9,7 @@
  * finds the data. Sizes and offsets that do not fit 32 bits go into ZIP64 records.
  */
 #include "artifact/layout.h"
+#include "artifact/put.h"
 
 enum {
     LOCAL = 30, /* sizes of the fixed parts */

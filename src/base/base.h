@@ -27,7 +27,11 @@
         if (try_status_)                                                                 \
             return try_status_;                                                          \
     } while (0)
-/* A check of our own invariants that stays in release builds. What happens is the business
+/* heap.c -- zeroed memory of the C library; NULL if there is none, always with
+ * TB_NO_MALLOC. tb_heap_free takes NULL. */
+void *tb_heap(size_t n, size_t elem_bytes);
+void tb_heap_free(void *p);
+/* check.c -- a check of our own invariants that stays in release builds. What happens is the business
  * of this thread's handler (a compilation raises TB_INTERNAL); without one: prints, aborts. */
 #define TB_CHECK(cond) ((cond) ? (void)0 : tb_check_failed(#cond, __FILE__, __LINE__))
 #define TB_UNREACHABLE() tb_check_failed("unreachable", __FILE__, __LINE__)

@@ -68,6 +68,18 @@ start_llvm(void)
     LLVMInitializeAArch64Target();
     LLVMInitializeAArch64TargetMC();
     LLVMInitializeAArch64AsmPrinter();
+    LLVMInitializeARMTargetInfo();
+    LLVMInitializeARMTarget();
+    LLVMInitializeARMTargetMC();
+    LLVMInitializeARMAsmPrinter();
+    LLVMInitializeRISCVTargetInfo();
+    LLVMInitializeRISCVTarget();
+    LLVMInitializeRISCVTargetMC();
+    LLVMInitializeRISCVAsmPrinter();
+    LLVMInitializeWebAssemblyTargetInfo();
+    LLVMInitializeWebAssemblyTarget();
+    LLVMInitializeWebAssemblyTargetMC();
+    LLVMInitializeWebAssemblyAsmPrinter();
     LLVMParseCommandLineOptions(2, options, "");
     LLVMInstallFatalErrorHandler(on_fatal);
 }
@@ -108,6 +120,7 @@ target_machine(const tb_target *target, char **error)
     o = LLVMCreateTargetMachineOptions();
     LLVMTargetMachineOptionsSetCPU(o, target->level->cpu);
     LLVMTargetMachineOptionsSetFeatures(o, target->level->llvm_features);
+    LLVMTargetMachineOptionsSetABI(o, target->level->abi);
     LLVMTargetMachineOptionsSetCodeGenOptLevel(o, LLVMCodeGenLevelDefault);
     LLVMTargetMachineOptionsSetRelocMode(o, LLVMRelocPIC);
     LLVMTargetMachineOptionsSetCodeModel(o, LLVMCodeModelSmall);
@@ -367,6 +380,7 @@ tb_codegen(tb_ctx *cx, const tb_kernel *const *kernels, uint32_t n,
     collect(cx, &c, objects, bytes);
     tb_image_from_objects(cx, objects, bytes, c.n_jobs, c.symbols, n, out);
     out->machine = target->level->machine;
+    out->elf_flags = target->level->elf_flags;
 }
 
 /* ---- dumps ---- */

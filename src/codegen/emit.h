@@ -5,6 +5,7 @@
  *   emit.c      kernels, functions, regions, control flow
  *   emit_map.c  arithmetic: MAP rows, fma, horizontal reductions
  *   emit_mem.c  memory: loads, stores, gathers, scatters, 16-bit floats
+ *   emit_wide.c integers that a 32-bit processor has no instructions for
  *
  * One emitter writes one module, on one thread. The IR is what the machine shall do: no
  * mid-level pass follows. Two things LLVM would do badly are avoided here: calls into
@@ -40,10 +41,12 @@ typedef struct tb_emitter {
     bool x86;
     bool half_hw;  /* conversions between f16 and f32 are instructions */
     bool round_hw; /* floor, ceil, trunc, round are instructions */
+    bool narrow;   /* no division, and no conversions of 64-bit integers */
     LLVMTypeRef i1, i8, i16, i32, i64, f16, f32, f64, ptr;
     LLVMAttributeRef attrs[4]; /* of every function */
     uint32_t n_attrs;
     LLVMValueRef zeros; /* a constant in memory: where masked-off scalar loads read */
+    LLVMValueRef divide_u64; /* on narrow processors: an internal function */
     tb_arena arena;     /* of the kernel being written */
 
     const tb_kernel *k;
@@ -104,6 +107,14 @@ LLVMValueRef tb_emit_hreduce(tb_emitter *e, const tb_kinst *i);
 /* A MAP row with two operands of the same type. */
 LLVMValueRef tb_emit_binary(tb_emitter *e, tb_prim p, tb_dtype t, LLVMValueRef a,
                             LLVMValueRef b);
+
+/* emit_wide.c -- where e->narrow; lane by lane or in vectors. The divisor is not 0. */
+LLVMValueRef tb_emit_narrow_divide(tb_emitter *e, tb_dtype t, bool rem, LLVMValueRef a,
+                                   LLVMValueRef b);
+LLVMValueRef tb_emit_narrow_to_float(tb_emitter *e, LLVMValueRef a, bool is_signed,
+                                     LLVMTypeRef to);
+/* |a| <= 2^63 */
+LLVMValueRef tb_emit_narrow_to_i64(tb_emitter *e, LLVMValueRef a, LLVMTypeRef to);
 
 /* emit_mem.c */
 LLVMValueRef tb_emit_load(tb_emitter *e, const tb_kinst *i);

@@ -75,6 +75,17 @@ const_int(LLVMValueRef v, uint64_t *x)
 
 /* ---- integers ---- */
 
+/* The divisor is not 0, and not -1 where that overflows. */
+static LLVMValueRef
+plain_divide(tb_emitter *e, tb_dtype t, bool rem, LLVMValueRef a, LLVMValueRef b)
+{
+    if (e->narrow)
+        return tb_emit_narrow_divide(e, t, rem, a, b);
+    if (is_signed(t))
+        return rem ? LLVMBuildSRem(e->b, a, b, "") : LLVMBuildSDiv(e->b, a, b, "");
+    return rem ? LLVMBuildURem(e->b, a, b, "") : LLVMBuildUDiv(e->b, a, b, "");
+}
+
 /* a / 0 = a % 0 = 0; the least number divided by -1 is itself, with remainder 0. */
 static LLVMValueRef
 divide(tb_emitter *e, tb_prim p, tb_dtype t, LLVMValueRef a, LLVMValueRef b)
@@ -90,11 +101,8 @@ divide(tb_emitter *e, tb_prim p, tb_dtype t, LLVMValueRef a, LLVMValueRef b)
         return zero;
     if (known && s && c == ones)
         return rem ? zero : LLVMBuildSub(e->b, zero, a, "");
-    if (known) {
-        if (s)
-            return rem ? LLVMBuildSRem(e->b, a, b, "") : LLVMBuildSDiv(e->b, a, b, "");
-        return rem ? LLVMBuildURem(e->b, a, b, "") : LLVMBuildUDiv(e->b, a, b, "");
-    }
+    if (known)
+        return plain_divide(e, t, rem, a, b);
     LLVMValueRef is_zero = icmp(e, LLVMIntEQ, b, zero);
     bad = is_zero;
     if (s)
@@ -104,10 +112,7 @@ divide(tb_emitter *e, tb_prim p, tb_dtype t, LLVMValueRef a, LLVMValueRef b)
                                      icmp(e, LLVMIntEQ, a, tb_emit_int(type, least)), ""),
                         "");
     b = where(e, bad, one, b);
-    if (s)
-        r = rem ? LLVMBuildSRem(e->b, a, b, "") : LLVMBuildSDiv(e->b, a, b, "");
-    else
-        r = rem ? LLVMBuildURem(e->b, a, b, "") : LLVMBuildUDiv(e->b, a, b, "");
+    r = plain_divide(e, t, rem, a, b);
     return rem ? r : where(e, is_zero, zero, r); /* x % 1 is 0 already */
 }
 
@@ -321,7 +326,9 @@ to_signed(tb_emitter *e, LLVMValueRef a, LLVMTypeRef to, unsigned bits)
     LLVMValueRef fits = fcmp(e, LLVMRealOLT, call1(e, "llvm.fabs", a),
                              tb_emit_float(type, limit));
 
-    return LLVMBuildFPToSI(e->b, where(e, fits, a, tb_emit_float(type, -limit)), to, "");
+    a = where(e, fits, a, tb_emit_float(type, -limit));
+    return e->narrow && bits == 64 ? tb_emit_narrow_to_i64(e, a, to)
+                                   : LLVMBuildFPToSI(e->b, a, to, "");
 }
 
 static LLVMValueRef
@@ -355,6 +362,8 @@ cast(tb_emitter *e, tb_dtype from, tb_dtype to, int lanes, LLVMValueRef a)
                      LLVMConstNull(t));
     if (from_float && to_float)
         return m > n ? LLVMBuildFPExt(e->b, a, t, "") : LLVMBuildFPTrunc(e->b, a, t, "");
+    if (to_float && e->narrow && n == 8)
+        return tb_emit_narrow_to_float(e, a, is_signed(from), t);
     if (to_float)
         return is_signed(from) ? LLVMBuildSIToFP(e->b, a, t, "")
                                : LLVMBuildUIToFP(e->b, a, t, "");

@@ -37,28 +37,27 @@ f16_from_bits(tb_emitter *e, LLVMValueRef h)
     LLVMBuilderRef b = e->b;
     int n = lanes_of(h);
     LLVMTypeRef f = tb_emit_vec(e->f32, n), i = tb_emit_vec(e->i32, n);
-    LLVMValueRef u = LLVMBuildZExt(b, h, i, ""), zero = LLVMConstNull(i), sign, m, x,
-                 special;
+    LLVMValueRef u = LLVMBuildZExt(b, h, i, ""), sign, exponent, bits, x, quiet;
 
     if (e->half_hw)
         return LLVMBuildFPExt(b, LLVMBuildBitCast(b, h, tb_emit_vec(e->f16, n), ""), f,
                               "");
     sign = LLVMBuildShl(b, LLVMBuildAnd(b, u, int32s(e, u, 0x8000), ""), int32s(e, u, 16),
                         "");
-    m = LLVMBuildShl(b, LLVMBuildAnd(b, u, int32s(e, u, 0x7fff), ""), int32s(e, u, 13),
-                     "");
-    /* exponents differ by 112, also for subnormals */
-    x = LLVMBuildFMul(b, LLVMBuildBitCast(b, m, f, ""), tb_emit_float(f, 0x1p112), "");
-    x = LLVMBuildBitCast(b, x, i, "");
-    special = LLVMBuildOr(b, m, int32s(e, u, 0x7f800000), "");
-    m = LLVMBuildAnd(b, u, int32s(e, u, 0x3ff), "");
-    special = LLVMBuildOr(b, special,
-                          LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntNE, m, zero, ""),
-                                          int32s(e, u, 0x400000), zero, ""),
-                          "");
-    m = LLVMBuildAnd(b, u, int32s(e, u, 0x7c00), "");
-    x = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntEQ, m, int32s(e, u, 0x7c00), ""),
-                        special, x, "");
+    bits = LLVMBuildShl(b, LLVMBuildAnd(b, u, int32s(e, u, 0x7fff), ""), int32s(e, u, 13),
+                        "");
+    exponent = LLVMBuildAnd(b, u, int32s(e, u, 0x7c00), "");
+    x = LLVMBuildAdd(b, bits, int32s(e, u, 112u << 23), "");
+    /* subnormals: as 2^-14 + x, less 2^-14; a processor may flush subnormals of f32 */
+    bits = LLVMBuildAdd(b, bits, int32s(e, u, 113u << 23), "");
+    bits = LLVMBuildFSub(b, LLVMBuildBitCast(b, bits, f, ""), tb_emit_float(f, 0x1p-14), "");
+    x = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntEQ, exponent, int32s(e, u, 0), ""),
+                        LLVMBuildBitCast(b, bits, i, ""), x, "");
+    quiet = LLVMBuildAnd(b, u, int32s(e, u, 0x3ff), "");
+    quiet = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntNE, quiet, int32s(e, u, 0), ""),
+                            int32s(e, u, 0x7fc00000), int32s(e, u, 0x7f800000), "");
+    x = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntEQ, exponent, int32s(e, u, 0x7c00), ""),
+                        LLVMBuildOr(b, x, quiet, ""), x, "");
     return LLVMBuildBitCast(b, LLVMBuildOr(b, x, sign, ""), f, "");
 }
 

@@ -28,6 +28,18 @@ static const struct {
                 .l1_bytes = 32 * 1024, .l2_bytes = 256 * 1024}},
     {"aarch64", {.lanes = 4, .vregs = 32, .fma = true,
                  .l1_bytes = 32 * 1024, .l2_bytes = 256 * 1024}},
+    {"armv7-neon", {.lanes = 4, .vregs = 16,
+                    .l1_bytes = 32 * 1024, .l2_bytes = 256 * 1024}},
+    {"armv7", {.lanes = 1, .vregs = 16,
+               .l1_bytes = 16 * 1024, .l2_bytes = 128 * 1024}},
+    {"riscv64-v", {.lanes = 4, .vregs = 32, .fma = true, .masks = true,
+                   .l1_bytes = 32 * 1024, .l2_bytes = 256 * 1024}},
+    {"riscv64", {.lanes = 1, .vregs = 32, .fma = true,
+                 .l1_bytes = 32 * 1024, .l2_bytes = 128 * 1024}},
+    {"wasm32-simd128", {.lanes = 4, .vregs = 16,
+                        .l1_bytes = 32 * 1024, .l2_bytes = 256 * 1024}},
+    {"wasm32", {.lanes = 1, .vregs = 16,
+                .l1_bytes = 32 * 1024, .l2_bytes = 256 * 1024}},
 };
 
 tb_target

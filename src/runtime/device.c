@@ -9,6 +9,11 @@
 #include "runtime/runtime_internal.h"
 
 enum { MAX_WORKERS = 1024 };
+#if defined(TB_NO_THREADS)
+#define DRIVERS "local-sync alone: this runtime is built without threads"
+#else
+#define DRIVERS "local-sync and local-task"
+#endif
 
 typedef struct device_uri {
     tb_str driver;
@@ -63,15 +68,16 @@ tb_device_create(const char *uri, int n_workers, tb_device **out)
         n_workers = u.workers;
     if (tb_str_is(u.driver, "local-sync"))
         d = tb_local_sync_create();
+#if !defined(TB_NO_THREADS)
     else if (tb_str_is(u.driver, "local-task"))
         d = tb_local_task_create(n_workers ? n_workers : tb_cpus_allowed());
+#endif
     else if (tb_str_is(u.driver, "null"))
         d = tb_null_create();
     else
         return tb_status_make(TB_NOT_FOUND,
-                              "device '%s': no driver '%.*s'; there are local-sync and "
-                              "local-task",
-                              uri, TB_FMT(u.driver));
+                              "device '%s': no driver '%.*s'; there are " DRIVERS, uri,
+                              TB_FMT(u.driver));
     if (!d)
         return tb_status_make(TB_OUT_OF_MEMORY, "no memory for device '%s'", uri);
     *out = d;

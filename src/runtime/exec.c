@@ -190,7 +190,7 @@ dispatch(tb_call *c, const int32_t *w)
         s->bindings[i] = t->ptr[w[5 + i]];
     for (uint32_t i = 0; i < m; i++)
         s->sizes[i] = t->regs[w[6 + n + i]];
-    tb_work work = {.fn = c->m->kernels[kernel],
+    tb_work work = {.fn = tb_module_kernel(c->m, kernel),
                     .bindings = s->bindings,
                     .sizes = s->sizes,
                     .tiles = tiles,

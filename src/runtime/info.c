@@ -8,7 +8,7 @@ function_at(const tb_module *m, int fn)
 {
     if (fn < 0 || (uint32_t)fn >= m->n_exported)
         return NULL;
-    return &m->plan.functions[m->exported[fn]];
+    return &m->plan.functions[tb_module_exported(m, (uint32_t)fn)];
 }
 
 static void

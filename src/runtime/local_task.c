@@ -51,7 +51,7 @@ typedef struct pool {
     int64_t idle_spin_ns;
     unsigned generation;
     struct pool *previous; /* of the parent process; its threads do not exist here */
-    atomic_bool busy, quit;
+    atomic_int busy, quit; /* bools */
     tb_wait control; /* OPEN | workers inside */
     /* the job; written while control is 0 */
     tb_work work;

@@ -3,8 +3,6 @@
  * null.c -- the device "null": programs run, kernels do not. For measuring what a call
  * costs beside its kernels, and for running programs whose kernels nobody should trust.
  */
-#include <stdlib.h>
-
 #include "runtime/runtime_internal.h"
 
 static int32_t
@@ -18,7 +16,7 @@ dispatch(tb_device *d, const tb_work *w)
 static void
 destroy(tb_device *d)
 {
-    free(d);
+    tb_heap_free(d);
 }
 
 static const tb_driver driver = {"null", dispatch, destroy, false};
@@ -26,7 +24,7 @@ static const tb_driver driver = {"null", dispatch, destroy, false};
 tb_device *
 tb_null_create(void)
 {
-    tb_device *d = calloc(1, sizeof *d);
+    tb_device *d = tb_heap(1, sizeof *d);
     if (!d)
         return NULL;
     d->driver = &driver;

@@ -3,9 +3,12 @@
  * runtime_internal.h -- the runtime's index: its structs, and what one file offers others.
  *
  *   tensor.c      the default allocator, tb_tensor_release, types as text
- *   module.c      loading: bytes to plan, an image made executable, constants in place
+ *   map.c         files mapped for reading
+ *   module.c      loading: bytes to plan, constants in place
+ *   code.c        which image, made executable
  *   info.c        what a module says about its functions
  *   session.c     state between calls; checks of inputs; results' memory
+ *   place.c       sessions in memory of the caller
  *   exec.c        the interpreter of a function's instructions
  *   device.c      device uris; driver-independent part of a device
  *   local_sync.c  kernels on the calling thread
@@ -38,6 +41,12 @@ const char *tb_type_text(char *out, tb_dtype dtype, int rank, const int64_t *dim
 /* Bytes of a dense tensor; false if that does not fit. */
 bool tb_type_bytes(tb_dtype dtype, int rank, const int64_t *dims, size_t *out);
 
+/* ---- map.c ---- */
+tb_status tb_map_file(const char *path, const uint8_t **bytes, size_t *n) TB_MUST_CHECK;
+void tb_unmap_file(const uint8_t *bytes, size_t n);
+/* st with the file's name before its message; NULL stays NULL. Takes st. */
+tb_status tb_status_in_file(tb_status st, const char *path);
+
 /* ---- module.c ---- */
 /* How the bytes of a module go back. */
 typedef enum tb_bytes_owner {
@@ -56,9 +65,11 @@ struct tb_module {
     const tb_plan_image *image; /* the chosen one; NULL if there are no kernels */
     void *text_copy;            /* own mapping of the image where it is not used in place */
     size_t text_copy_bytes;
-    tb_kernel_fn **kernels;     /* by kernel */
-    uint32_t *exported;         /* public function index -> plan function */
+    const uint8_t *text;        /* where the image's code is; */
+    const uint32_t *entries;    /*   by kernel: offset from there */
+    tb_kernel_fn *const *kernels; /* by kernel, instead of those: for tests */
     uint32_t n_exported;
+    bool placed; /* the struct lies in memory of the caller */
     uint32_t max_bindings, max_sizes; /* over kernels, as is scratch_bytes */
     size_t scratch_bytes;
 };
@@ -69,11 +80,29 @@ struct tb_module {
 tb_status tb_module_from_plan(const tb_plan *plan, tb_kernel_fn *const *kernels,
                               const void *bytes, size_t n_bytes,
                               tb_module **out) TB_MUST_CHECK;
+/* Plan function of public function number fn < n_exported. */
+uint32_t tb_module_exported(const tb_module *m, uint32_t fn);
+static inline tb_kernel_fn *
+tb_module_kernel(const tb_module *m, uint32_t k)
+{
+    tb_kernel_fn *fn;
+    const uint8_t *entry;
+    if (m->kernels)
+        return m->kernels[k];
+    entry = m->text + m->entries[k];
+    memcpy(&fn, &entry, sizeof fn); /* no cast in C from data to code */
+    return fn;
+}
 static inline const char *
 tb_module_text(const tb_module *m, tb_sref s)
 {
     return m->plan.strings + s.off;
 }
+
+/* ---- code.c ---- */
+/* Chooses and maps the image; nothing to do for a module without kernels. */
+tb_status tb_code_open(tb_module *m, int flags) TB_MUST_CHECK;
+void tb_code_close(tb_module *m);
 
 /* ---- device.c ---- */
 /* One dispatch, as a driver sees it. */
@@ -104,6 +133,7 @@ struct tb_device {
 
 /* local_sync.c, local_task.c, null.c. NULL when out of memory. */
 tb_device *tb_local_sync_create(void);
+void tb_local_sync_init(tb_device *d); /* in place: lives as long as its memory */
 tb_device *tb_local_task_create(int n_workers);
 tb_device *tb_null_create(void);
 int tb_cpus_allowed(void); /* cpus.c; at least 1 */
@@ -142,9 +172,10 @@ typedef enum tb_result_state {
 
 struct tb_session {
     tb_module *m;
-    tb_device *device;
+    tb_device *device;    /* own_device if none was given */
+    tb_device own_device;
     tb_allocator allocator;
-    atomic_bool in_call;
+    atomic_int in_call; /* not a bool: some processors have no atomic bytes */
     void *arena;
     size_t arena_bytes;
     uint32_t arena_epoch; /* counts arenas and changes of globals' places; from 1 */
@@ -166,6 +197,15 @@ typedef struct tb_call {
     tb_tensor *results;
 } tb_call;
 
+size_t tb_global_bytes(const tb_module *m, uint32_t i);
+/* A session has a copy of it from the beginning. */
+bool tb_global_is_owned(const tb_module *m, uint32_t i);
+/* With the allocator, whatever the options say. */
+tb_status tb_session_create_in(tb_module *m, const tb_session_options *options,
+                               const tb_allocator *a, tb_session **out) TB_MUST_CHECK;
+/* Bytes of a function's tb_fn_state block; makes it before the first call. */
+size_t tb_session_state_bytes(const tb_plan *p, const tb_plan_function *f);
+tb_status tb_session_prepare(tb_session *s, uint32_t function) TB_MUST_CHECK;
 /* Fills result i's type and gives it memory. */
 tb_status tb_call_result(tb_call *c, uint32_t i) TB_MUST_CHECK;
 /* Gives buffer b, of a slot, n bytes. */

@@ -9,14 +9,23 @@
 #include "runtime/runtime_internal.h"
 
 /* ---- globals ---- */
-static tb_status
-global_bytes(const tb_module *m, uint32_t i, size_t *out)
+/* Static sizes, which the verifier has multiplied already. */
+size_t
+tb_global_bytes(const tb_module *m, uint32_t i)
 {
     tb_value_info info;
+    size_t n = 0;
     tb_module_global_info(m, (int)i, &info);
-    if (!tb_type_bytes(info.dtype, info.rank, info.dims, out))
-        return tb_status_make(TB_CORRUPT, "global '%s' has no fixed size", info.name);
-    return NULL;
+    return tb_type_bytes(info.dtype, info.rank, info.dims, &n) ? n : 0;
+}
+
+/* Others are the module's constants until somebody may write. */
+bool
+tb_global_is_owned(const tb_module *m, uint32_t i)
+{
+    const tb_plan_global *g = &m->plan.globals[i];
+    return g->mutable_ || g->init < 0 ||
+           m->plan.consts[g->init].bytes < tb_global_bytes(m, i);
 }
 
 /* Gives global i memory of its own. */
@@ -24,8 +33,7 @@ static tb_status
 own_global(tb_session *s, uint32_t i)
 {
     const tb_plan_global *g = &s->m->plan.globals[i];
-    size_t n;
-    TRY(global_bytes(s->m, i, &n));
+    size_t n = tb_global_bytes(s->m, i);
     const tb_plan_const *init = g->init >= 0 ? &s->m->plan.consts[g->init] : NULL;
     if (init && init->bytes < n)
         return tb_status_make(TB_CORRUPT, "global '%s': its initial value is too short",
@@ -46,13 +54,11 @@ create_globals(tb_session *s)
 {
     for (uint32_t i = 0; i < s->m->plan.n_globals; i++) {
         const tb_plan_global *g = &s->m->plan.globals[i];
-        size_t n;
-        TRY(global_bytes(s->m, i, &n));
-        if (!g->mutable_ && g->init >= 0 && s->m->plan.consts[g->init].bytes >= n)
+        if (tb_global_is_owned(s->m, i))
+            TRY(own_global(s, i));
+        else
             s->globals[i] =
                 (void *)(uintptr_t)(s->m->bytes + s->m->plan.consts[g->init].offset);
-        else
-            TRY(own_global(s, i));
     }
     return NULL;
 }
@@ -61,7 +67,6 @@ tb_status
 tb_session_global(tb_session *s, int i, tb_tensor *out)
 {
     tb_value_info info;
-    size_t n;
     if (i < 0 || (uint32_t)i >= s->m->plan.n_globals)
         return tb_status_make(TB_OUT_OF_RANGE, "there is no global %d; the module has %u", i,
                               s->m->plan.n_globals);
@@ -69,10 +74,11 @@ tb_session_global(tb_session *s, int i, tb_tensor *out)
         TRY(own_global(s, (uint32_t)i));
         s->arena_epoch++;
     }
-    TRY(global_bytes(s->m, (uint32_t)i, &n));
     tb_module_global_info(s->m, i, &info);
-    *out = (tb_tensor){
-        .data = s->globals[i], .bytes = n, .dtype = info.dtype, .rank = info.rank};
+    *out = (tb_tensor){.data = s->globals[i],
+                       .bytes = tb_global_bytes(s->m, (uint32_t)i),
+                       .dtype = info.dtype,
+                       .rank = info.rank};
     memcpy(out->dims, info.dims, sizeof out->dims);
     return NULL;
 }
@@ -83,10 +89,8 @@ fill_session(tb_session *s, tb_module *m, const tb_session_options *o)
 {
     const tb_plan *p = &m->plan;
     const tb_allocator *a = &s->allocator;
-    if (o && o->device)
-        s->device = tb_device_retain(o->device);
-    else
-        TRY(tb_device_create("local-sync", 0, &s->device));
+    tb_local_sync_init(&s->own_device);
+    s->device = o && o->device ? tb_device_retain(o->device) : &s->own_device;
     s->globals = tb_mem_alloc(a, sizeof *s->globals * p->n_globals);
     s->global_owned = tb_mem_alloc(a, sizeof *s->global_owned * p->n_globals);
     s->fns = tb_mem_alloc(a, sizeof *s->fns * p->n_functions);
@@ -100,10 +104,9 @@ fill_session(tb_session *s, tb_module *m, const tb_session_options *o)
 }
 
 tb_status
-tb_session_create(tb_module *m, const tb_session_options *options, tb_session **out)
+tb_session_create_in(tb_module *m, const tb_session_options *options, const tb_allocator *a,
+                     tb_session **out)
 {
-    const tb_allocator *a =
-        options && options->allocator ? options->allocator : &tb_default_allocator;
     tb_session *s = tb_mem_alloc(a, sizeof *s);
     if (!s)
         return tb_status_make(TB_OUT_OF_MEMORY, "no memory for a session");
@@ -119,6 +122,14 @@ tb_session_create(tb_module *m, const tb_session_options *options, tb_session **
     return st;
 }
 
+tb_status
+tb_session_create(tb_module *m, const tb_session_options *options, tb_session **out)
+{
+    bool given = options && options->allocator;
+    return tb_session_create_in(m, options, given ? options->allocator : &tb_default_allocator,
+                                out);
+}
+
 void
 tb_session_destroy(tb_session *s)
 {
@@ -126,12 +137,9 @@ tb_session_destroy(tb_session *s)
         return;
     const tb_plan *p = &s->m->plan;
     tb_allocator a = s->allocator;
-    for (uint32_t i = 0; s->globals && s->global_owned && i < p->n_globals; i++) {
-        size_t n = 0;
-        tb_status_free(global_bytes(s->m, i, &n));
+    for (uint32_t i = 0; s->globals && s->global_owned && i < p->n_globals; i++)
         if (s->global_owned[i])
-            tb_mem_free(&a, s->globals[i], n);
-    }
+            tb_mem_free(&a, s->globals[i], tb_global_bytes(s->m, i));
     for (uint32_t i = 0; s->fns && i < p->n_functions; i++) {
         for (uint32_t k = 0; s->fns[i].block && k < p->functions[i].n_slots; k++)
             tb_mem_free(&a, s->fns[i].slots[k].at, s->fns[i].slots[k].bytes);
@@ -145,20 +153,30 @@ tb_session_destroy(tb_session *s)
     tb_mem_free(&a, s->sizes, sizeof *s->sizes * s->m->max_sizes);
     tb_mem_free(&a, s->scratch, s->m->scratch_bytes);
     tb_device_release(s->device);
-    tb_module_release(s->m);
+    tb_module *m = s->m;
     tb_mem_free(&a, s, sizeof *s);
+    tb_module_release(m);
 }
 
 /* ---- a function's state ---- */
 static size_t
-count_dims(const tb_call *c)
+count_dims(const tb_plan *p, const tb_plan_function *f)
 {
     size_t n = 0;
-    for (uint32_t i = 0; i < c->f->n_inputs; i++) {
-        const tb_plan_value *v = &c->m->plan.values[c->f->input + i];
+    for (uint32_t i = 0; i < f->n_inputs; i++) {
+        const tb_plan_value *v = &p->values[f->input + i];
         n += v->rank + (v->is_size != 0);
     }
     return n;
+}
+
+size_t
+tb_session_state_bytes(const tb_plan *p, const tb_plan_function *f)
+{
+    return 8 * (f->n_regs + count_dims(p, f)) + sizeof(tb_slot) * f->n_slots +
+           sizeof(void *) * f->n_bufs +
+           sizeof(size_t) * (f->n_bufs + f->n_inputs) +
+           4 * ((size_t)f->n_bufs + f->n_inputs + f->n_results) + f->n_results;
 }
 
 /* Buffer registers by what they stand for; those of constants get their place. */
@@ -200,10 +218,8 @@ create_state(tb_call *c)
 {
     tb_fn_state *t = c->state;
     size_t n_in = c->f->n_inputs, n_out = c->f->n_results, n_bufs = c->f->n_bufs;
-    size_t n_dims = count_dims(c), n_regs = c->f->n_regs;
-    size_t n = 8 * (n_regs + n_dims) + sizeof(tb_slot) * c->f->n_slots +
-               sizeof(void *) * n_bufs +
-               sizeof(size_t) * (n_bufs + n_in) + 4 * (n_bufs + n_in + n_out) + n_out;
+    size_t n_dims = count_dims(&c->m->plan, c->f), n_regs = c->f->n_regs;
+    size_t n = tb_session_state_bytes(&c->m->plan, c->f);
     char *at = tb_mem_alloc(&c->s->allocator, n);
     if (!at)
         return tb_status_make(TB_OUT_OF_MEMORY, "no memory for a session's registers");
@@ -221,6 +237,16 @@ create_state(tb_call *c)
     t->result_state = carve(&at, 1, n_out);
     link_bufs(c);
     return NULL;
+}
+
+tb_status
+tb_session_prepare(tb_session *s, uint32_t function)
+{
+    tb_call c = {.s = s,
+                 .m = s->m,
+                 .f = &s->m->plan.functions[function],
+                 .state = &s->fns[function]};
+    return c.state->block ? NULL : create_state(&c);
 }
 
 /* ---- inputs ---- */
@@ -333,27 +359,41 @@ bind_inputs(tb_call *c)
 }
 
 /* ---- transient memory ---- */
-static tb_status
-grow_arena(tb_call *c, size_t need)
+tb_status
+tb_session_reserve(tb_session *s, size_t n)
 {
-    tb_session *s = c->s;
-    /* Growing shapes, as a text being generated, would move the arena on every call. */
-    size_t n = s->arena ? need + need / 4 : need;
+    if (n <= s->arena_bytes)
+        return NULL;
     if (s->arena)
         s->allocator.free(s->allocator.user, s->arena, s->arena_bytes);
     s->arena_bytes = 0;
     s->arena_epoch++;
     s->arena = s->allocator.alloc(s->allocator.user, n, tb_mem_block_align(&s->allocator, n));
-    if (!s->arena && n > need) {
-        n = need;
-        s->arena = s->allocator.alloc(s->allocator.user, n, TB_DATA_ALIGN);
-    }
     if (!s->arena)
-        return tb_status_make(TB_OUT_OF_MEMORY,
-                              "function '%s': no memory for %zu bytes of intermediate results",
-                              tb_module_text(c->m, c->f->name), need);
+        return tb_status_make(TB_OUT_OF_MEMORY, "no memory for %zu bytes of intermediate "
+                                                "results",
+                              n);
     s->arena_bytes = n;
     return NULL;
+}
+
+static tb_status
+grow_arena(tb_call *c, size_t need)
+{
+    /* Growing shapes, as a text being generated, would move the arena on every call. */
+    tb_status st = NULL;
+    if (c->s->arena)
+        st = tb_session_reserve(c->s, need + need / 4);
+    if (!c->s->arena) {
+        tb_status_free(st);
+        st = tb_session_reserve(c->s, need);
+    }
+    if (!st)
+        return NULL;
+    tb_status_free(st);
+    return tb_status_make(TB_OUT_OF_MEMORY,
+                          "function '%s': no memory for %zu bytes of intermediate results",
+                          tb_module_text(c->m, c->f->name), need);
 }
 
 /* Points buffer registers at the arena and at globals. */
@@ -383,7 +423,7 @@ bind_arena(tb_call *c)
             t->ptr[b] = c->s->arena ? (char *)c->s->arena + at : NULL;
             t->bytes[b] = (size_t)n;
         } else if (pb->kind == TB_BUF_GLOBAL) {
-            TRY(global_bytes(c->m, pb->index, &t->bytes[b]));
+            t->bytes[b] = tb_global_bytes(c->m, pb->index);
             t->ptr[b] = c->s->globals[pb->index];
         }
     }
@@ -531,8 +571,8 @@ tb_session_call(tb_session *s, int fn, const tb_tensor *inputs, int n_inputs,
                               fn, m->n_exported);
     tb_call c = {.s = s,
                  .m = m,
-                 .f = &m->plan.functions[m->exported[fn]],
-                 .state = &s->fns[m->exported[fn]],
+                 .f = &m->plan.functions[tb_module_exported(m, (uint32_t)fn)],
+                 .state = &s->fns[tb_module_exported(m, (uint32_t)fn)],
                  .inputs = inputs,
                  .results = results};
     if (n_inputs < 0 || (uint32_t)n_inputs != c.f->n_inputs)
@@ -562,5 +602,5 @@ tb_session_transient_bytes(const tb_session *s, int fn)
 {
     if (fn < 0 || (uint32_t)fn >= s->m->n_exported)
         return 0;
-    return s->fns[s->m->exported[fn]].transient_bytes;
+    return s->fns[tb_module_exported(s->m, (uint32_t)fn)].transient_bytes;
 }

@@ -5,6 +5,13 @@
 
 #include "runtime/runtime_internal.h"
 
+#if defined(TB_NO_MALLOC)
+static void *
+default_alloc(void *user, size_t bytes, size_t align)
+{
+    return (void)user, (void)bytes, (void)align, NULL;
+}
+#else
 /* Huge pages cost one fault for 2 MiB instead of 512, and kernels fewer TLB misses; some
  * systems give them to those who ask only. malloc keeps freed blocks below 32 MiB for the
  * next result of that size, which is better still, so only larger ones are put into huge
@@ -28,6 +35,7 @@ default_alloc(void *user, size_t bytes, size_t align)
 #endif
     return p;
 }
+#endif
 
 size_t
 tb_mem_block_align(const tb_allocator *a, size_t bytes)
@@ -41,7 +49,7 @@ default_free(void *user, void *ptr, size_t bytes)
 {
     (void)user;
     (void)bytes;
-    free(ptr);
+    tb_heap_free(ptr);
 }
 
 const tb_allocator tb_default_allocator = {default_alloc, default_free, NULL};

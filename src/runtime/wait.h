@@ -14,7 +14,6 @@
 #include <stdint.h>
 #include <time.h>
 #if defined(__linux__)
-#include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #else
@@ -31,6 +30,10 @@ typedef struct tb_wait {
 } tb_wait;
 
 enum { TB_WAIT_POLITE_NS = 5000 };
+#if defined(__linux__)
+/* <linux/futex.h> is not where every C library looks; private to the process. */
+enum { TB_FUTEX_WAIT = 0 | 128, TB_FUTEX_WAKE = 1 | 128 };
+#endif
 
 static inline void
 tb_wait_init(tb_wait *w)
@@ -60,7 +63,7 @@ tb_wait_wake(tb_wait *w)
     if (!atomic_load(&w->asleep))
         return;
 #if defined(__linux__)
-    syscall(SYS_futex, &w->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    syscall(SYS_futex, &w->word, TB_FUTEX_WAKE, 1, NULL, NULL, 0);
 #else
     pthread_mutex_lock(&w->mutex);
     pthread_cond_signal(&w->changed);
@@ -92,7 +95,7 @@ tb_wait_sleep(tb_wait *w, unsigned value)
     atomic_store(&w->asleep, 1);
 #if defined(__linux__)
     while (atomic_load(&w->word) == value)
-        syscall(SYS_futex, &w->word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+        syscall(SYS_futex, &w->word, TB_FUTEX_WAIT, value, NULL, NULL, 0);
 #else
     pthread_mutex_lock(&w->mutex);
     while (atomic_load(&w->word) == value)

@@ -138,7 +138,7 @@ def test_compiling(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "status", "message"),
     [
-        (["--target=foo"], 1, "unknown target 'foo'; --list-targets names them"),
+        (["--target=foo"], 1, "unknown target 'foo'; examples are host"),
         (["--dump=foo"], 1, "no stage is named 'foo'"),
         (["--foo"], 2, "--foo is not understood"),
         (["--iree-hal-target-backends=cuda"], 2, "backends=cuda is not understood"),

@@ -124,7 +124,7 @@ t_sample(t_artifact *s)
     s->code[38] = (int32_t)t_ref("x must not be empty").off;
     for (int i = 0; i < 2; i++)
         s->flat[i] = (tb_flat_image){t_add_one, sizeof t_add_one, T_TEXT_BYTES,
-                                     s->flat_entries, s->names, 1, TB_EM_X86_64};
+                                     s->flat_entries, s->names, 1, TB_EM_X86_64, 0};
     s->plan = (tb_plan){.strings = t_strings,
                         .strings_bytes = sizeof t_strings - 1,
                         .module_name = t_ref("tiny"),

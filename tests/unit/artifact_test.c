@@ -86,6 +86,46 @@ cpu_levels(void)
     EQ_INT(tb_cpu_features(), tb_cpu_features());
 }
 
+/* `want`: the levels' names, each with a space after it, or part of the message. */
+static void
+means(const char *target, const char *want)
+{
+    const tb_cpu_level *levels[TB_CPU_MAX_LEVELS];
+    char got[256] = "";
+    size_t n;
+    tb_status st = tb_cpu_parse(target, levels, &n);
+
+    for (size_t i = 0; !st && i < n; i++) {
+        strcat(got, levels[i]->name);
+        strcat(got, " ");
+    }
+    if (st)
+        CHECK(strstr(tb_status_message(st), want) != NULL);
+    else
+        EQ_STR(got, want);
+    tb_status_free(st);
+}
+
+static void
+names_of_targets(void)
+{
+    means("x86_64-v3", "x86_64-v3 ");
+    means("x86_64-linux-v3+v4", "x86_64-v4 x86_64-v3 ");
+    means("x86_64-v2+v4-amx+v3", "x86_64-v4-amx x86_64-v3 x86_64-v2 ");
+    means("x86_64-linux", "x86_64 ");
+    means("aarch64-linux", "aarch64 ");
+    means("armv7-linux-neon", "armv7-neon ");
+    means("riscv64", "riscv64 ");
+    means("wasm32", "wasm32 ");
+    means("x86_64-linux-v3+v9", "unknown target 'x86_64-linux-v3+v9'");
+    means("x86_64-linux-", "unknown target");
+    means("x86_64-linux-v3+", "unknown target");
+    means("x86_64-linuxx", "unknown target");
+    means("", "unknown target ''");
+    means("+", "unknown target");
+    means("-linux", "unknown target");
+}
+
 static void
 round_trip(void)
 {
@@ -387,7 +427,7 @@ hostile_code(void)
 
 /* Bytes of the ELF file that the reader looks at. */
 static void
-hostile_images(void)
+hostile_image(uint16_t machine, size_t header_bytes)
 {
     tb_buf out = {0};
     uint32_t text_off;
@@ -395,28 +435,35 @@ hostile_images(void)
     t_artifact s;
 
     t_sample(&s);
+    s.flat[0].machine = machine;
     tb_status st = tb_elf_write(&s.flat[0], &out, &text_off);
     EQ_STR(tb_status_message(st), "ok");
-    st = tb_elf_check(out.at, out.n, TB_EM_X86_64, text_off, &text_bytes);
+    st = tb_elf_check(out.at, out.n, machine, text_off, &text_bytes);
     EQ_STR(tb_status_message(st), "ok");
     CHECK(text_bytes >= T_TEXT_BYTES);
-    st = tb_elf_check(out.at, out.n, TB_EM_AARCH64, text_off, &text_bytes);
-    CHECK(strstr(tb_status_message(st), "for its target") != NULL);
+    st = tb_elf_check(out.at, out.n, machine == TB_EM_ARM ? TB_EM_X86_64 : TB_EM_ARM, text_off,
+                      &text_bytes);
+    CHECK(strstr(tb_status_message(st), "not an ELF file") != NULL);
     tb_status_free(st);
-    st = tb_elf_check(out.at, out.n, TB_EM_X86_64, 0, &text_bytes);
+    if (machine == TB_EM_X86_64) {
+        st = tb_elf_check(out.at, out.n, TB_EM_AARCH64, text_off, &text_bytes);
+        CHECK(strstr(tb_status_message(st), "for its target") != NULL);
+        tb_status_free(st);
+    }
+    st = tb_elf_check(out.at, out.n, machine, 0, &text_bytes);
     CHECK(strstr(tb_status_message(st), "executable segment") != NULL);
     tb_status_free(st);
-    for (size_t i = 0; i < 64 + 7 * 56; i++)
+    for (size_t i = 0; i < header_bytes; i++)
         for (int bit = 0; bit < 8; bit++) {
             out.at[i] ^= (uint8_t)(1 << bit);
-            st = tb_elf_check(out.at, out.n, TB_EM_X86_64, text_off, &text_bytes);
+            st = tb_elf_check(out.at, out.n, machine, text_off, &text_bytes);
             if (!st)
                 CHECK(text_off + text_bytes <= out.n);
             tb_status_free(st);
             out.at[i] ^= (uint8_t)(1 << bit);
         }
     for (size_t n = 0; n < 600; n++) {
-        st = tb_elf_check(out.at, n, TB_EM_X86_64, text_off, &text_bytes);
+        st = tb_elf_check(out.at, n, machine, text_off, &text_bytes);
         CHECK(st != NULL);
         tb_status_free(st);
     }
@@ -426,6 +473,13 @@ hostile_images(void)
     EQ_INT(tb_status_code(st), TB_OUT_OF_RANGE);
     tb_status_free(st);
     tb_buf_free(&out);
+}
+
+static void
+hostile_images(void)
+{
+    hostile_image(TB_EM_X86_64, 64 + 7 * 56);
+    hostile_image(TB_EM_ARM, 52 + 7 * 32);
 }
 
 /* The format as files have it. If this fails the format changed: count TB_PLAN_VERSION up,
@@ -633,6 +687,7 @@ main(int argc, char **argv)
     }
     RUN(hashes);
     RUN(cpu_levels);
+    RUN(names_of_targets);
     RUN(round_trip);
     RUN(nothing_inside);
     RUN(faulty_plan);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "codegen/codegen.h"
+#include "unit/emulated/run_kernel.h"
 #include "unit/t.h"
 
 static tb_ctx *cx;
@@ -65,115 +66,98 @@ t_call(const tb_kernel *k, void *const *bindings, const int64_t *sizes, int64_t 
 
 /* ---- another processor, emulated ---- */
 
-/* A program for AArch64 that calls the first kernel of an image and writes the `result`
- * binding and the kernel's code to its standard output. The file is its memory. */
-typedef struct t_program {
-    struct {
-        uint8_t ident[16];
-        uint16_t type, machine;
-        uint32_t version;
-        uint64_t entry, phoff, shoff;
-        uint32_t flags;
-        uint16_t ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
-    } h;
-    struct {
-        uint32_t type, flags;
-        uint64_t offset, vaddr, paddr, filesz, memsz, align;
-    } segment;
-    uint32_t code[128];
-    uint64_t bindings[8], sizes[8];
-    uint32_t n_code, pad;
-} t_program;
-enum { T_BASE = 0x400000, T_SCRATCH = 1 << 14 };
-
-static inline void
-t_set_register(t_program *p, uint32_t reg, uint64_t x)
-{
-    for (uint32_t i = 0; i < 4; i++) /* movz, then movk */
-        p->code[p->n_code++] = (i ? 0xf2800000u : 0xd2800000u) | i << 21 |
-                               (uint32_t)(x >> 16 * i & 0xffff) << 5 | reg;
-}
+/* How kernels of a processor are run where it is another one: Debian's names. */
+typedef struct t_emulated {
+    const char *level, *gcc, *qemu;
+} t_emulated;
+static const t_emulated t_emulators[] = {
+    {"aarch64", "aarch64-linux-gnu-gcc", "qemu-aarch64"},
+    {"armv7", "arm-linux-gnueabihf-gcc", "qemu-arm"},
+    {"armv7-neon", "arm-linux-gnueabihf-gcc", "qemu-arm"},
+    {"riscv64", "riscv64-linux-gnu-gcc", "qemu-riscv64"},
+    {"riscv64-v", "riscv64-linux-gnu-gcc", "qemu-riscv64 -cpu max,vlen=128"},
+};
 
 static inline bool
-t_has_qemu(void)
+t_has(const char *command, const char *suffix)
 {
-    return system("command -v qemu-aarch64 >/dev/null 2>&1") == 0;
+    char line[256];
+
+    snprintf(line, sizeof line, "command -v %.*s%s >/dev/null 2>&1",
+             (int)strcspn(command, " "), command, suffix);
+    return system(line) == 0;
 }
 
-/* Runs kernel 0 of an AArch64 image under qemu. `bytes` are the sizes of the bindings;
- * the last one comes back. Returns the kernel's code, -1 if the program failed. */
-static inline int32_t
-t_call_arm(const tb_flat_image *image, void *const *bindings, const size_t *bytes,
-           uint32_t n, const int64_t *sizes, uint32_t n_sizes, int64_t begin, int64_t end)
+/* The emulator's command into out: Debian's static one, or the other. Emulation of vectors
+ * of RISC-V is broken before qemu 8. */
+static inline bool
+t_find_qemu(const t_emulated *e, char out[128])
 {
-    char program[] = "/tmp/turbine_arm_XXXXXX", line[256];
-    uint64_t at = 4096, code_at = T_BASE + at, result, file_bytes;
-    t_program p = {.h = {.type = 2,
-                         .machine = 183,
-                         .version = 1,
-                         .phoff = sizeof p.h,
-                         .ehsize = sizeof p.h,
-                         .phentsize = sizeof p.segment,
-                         .phnum = 1}};
-    int fd = mkstemp(program);
-    int32_t code = -1;
-    FILE *f;
+    const char *suffix = t_has(e->qemu, "-static") ? "-static" : "";
+    int n = (int)strcspn(e->qemu, " ");
+    char line[256];
 
-    memcpy(p.h.ident, "\177ELF\2\1\1", 7);
-    p.h.entry = T_BASE + offsetof(t_program, code);
-    at = TB_ALIGN_UP(at + image->n, 64);
-    result = T_BASE + at;
-    at += 64 + T_SCRATCH;
-    for (uint32_t i = 0; i < n; i++) {
-        p.bindings[i] = T_BASE + at;
-        at = TB_ALIGN_UP(at + bytes[i], 64);
+    snprintf(out, 128, "%.*s%s%s", n, e->qemu, suffix, e->qemu + n);
+    if (!e->qemu[n])
+        return t_has(e->qemu, suffix);
+    snprintf(line, sizeof line,
+             "%.*s%s --version 2>/dev/null | grep -qE 'version ([89]|[1-9][0-9])\\.'", n,
+             e->qemu, suffix);
+    return system(line) == 0;
+}
+
+/* Makes the program that calls kernels; false with a line that says why not. */
+static inline bool
+t_make_runner(const t_emulated *e, char path[64])
+{
+    char line[512];
+
+    if (!t_find_qemu(e, line) || !t_has(e->gcc, "")) {
+        printf("# %s not tested: no %s or no (recent) %s here\n", e->level, e->gcc, e->qemu);
+        return false;
     }
-    for (uint32_t i = 0; i < n_sizes; i++)
-        p.sizes[i] = (uint64_t)sizes[i];
-    file_bytes = at;
-    p.segment.type = 1;
-    p.segment.flags = 7;
-    p.segment.vaddr = p.segment.paddr = T_BASE;
-    p.segment.filesz = p.segment.memsz = file_bytes;
-    p.segment.align = 4096;
-    t_set_register(&p, 0, T_BASE + offsetof(t_program, bindings));
-    t_set_register(&p, 1, T_BASE + offsetof(t_program, sizes));
-    t_set_register(&p, 2, (uint64_t)begin);
-    t_set_register(&p, 3, (uint64_t)end);
-    t_set_register(&p, 4, result + 64);
-    t_set_register(&p, 16, code_at + image->entries[0]);
-    p.code[p.n_code++] = 0xd63f0200; /* blr x16 */
-    t_set_register(&p, 17, result);
-    p.code[p.n_code++] = 0xb9000220; /* str w0, [x17] */
-    for (int i = 0; i < 2; i++) {    /* write(1, ...) */
-        t_set_register(&p, 0, 1);
-        t_set_register(&p, 1, i ? p.bindings[n - 1] : result);
-        t_set_register(&p, 2, i ? bytes[n - 1] : 4);
-        t_set_register(&p, 8, 64);
-        p.code[p.n_code++] = 0xd4000001; /* svc 0 */
-    }
-    p.code[p.n_code++] = 0xd2800000; /* mov x0, 0 */
-    p.code[p.n_code++] = 0xd2800ba8; /* mov x8, 93: exit */
-    p.code[p.n_code++] = 0xd4000001;
-    if (!CHECK(p.n_code <= 128) || !CHECK(fd >= 0))
+    snprintf(path, 64, "/tmp/turbine_run_%s_%ld", e->level, (long)getpid());
+    snprintf(line, sizeof line, "%s -O1 -static -o %s tests/unit/emulated/run_kernel.c", e->gcc,
+             path);
+    return CHECK(system(line) == 0);
+}
+
+/* Runs kernel 0 of an image in the runner. `bytes` are the sizes of the bindings; the last
+ * one comes back. Returns the kernel's code, -1 if the program failed. */
+static inline int32_t
+t_call_emulated(const t_emulated *e, const char *runner, const tb_flat_image *image,
+                void *const *bindings, const size_t *bytes, uint32_t n, const int64_t *sizes,
+                uint32_t n_sizes, int64_t begin, int64_t end)
+{
+    char request[] = "/tmp/turbine_request_XXXXXX", line[512], qemu[128];
+    run_kernel_header h = {.n = n,
+                           .image_bytes = image->n,
+                           .entry = image->entries[0],
+                           .begin = begin,
+                           .end = end};
+    int fd = mkstemp(request);
+    FILE *f = fd >= 0 ? fdopen(fd, "wb") : NULL;
+    int32_t code = -1;
+
+    if (!CHECK(f != NULL) || !t_find_qemu(e, qemu))
         return -1;
-    char *file = calloc(1, file_bytes);
-    memcpy(file, &p, sizeof p);
-    memcpy(file + 4096, image->bytes, image->n);
+    for (uint32_t i = 0; i < n_sizes; i++)
+        h.sizes[i] = sizes[i];
     for (uint32_t i = 0; i < n; i++)
-        memcpy(file + (p.bindings[i] - T_BASE), bindings[i], bytes[i]);
-    CHECK(write(fd, file, file_bytes) == (ssize_t)file_bytes);
-    free(file);
-    CHECK(fchmod(fd, 0700) == 0);
-    close(fd);
-    snprintf(line, sizeof line, "qemu-aarch64 %s", program);
+        h.bytes[i] = bytes[i];
+    fwrite(&h, sizeof h, 1, f);
+    fwrite(image->bytes, 1, image->n, f);
+    for (uint32_t i = 0; i < n; i++)
+        fwrite(bindings[i], 1, bytes[i], f);
+    CHECK(fclose(f) == 0);
+    snprintf(line, sizeof line, "%s %s %s", qemu, runner, request);
     f = popen(line, "r");
-    if (!f || fread(&code, 4, 1, f) != 1 || fread(bindings[n - 1], 1, bytes[n - 1], f) !=
-                                                 bytes[n - 1])
+    if (!f || fread(&code, 4, 1, f) != 1 ||
+        fread(bindings[n - 1], 1, bytes[n - 1], f) != bytes[n - 1])
         code = -1;
     if (f && pclose(f) != 0)
         code = -1;
-    unlink(program);
+    unlink(request);
     return code;
 }
 
