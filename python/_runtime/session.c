@@ -112,9 +112,9 @@ view_global(session_obj *self, PyObject *index, tb_tensor *t)
                      self->module->n_globals);
         return -1;
     }
-    tb_session *s = take(self); /* no call is under way while we look */
+    tb_session *s = session_take(self); /* no call is under way while we look */
     tb_status st = tb_session_global(s, (int)i, t);
-    put_back(self, s);
+    session_put_back(self, s);
     if (st) {
         raise_status(st);
         return -1;
@@ -134,11 +134,11 @@ session_global(PyObject *o, PyObject *index)
 static void
 copy_in_turn(session_obj *self, void *to, const void *from, size_t n)
 {
-    tb_session *s = take(self);
+    tb_session *s = session_take(self);
 
     if (n)
         memcpy(to, from, n);
-    put_back(self, s);
+    session_put_back(self, s);
 }
 
 /* read_global(index): a copy, of one moment between calls */
@@ -191,7 +191,7 @@ session_write_global(PyObject *o, PyObject *args)
         view_global(self, index, &at) < 0)
         return NULL;
     tb_module_global_info(self->module->m, (int)PyLong_AsLong(index), &info);
-    if (in_convert(value, &info, -1, &a, &given) == 0) {
+    if (in_convert(value, &info, -1, NULL, &a, &given) == 0) {
         if (!same_type(&at, &given)) {
             char want[400], got[400];
             PyErr_Format(PyExc_ValueError, "state '%s': expected %s, got %s", info.name,

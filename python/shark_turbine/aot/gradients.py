@@ -12,6 +12,7 @@ both traces work on the same symbols.
 import concurrent.futures
 import contextlib
 import inspect
+import sys
 import threading
 
 import torch
@@ -33,7 +34,7 @@ def watching():
     run, thread = torch.autograd._engine_run_backward, threading.get_ident()
 
     def stop(*args, **kwargs):
-        if threading.get_ident() == thread:
+        if threading.get_ident() == thread and not _inside_torch():
             raise Differentiates
         return run(*args, **kwargs)
 
@@ -42,6 +43,17 @@ def watching():
         yield
     finally:
         torch.autograd._engine_run_backward = run
+
+
+def _inside_torch():
+    """Whether an operator of PyTorch differentiates for its own purposes: scan does, to
+    know its backward graph."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith("torch._higher_order_ops"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def traced(module):
