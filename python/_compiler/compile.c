@@ -100,15 +100,15 @@ PyObject *
 unit_compile(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static const char *const keywords[] = {"targets", "threads",  "bf16_matmul",
-                                           "dump",    "progress", NULL};
+                                           "dump",    "progress", "external_scope", NULL};
     PyObject *targets = NULL, *progress = Py_None, *owner;
-    const char *names[MAX_TARGETS], *dump = NULL;
+    const char *names[MAX_TARGETS], *dump = NULL, *scope = NULL;
     int threads = 0, bf16 = 0;
     work w = {.unit = (unit_obj *)self};
     reporter r = {0};
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OipzO:compile", (char **)keywords, &targets,
-                                     &threads, &bf16, &dump, &progress))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OipzOz:compile", (char **)keywords, &targets,
+                                     &threads, &bf16, &dump, &progress, &scope))
         return NULL;
     if (targets_from(targets, &owner, names, &w.o.n_targets) < 0) {
         Py_XDECREF(owner);
@@ -118,6 +118,8 @@ unit_compile(PyObject *self, PyObject *args, PyObject *kwargs)
     w.o.threads = threads;
     w.o.bf16_matmul = bf16;
     w.o.dump = dump;
+    w.o.external_parameters = scope != NULL;
+    w.o.scope = tb_str_c(scope ? scope : "");
     if (progress != Py_None) {
         r.callable = progress;
         w.o.progress = report;

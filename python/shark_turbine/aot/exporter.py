@@ -2,9 +2,12 @@
 """aot.export: programs as torch-dialect MLIR and as compiled artifacts."""
 
 import contextlib
+import ctypes
+import math
 import os
 import warnings
 
+import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
@@ -12,6 +15,8 @@ from .. import _compiler
 from ..decompositions import current_aot_decompositions
 from ..evaluate import evaluate
 from ..progress import progress
+from ..runtime import safetensors
+from ..runtime.dtypes import dtype_of_name
 from . import gradients
 from .program import import_programs
 
@@ -246,7 +251,14 @@ class ExportOutput:
             raise ValueError(f"import_to: 'import' or 'full', not {import_to!r}")
 
     def compile(
-        self, save_to=None, *, target_backends=("llvm-cpu",), targets=None, dump=None
+        self,
+        save_to=None,
+        *,
+        target_backends=("llvm-cpu",),
+        targets=None,
+        dump=None,
+        parameters="embedded",
+        external_scope="model",
     ):
         """Compiles to a .vmfb.
 
@@ -254,14 +266,24 @@ class ExportOutput:
         protocol; with a path or an open binary file that is written and None returned.
         `targets` names CPU levels ("host", "x86_64-v3", ...); by default the file runs on
         every machine of the last ten years and uses what newer ones add.
+
+        With `parameters="external"` the model's parameters and persistent buffers stay
+        outside: the runtime is given them by name, as `save_parameters` and safetensors
+        files have them, under `external_scope`. Other weights of the same shapes then run
+        without compiling again.
         """
         _check_backends(target_backends)
+        if parameters not in ("embedded", "external"):
+            raise ValueError(
+                f"parameters: 'embedded' or 'external', not {parameters!r}"
+            )
         with progress("compiling") as report:
             artifact = self.unit.compile(
                 targets=self.session.targets if targets is None else targets,
                 bf16_matmul=torch.get_float32_matmul_precision() == "medium",
                 dump=dump,
                 progress=report,
+                external_scope=external_scope if parameters == "external" else None,
             )
         if save_to is None:
             return artifact
@@ -270,6 +292,25 @@ class ExportOutput:
         else:
             artifact.save(os.fspath(save_to))
         return None
+
+
+    def save_parameters(self, path):
+        """Writes what `compile(parameters="external")` leaves out to a .safetensors file,
+        under the names that the artifact looks for. Tensors that are external anyway have
+        no values here."""
+        rows = []
+        for _, name, kind, dims, address in self.unit.parameters():
+            if address is not None:
+                rows.append((name, kind, _view(address, kind, dims)))
+        safetensors.save(path, rows)
+
+
+def _view(address, kind, dims):
+    """An array over memory that the unit keeps."""
+    dtype = dtype_of_name(kind)
+    size = math.prod(dims) * dtype.itemsize
+    memory = (ctypes.c_char * size).from_address(address)
+    return np.frombuffer(memory, dtype).reshape(dims)
 
 
 def _check_backends(backends):

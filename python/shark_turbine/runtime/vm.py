@@ -44,6 +44,8 @@ class VmFunction:
 class VmModule:
     """A loaded .vmfb. Immutable; may be used in any number of contexts."""
 
+    _device = _params = None  # what a module without functions stands for
+
     def __init__(self, module, blob=None, name=None):
         self._module = module  # None for the hal module, which has nothing to call
         self._blob = blob
@@ -219,6 +221,7 @@ class VmContext:
         self._modules = []
         self._sessions = {}
         self._device = None
+        self._params = None
         self.register_modules(modules or [])
 
     def register_modules(self, modules):
@@ -228,7 +231,8 @@ class VmContext:
                     f"a module named '{module.name}' is registered already"
                 )
             if module._module is None:
-                self._device = module._device
+                self._device = module._device or self._device
+                self._params = module._params or self._params
             self._modules.append(module)
 
     def _session(self, module):
@@ -240,7 +244,9 @@ class VmContext:
                 raise ValueError(
                     "the context has no hal module: pass create_hal_module(...) first"
                 )
-            session = _runtime.Session(module._module, self._device._device)
+            session = _runtime.Session(
+                module._module, self._device._device, self._params
+            )
             self._sessions[id(module)] = session
         return session
 
