@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * contract.h -- what schedules of products share: the micro-kernel (micro.c), panels of
- * constant operands (pack.c) and of others (repack.c), addresses (contract.c).
+ * contract.h -- what schedules of products share: addresses (geometry.c), the micro-kernel
+ * (micro.c), panels of constant operands (pack.c) and of others (repack.c), the kernel
+ * (product.c). contract.c chooses among them.
  */
 #pragma once
 #include "kernel/lower.h"
@@ -65,7 +66,38 @@ void tb_repack_kernel(const tb_repack *p); /* writes the whole kernel */
 /* rows[n] of n lanes: rows and lanes change places. n is a power of two. */
 void tb_transpose_square(tb_kernel *k, tb_kv *rows, int n);
 
-/* ---- contract.c ---- */
+/* ---- geometry.c ---- */
+/* A product while it is lowered. */
+typedef struct tb_contract {
+    tb_lower *l;
+    tb_kernel *k;
+    const tb_graph *g;
+    tb_val anchor, a, b;
+    bool conv;
+    tb_dtype acc, a_mem, b_mem;
+    /* variables */
+    uint32_t batch[TB_MAX_RANK], n_batch; /* batch axes; a convolution's group */
+    uint32_t m, n, r;
+    tb_dim M, N, R, batches;
+    /* A: address of row m, then r in runs */
+    tb_val a_store;
+    tb_ix a_row;
+    tb_dim run, a_step, n_runs;     /* run length, stride within, number */
+    tb_dim run_dims[TB_MAX_RANK], run_stride[TB_MAX_RANK]; /* runs by axis, outermost first */
+    int n_run_axes;
+    /* B */
+    tb_val b_store;
+    tb_ix b_flat;                   /* address of element (r, n) */
+    tb_dim b_step_r, b_step_n;
+    enum { TB_B_PACKED, TB_B_DIRECT, TB_B_TEMP } b_kind;
+    uint32_t packed, temp;
+    bool b_batched;                 /* B differs between batches */
+    /* tile */
+    tb_micro micro;
+    int64_t mc, nb, kc, panel;
+    bool one_chunk;                 /* all of r in one chunk: epilogue right after */
+} tb_contract;
+
 /* Binds batch variables to the parts of a row-major index. */
 void tb_bind_batches(tb_lower *l, const uint32_t *vars, uint32_t n, tb_kv flat);
 /* Address of a node at indices, as an expression over its storage. */
@@ -73,3 +105,11 @@ tb_ix tb_operand_address(tb_lower *l, tb_val v, const tb_ix *idx, tb_val *stored
 /* The coefficient of var in a, which must be linear in it (grouping saw to that). */
 tb_dim tb_operand_step(tb_lower *l, const tb_ix *a, uint32_t var);
 tb_ix tb_ix_without(const tb_ix *a, uint32_t var);
+/* Fill in the variables, A and B. */
+void tb_dot_geometry(tb_contract *c);
+void tb_conv_geometry(tb_contract *c);
+/* Indices of the group's root in terms of the product's variables. */
+const tb_ix *tb_contract_root(tb_contract *c);
+
+/* ---- product.c ---- */
+void tb_product_kernel(tb_contract *c); /* writes the whole kernel */
