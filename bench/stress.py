@@ -93,13 +93,19 @@ def transformer(t, x, i):
         return t.call("layer_norm", small, x, t.list(WIDE), w, b, eps, cudnn)
 
     def split(x):
-        rows = t.int(t.rows) if t.rows != "?" else t.call("size.int", "!torch.int", x, t.int(0))
+        rows = (
+            t.int(t.rows)
+            if t.rows != "?"
+            else t.call("size.int", "!torch.int", x, t.int(0))
+        )
         x = t.call("view", t.tensor(t.rows, heads, size), x, t.list(rows, heads, size))
         moved = t.tensor(heads, t.rows, size)
         return t.call("transpose.int", moved, x, t.int(0), t.int(1)), rows
 
     h = norm(x)
-    (q, rows), (k, _), (v, _) = (split(linear(t, h, WIDE, WIDE, i + j)) for j in (1, 2, 3))
+    (q, rows), (k, _), (v, _) = (
+        split(linear(t, h, WIDE, WIDE, i + j)) for j in (1, 2, 3)
+    )
     none, no = t.constant("none", None), t.constant("bool", "false")
     y = t.call(
         "scaled_dot_product_attention",
@@ -118,7 +124,9 @@ def transformer(t, x, i):
 def dense(t, x, i):
     """Every layer's result is used at the very end too: many long lives."""
     y = linear(t, x, WIDE, WIDE, i)
-    y = t.call("softmax.int", t.tensor(t.rows, WIDE), y, t.int(1), t.constant("none", None))
+    y = t.call(
+        "softmax.int", t.tensor(t.rows, WIDE), y, t.int(1), t.constant("none", None)
+    )
     t.kept = [*getattr(t, "kept", []), y]
     return y
 
