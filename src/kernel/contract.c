@@ -7,7 +7,8 @@
  *
  * A is read where it lies (geometry.c). B is in panels of 64 columns (or 48, 32, 16, as
  * fits), [panel][r][64]: packed at compile time if it is constant, by a kernel of its own
- * otherwise, or read in place. The kernel is in product.c. The shape of the register tile
+ * otherwise, or read in place: as panels, or along r if its columns are contiguous (inner.c).
+ * The kernel is in product.c. The shape of the register tile
  * (MR rows, NV vectors) is the target's affair; tiles and panels are the same for all
  * targets, so that one program and one copy of the weights serve them all.
  *
@@ -18,12 +19,17 @@
 
 enum { MAX_MC = 192, MAX_COLS = 256 };
 enum { OPEN_ROWS = 256 };
+enum { MIN_MC = 24, MANY_TILES = 64, SHORT_NS = 16000 };
+enum { FLOPS_PER_NS = 100, BYTES_PER_NS = 20 }; /* of one worker */
+enum { INNER_ROWS = 256 }; /* with more, packing pays */
 
 /* ---- B ---- */
 static void
 choose_b(tb_contract *c)
 {
     tb_lower *l = c->l;
+    int64_t least, most_rows;
+    tb_dim_range(l->u, c->M, &least, &most_rows);
     bool fixed = tb_node_of(c->g, c->b_store)->prim == TB_P_const &&
                  tb_dim_is_const(c->N) && tb_dim_is_const(c->R);
     c->b_step_r = tb_operand_step(l, &c->b_flat, c->r);
@@ -46,6 +52,15 @@ choose_b(tb_contract *c)
                              .step_group = per_group,
                              .panel = c->panel};
         c->packed = tb_pack_const(l, (uint32_t)tb_attrs(c->g, c->b_store)[0], &q);
+        return;
+    }
+    /* Inner products: columns of B are read where they lie. */
+    if (!c->conv && c->b_step_r == 1 && c->a_step == 1 && c->b_step_n != 1 &&
+        tb_dim_is_const(c->R) && c->R >= 16 && most_rows <= INNER_ROWS) {
+        c->b_kind = TB_B_ROWS;
+        c->panel = c->micro.panel = c->R <= 1024 ? 64 : 16;
+        c->micro.cols = TB_INNER_COLS;
+        c->micro.ragged = c->R % 16 != 0;
         return;
     }
     /* In place: rows of B are panels already. A long pitch costs more than packing once
@@ -91,6 +106,16 @@ repack(tb_contract *c)
 }
 
 /* ---- tiles ---- */
+/* Time of a tile: products, or reading B where few rows share it. */
+static double
+tile_ns(const tb_contract *c, double rows, double width, double depth)
+{
+    double products = 2.0 * rows * width * depth / FLOPS_PER_NS;
+    double bytes = width * depth * (double)tb_dtype_bytes(c->b_mem) / BYTES_PER_NS;
+
+    return products > bytes ? products : bytes;
+}
+
 static void
 choose_tiles(tb_contract *c)
 {
@@ -110,15 +135,15 @@ choose_tiles(tb_contract *c)
     c->nb = MAX_COLS / c->panel;
     while (c->nb > 1 && (double)(c->nb * c->panel) / 2 >= cols)
         c->nb /= 2;
-    for (;;) { /* enough tiles to share out, but none below 4 million flops */
-        double tiles = b * __builtin_ceil(rows / (double)c->mc) *
-                       __builtin_ceil(cols / (double)(c->nb * c->panel));
-        double flops = 2.0 * (double)(c->mc * c->nb * c->panel) * depth;
-        if (tiles >= 16 || flops < 8e6)
+    for (;;) { /* enough tiles to share out, but not so short that starting them shows */
+        double width = (double)(c->nb * c->panel);
+        double tiles = b * __builtin_ceil(rows / (double)c->mc) * __builtin_ceil(cols / width);
+        c->tile_ns = tile_ns(c, rows < (double)c->mc ? rows : (double)c->mc, width, depth);
+        if (tiles >= MANY_TILES || c->tile_ns < 2 * SHORT_NS)
             break;
-        if (c->nb > 1)
+        if (c->nb > 1 && (width > (double)c->mc || c->mc <= MIN_MC))
             c->nb /= 2;
-        else if (c->mc > 48)
+        else if (c->mc > MIN_MC)
             c->mc /= 2;
         else
             break;

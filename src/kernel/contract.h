@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
  * contract.h -- what schedules of products share: addresses (geometry.c), the micro-kernel
- * (micro.c), panels of constant operands (pack.c) and of others (repack.c), the kernel
+ * (micro.c, inner.c), panels of constant operands (pack.c) and of others (repack.c), the kernel
  * (product.c). contract.c chooses among them.
  */
 #pragma once
@@ -10,7 +10,7 @@
 enum { TB_MAX_PANEL = 64 }; /* columns of a panel, at most */
 
 /* ---- micro.c ---- */
-enum { TB_MICRO_ARGS = 24, TB_MICRO_TAILS = 4 };
+enum { TB_MICRO_ARGS = 24, TB_MICRO_TAILS = 4, TB_INNER_COLS = 4 };
 typedef struct tb_micro {
     int mr, nv, lanes;    /* rows; vectors of `lanes` per row */
     int panel;            /* columns, a multiple of nv * lanes; rows of c are this long */
@@ -18,6 +18,8 @@ typedef struct tb_micro {
     bool fresh;           /* c is written, not added to */
     bool unit_step;       /* a's step is 1 */
     bool pitched;         /* b's rows are `pitch` apart, else panel */
+    int cols;             /* 0, or: both operands lie along r (inner.c), so many columns */
+    bool ragged;          /* with cols: r is no multiple of the lanes */
     uint32_t tails;       /* bit i: fewer than mr rows come, in pieces of 1 << i */
     uint32_t fn, tail_fn[TB_MICRO_TAILS]; /* numbers of the functions */
 } tb_micro;
@@ -32,10 +34,15 @@ typedef struct tb_micro_operands {
     tb_kv (*row)(void *user, tb_kv i); /* pointer to a's row i, from 0 to n - 1 */
     void *user;
     tb_kv b, c;             /* pointers */
-    tb_kv pitch, len, step; /* I64 */
+    tb_kv pitch, len, step; /* I64; with cols only len */
+    tb_kv cols[2 * TB_INNER_COLS]; /* with cols: pointers to b's columns */
 } tb_micro_operands;
 /* c[n][panel] (+)= a . b. n is mr or, if there are tails, less. */
 void tb_micro_call(tb_kernel *k, const tb_micro *m, tb_kv n, const tb_micro_operands *o);
+
+/* ---- inner.c ---- */
+/* The function of mr rows where both operands lie along r; at least `lanes` of it. */
+uint32_t tb_inner_function(tb_kernel *k, const tb_micro *m, int mr);
 
 /* ---- pack.c ---- */
 /* Packs elements (r, n) at `offset + r*step_r + n*step_n + group*step_group` of a
@@ -89,12 +96,13 @@ typedef struct tb_contract {
     tb_val b_store;
     tb_ix b_flat;                   /* address of element (r, n) */
     tb_dim b_step_r, b_step_n;
-    enum { TB_B_PACKED, TB_B_DIRECT, TB_B_TEMP } b_kind;
+    enum { TB_B_PACKED, TB_B_DIRECT, TB_B_ROWS, TB_B_TEMP } b_kind;
     uint32_t packed, temp;
     bool b_batched;                 /* B differs between batches */
     /* tile */
     tb_micro micro;
     int64_t mc, nb, kc, panel;
+    double tile_ns;
     bool one_chunk;                 /* all of r in one chunk: epilogue right after */
 } tb_contract;
 

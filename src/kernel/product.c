@@ -124,6 +124,32 @@ row_pointer(void *user, tb_kv row)
                         (int64_t)tb_dtype_bytes(s->c->a_mem));
 }
 
+/* Inner products of n rows (from i on) with the columns of one panel, all of r at once. */
+static void
+multiply_rows(tb_contract *c, const tile *t, tb_kv i, tb_kv n, tb_kv n0)
+{
+    tb_lower *l = c->l;
+    tb_kernel *k = c->k;
+    row_source rows = {c, t, i, tb_k_int(k, 0)};
+    tb_kv last = tb_k_sub(k, dimv(c, c->N), tb_k_int(k, 1));
+    tb_kv cols = tb_k_min(k, tb_k_sub(k, dimv(c, c->N), n0), tb_k_int(k, c->panel));
+    tb_kv j = tb_k_for(k, tb_k_int(k, 0), cols, c->micro.cols, NULL, 0);
+    tb_micro_operands o = {.row = row_pointer,
+                           .user = &rows,
+                           .c = tb_k_ptr_add(k, t->block, j, (int64_t)tb_dtype_bytes(c->acc)),
+                           .len = dimv(c, c->R)};
+
+    tb_bind_var(l, c->r, tb_k_int(k, 0), 0);
+    for (int m = 0; m < c->micro.cols; m++) { /* past N: the last again, nobody reads it */
+        tb_kv at = tb_k_add(k, tb_k_add(k, n0, j), tb_k_int(k, m));
+        tb_bind_var(l, c->n, tb_k_min(k, at, last), 0);
+        o.cols[m] = tb_k_ptr_add(k, t->b, tb_ix_value(l, &c->b_flat),
+                                 (int64_t)tb_dtype_bytes(c->b_mem));
+    }
+    tb_micro_call(k, &c->micro, n, &o);
+    tb_k_end_for(k, NULL, NULL);
+}
+
 /* One chunk of r against n rows (from i on) of one panel. */
 static void
 multiply(tb_contract *c, const tile *t, tb_kv i, tb_kv n, tb_kv a_off, tb_kv b_off, tb_kv pitch,
@@ -181,6 +207,8 @@ write_tile(tb_contract *c, tile *t)
         tb_bind_var(l, c->n, n0, 0);
         b_off = tb_ix_value(l, &c->b_flat);
         pitch = dimv(c, c->b_step_r);
+    } else if (c->b_kind == TB_B_ROWS) {
+        b_off = zero;
     } else {
         tb_kv at = panel;
         if (c->b_batched)
@@ -196,7 +224,10 @@ write_tile(tb_contract *c, tile *t)
                       ? zero
                       : tb_k_add(k, c_panel, tb_k_mul(k, i, tb_k_int(k, c->panel)));
     tb_kv n = tb_k_min(k, tb_k_sub(k, t->rows, i), tb_k_int(k, step));
-    multiply(c, t, i, n, a_off, b_off, pitch, len, c_off);
+    if (c->b_kind == TB_B_ROWS)
+        multiply_rows(c, t, i, n, n0);
+    else
+        multiply(c, t, i, n, a_off, b_off, pitch, len, c_off);
     if (c->one_chunk) { /* the sums are complete: store them while they are in L1 */
         epilogue(c, t->root_at, t->block, c_off, tb_k_add(k, t->m0, i), n, n0);
     }
@@ -221,7 +252,6 @@ tb_product_kernel(tb_contract *c)
     tb_dim n_m = tb_dim_ceildiv(u, c->M, c->mc);
     tb_dim n_panels = tb_dim_ceildiv(u, c->N, c->panel);
     tb_dim n_n = tb_dim_ceildiv(u, n_panels, c->nb);
-    double flops = 2.0 * (double)(c->mc * c->nb * c->panel) * (double)tb_dim_hint(u, c->R);
 
     t.a = tb_bind_node(l, c->a_store, false);
     t.b = c->b_kind == TB_B_PACKED ? tb_bind_packed(l, c->packed)
@@ -229,11 +259,13 @@ tb_product_kernel(tb_contract *c)
                                 : tb_bind_node(l, c->b_store, false);
     tb_bind_node(l, l->group->root, true);
     l->step->tiles = tb_dim_mul(u, c->batches, tb_dim_mul(u, n_m, n_n));
-    l->step->tile_cost_ns = (uint64_t)(flops / 150.0) + 1;
+    l->step->tile_cost_ns = (uint64_t)c->tile_ns + 1;
     int64_t panel_row = c->panel * (int64_t)tb_dtype_bytes(c->b_mem);
     c->kc = KC;
     c->one_chunk = tb_dim_is_const(c->R) && c->n_runs == 1 && c->R > 0 &&
                    (c->R <= KC || c->R * panel_row <= l->target->l2_bytes / 2);
+    if (c->b_kind == TB_B_ROWS)
+        c->one_chunk = true;
     if (c->one_chunk)
         c->kc = c->R;
     t.block = tb_k_scratch(k, (c->one_chunk ? c->micro.mr : c->nb * c->mc) * c->panel *
