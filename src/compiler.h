@@ -14,6 +14,7 @@ typedef struct tb_compile_options {
      * is given them under this scope. Beside those that are external already. */
     bool external_parameters;
     tb_str scope;
+    bool stock_iree;            /* the artifact runs on IREE's own runtime as well */
     const char *dump;           /* comma list of stages to print to stderr, or NULL */
     /* Called from the compiling thread; done counts up to total within a stage. */
     void (*progress)(void *user, const char *stage, size_t done, size_t total);

@@ -100,15 +100,17 @@ PyObject *
 unit_compile(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static const char *const keywords[] = {"targets", "threads",  "bf16_matmul",
-                                           "dump",    "progress", "external_scope", NULL};
+                                           "dump",    "progress", "stock_iree",
+                                           "external_scope", NULL};
     PyObject *targets = NULL, *progress = Py_None, *owner;
     const char *names[MAX_TARGETS], *dump = NULL, *scope = NULL;
-    int threads = 0, bf16 = 0;
+    int threads = 0, bf16 = 0, stock = 0;
     work w = {.unit = (unit_obj *)self};
     reporter r = {0};
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OipzOz:compile", (char **)keywords, &targets,
-                                     &threads, &bf16, &dump, &progress, &scope))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OipzOpz:compile", (char **)keywords,
+                                     &targets, &threads, &bf16, &dump, &progress, &stock,
+                                     &scope))
         return NULL;
     if (targets_from(targets, &owner, names, &w.o.n_targets) < 0) {
         Py_XDECREF(owner);
@@ -120,6 +122,7 @@ unit_compile(PyObject *self, PyObject *args, PyObject *kwargs)
     w.o.dump = dump;
     w.o.external_parameters = scope != NULL;
     w.o.scope = tb_str_c(scope ? scope : "");
+    w.o.stock_iree = stock;
     if (progress != Py_None) {
         r.callable = progress;
         w.o.progress = report;

@@ -259,13 +259,15 @@ class ExportOutput:
         dump=None,
         parameters="embedded",
         external_scope="model",
+        stock_iree=False,
     ):
         """Compiles to a .vmfb.
 
         Without `save_to` an object is returned that has `map_memory()` and the buffer
         protocol; with a path or an open binary file that is written and None returned.
         `targets` names CPU levels ("host", "x86_64-v3", ...); by default the file runs on
-        every machine of the last ten years and uses what newer ones add.
+        every machine of the last ten years and uses what newer ones add. With `stock_iree`
+        IREE's own runtime (3.13) runs the file as well, with the same results.
 
         With `parameters="external"` the model's parameters and persistent buffers stay
         outside: the runtime is given them by name, as `save_parameters` and safetensors
@@ -284,6 +286,7 @@ class ExportOutput:
                 dump=dump,
                 progress=report,
                 external_scope=external_scope if parameters == "external" else None,
+                stock_iree=stock_iree,
             )
         if save_to is None:
             return artifact
