@@ -431,6 +431,10 @@ compile(void *user)
     tb_program_end(p);
     tb_artifact art = {.plan = &p->plan, .blobs = p->blobs.at, .images = images};
     tb_artifact_module module;
+    for (uint32_t i = 0; stock_iree(r) && i < p->plan.n_globals; i++)
+        if (p->plan.globals[i].init == TB_INIT_PARAM)
+            tb_raise(r->cx, (tb_loc){0}, TB_UNSUPPORTED,
+                     "parameters outside of the artifact in a file for IREE's runtime");
     if (stock_iree(r))
         add_module(r, &art, &module);
     progress(r, "writing", 0, 1);
