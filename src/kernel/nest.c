@@ -43,7 +43,7 @@ typedef struct nest {
 /* ---- looking at a group before writing it ---- */
 typedef struct survey {
     tb_lower *l;
-    bool *seen;
+    tb_marks *seen;
     double ops;          /* weighted instructions per element */
     uint32_t n_vars;
     int *score;          /* by variable: how well it would vectorise */
@@ -109,9 +109,8 @@ look(survey *s, tb_val v, const tb_ix *idx)
         s->ops += 1;
         return;
     }
-    if (s->seen[v.id])
+    if (!tb_mark(s->seen, v.id))
         return;
-    s->seen[v.id] = true;
     if (tb_prim_is_map(n->prim)) {
         s->ops += op_weight(n->prim);
         for (uint32_t i = 0; i < n->n_in; i++)
@@ -171,7 +170,7 @@ look_at(tb_lower *l, const tb_ix *root_flat)
 {
     tb_arena *a = &l->u->cx->keep;
     survey s = {.l = l, .flat = root_flat, .only_flat = true};
-    s.seen = TB_NEWN(a, bool, l->g->n);
+    s.seen = tb_marks_begin(l->marks);
     s.n_vars = l->ix.vars.n;
     s.score = TB_NEWN(a, int, s.n_vars + 1);
     return s;
@@ -179,15 +178,14 @@ look_at(tb_lower *l, const tb_ix *root_flat)
 
 /* ---- stages ---- */
 static bool
-needs(const nest *n, tb_val v, tb_val what, bool *seen)
+needs(const nest *n, tb_val v, tb_val what, tb_marks *seen)
 {
     const tb_graph *g = n->l->g;
     if (v.id == what.id)
         return true;
-    if (v.id < what.id || seen[v.id] ||
-        (n->l->gs->stored[v.id] && v.id != n->gr->root.id))
+    if (v.id < what.id || (n->l->gs->stored[v.id] && v.id != n->gr->root.id) ||
+        !tb_mark(seen, v.id))
         return false;
-    seen[v.id] = true;
     for (uint32_t i = 0; i < tb_node_of(g, v)->n_in; i++)
         if (needs(n, tb_in(g, v, i), what, seen))
             return true;
@@ -214,7 +212,7 @@ make_stages(nest *n)
             for (uint32_t i = 0; same && i < s.n_vars; i++)
                 same = last->vars[i] == s.vars[i];
             for (uint32_t p = last->first; same && p < last->first + last->n; p++) {
-                bool *seen = TB_NEWN(&n->l->u->cx->keep, bool, n->l->g->n);
+                tb_marks *seen = tb_marks_begin(n->l->marks);
                 same = !needs(n, x, gr->reductions.at[p].node, seen);
             }
             if (same) {
