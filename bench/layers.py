@@ -55,13 +55,33 @@ def _layers():
             nn.Conv2d(c, c, kernel, stride, kernel // 2, groups=c),
             (1, c, pixels, pixels),
         )
-    yield "grouped 3x3 g32 256 @14", nn.Conv2d(256, 256, 3, 1, 1, groups=32), (1, 256, 14, 14)
-    yield "grouped 3x3 g4 128 @28", nn.Conv2d(128, 128, 3, 1, 1, groups=4), (1, 128, 28, 28)
-    yield "dilated 3x3 d2 256 @28", nn.Conv2d(256, 256, 3, 1, 2, dilation=2), (1, 256, 28, 28)
-    yield "transposed 4x4 s2 64-32 @28", nn.ConvTranspose2d(64, 32, 4, 2, 1), (1, 64, 28, 28)
+    yield (
+        "grouped 3x3 g32 256 @14",
+        nn.Conv2d(256, 256, 3, 1, 1, groups=32),
+        (1, 256, 14, 14),
+    )
+    yield (
+        "grouped 3x3 g4 128 @28",
+        nn.Conv2d(128, 128, 3, 1, 1, groups=4),
+        (1, 128, 28, 28),
+    )
+    yield (
+        "dilated 3x3 d2 256 @28",
+        nn.Conv2d(256, 256, 3, 1, 2, dilation=2),
+        (1, 256, 28, 28),
+    )
+    yield (
+        "transposed 4x4 s2 64-32 @28",
+        nn.ConvTranspose2d(64, 32, 4, 2, 1),
+        (1, 64, 28, 28),
+    )
     yield "1d k3 256-256 @512", nn.Conv1d(256, 256, 3, 1, 1), (1, 256, 512)
     yield "1d k10 s5 1-512 @16000", nn.Conv1d(1, 512, 10, 5), (1, 1, 16000)
-    yield "1d depthwise k31 256 @512", nn.Conv1d(256, 256, 31, 1, 15, groups=256), (1, 256, 512)
+    yield (
+        "1d depthwise k31 256 @512",
+        nn.Conv1d(256, 256, 31, 1, 15, groups=256),
+        (1, 256, 512),
+    )
     yield "3d k3 32-32 @8x28", nn.Conv3d(32, 32, 3, 1, 1), (1, 32, 8, 28, 28)
     yield "patches 16x16 3-768 @224", nn.Conv2d(3, 768, 16, 16), (1, 3, 224, 224)
     yield "batch 8 3x3 64-64 @28", nn.Conv2d(64, 64, 3, 1, 1), (8, 64, 28, 28)
@@ -147,7 +167,10 @@ def main(words):
         got = torch.from_numpy(call().to_host())
         error = ((got - want).abs().max() / want.abs().max()).item()
         a, b = least([call, lambda: module(*inputs)], seconds)
-        print(f"{name:34}{a * 1e3:10.3f}{b * 1e3:10.3f}{b / a:7.2f}{error:9.1e}", flush=True)
+        print(
+            f"{name:34}{a * 1e3:10.3f}{b * 1e3:10.3f}{b / a:7.2f}{error:9.1e}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@
 #include "kernel/contract.h"
 
 enum { KC = 512, MAX_MC = 192, MAX_COLS = 256 };
-enum { OPEN_ROWS = 256 };
+enum { OPEN_ROWS = 256, TURNED_MC = 96, TURNED_LEAST = 16 };
 
 typedef struct contract {
     tb_lower *l;
@@ -52,6 +52,8 @@ typedef struct contract {
     tb_micro micro;
     int64_t mc, nb, kc, panel;
     bool one_chunk;                 /* all of r in one chunk: epilogue right after */
+    const tb_ix *root_at;           /* the root's indices */
+    bool turned;                    /* the root is contiguous along m, not n */
 } contract;
 
 /* ---- what is multiplied ---- */
@@ -288,7 +290,7 @@ choose_tiles(contract *c)
     if (!tb_dim_is_const(c->M) && rows < OPEN_ROWS) /* an example's few rows say little */
         rows = most < OPEN_ROWS ? (double)most : OPEN_ROWS;
 
-    c->mc = MAX_MC;
+    c->mc = c->turned ? TURNED_MC : MAX_MC;
     while (c->mc > 12 && (double)c->mc / 2 >= rows)
         c->mc /= 2;
     c->nb = MAX_COLS / c->panel;
@@ -311,7 +313,7 @@ choose_tiles(contract *c)
 }
 
 /* Root indices in terms of the contraction's variables. */
-static const tb_ix *
+static void
 root_indices(contract *c)
 {
     tb_lower *l = c->l;
@@ -340,7 +342,13 @@ root_indices(contract *c)
         tb_ix_back(&l->ix, c->g, l->group->path.at[i], at, next);
         memcpy(at, next, sizeof at);
     }
-    return tb_dup(&l->u->cx->keep, at, sizeof at);
+    c->root_at = tb_dup(&l->u->cx->keep, at, sizeof at);
+    tb_val root = l->group->root;
+    tb_ix flat = tb_ix_flat(&l->ix, at, tb_rank(c->g, root), tb_dims(c->g, root));
+    tb_dim step_m, step_n;
+    c->turned = tb_ix_linear(&l->ix, &flat, c->m, &step_m) && step_m == 1 &&
+                tb_ix_linear(&l->ix, &flat, c->n, &step_n) && step_n != 1 &&
+                tb_dim_le(l->u, TURNED_LEAST, c->M);
 }
 
 /* The convolution's bias is part of the anchor: added to the sum here. */
@@ -357,26 +365,94 @@ finish(contract *c, tb_kv sum)
     return tb_k_map(c->k, TB_P_add, sum, bias, TB_NO_KV);
 }
 
-/* Stores lanes [j, j + lanes) of a row whose sums lie at c_row. */
+/* Stores the root where m and n are bound; `sum` is what the product is there. */
 static void
-epilogue_lanes(contract *c, const tb_ix *root_at, tb_kv block, tb_kv c_row, tb_kv n0, tb_kv j)
+store_root(contract *c, tb_kv sum)
 {
     tb_lower *l = c->l;
     tb_val root = l->group->root;
-    tb_kv sum = tb_k_load(c->k, c->acc, l->lanes, block, tb_k_add(c->k, c_row, j), 0, TB_NO_KV);
-    tb_bind_var(l, c->n, tb_k_add(c->k, n0, j), l->lanes > 1);
     l->known.n = 0;
     tb_kv v = finish(c, sum);
     TB_PUSH(&l->u->cx->keep, &l->known, ((tb_known){.node = c->anchor, .value = v}));
-    tb_ix flat = tb_ix_flat(&l->ix, root_at, tb_rank(c->g, root), tb_dims(c->g, root));
-    tb_put(l, root, &flat, tb_pull(l, root, root_at));
+    tb_ix flat = tb_ix_flat(&l->ix, c->root_at, tb_rank(c->g, root), tb_dims(c->g, root));
+    tb_put(l, root, &flat, tb_pull(l, root, c->root_at));
     l->known.n = 0;
+}
+
+/* Stores lanes [j, j + lanes) of a row whose sums lie at c_row. */
+static void
+epilogue_lanes(contract *c, tb_kv block, tb_kv c_row, tb_kv n0, tb_kv j)
+{
+    tb_lower *l = c->l;
+    tb_kv sum = tb_k_load(c->k, c->acc, l->lanes, block, tb_k_add(c->k, c_row, j), 0, TB_NO_KV);
+    tb_bind_var(l, c->n, tb_k_add(c->k, n0, j), l->lanes > 1);
+    store_root(c, sum);
+}
+
+/* Column n0 + j0 + j of rows i .. i + lanes; the turned square is in scratch. */
+static void
+turned_columns(contract *c, tb_kv square, tb_kv m, tb_kv rows, tb_kv n, tb_kv columns)
+{
+    tb_lower *l = c->l;
+    tb_kernel *k = c->k;
+    int w = c->micro.lanes;
+    bool whole = tb_dim_is_const(c->M) && c->M % w == 0 && c->mc % w == 0;
+    tb_kv j = tb_k_for(k, tb_k_int(k, 0), columns, 1, NULL, 0);
+    tb_kv at = tb_k_mul(k, j, tb_k_int(k, w));
+
+    tb_bind_var(l, c->n, tb_k_add(k, n, j), 0);
+    if (whole || l->target->masks || w == 1) {
+        l->lanes = w;
+        if (!whole && w > 1)
+            l->mask = tb_k_lt(k, tb_k_lane_ids(k, TB_I64, w), tb_k_splat(k, rows, w));
+        tb_bind_var(l, c->m, m, w > 1);
+        store_root(c, tb_k_load(k, c->acc, w, square, at, 0, TB_NO_KV));
+        l->mask = TB_NO_KV;
+    } else {
+        tb_k_if(k, tb_k_lt(k, rows, tb_k_int(k, w)));
+        tb_kv i = tb_k_for(k, tb_k_int(k, 0), rows, 1, NULL, 0);
+        l->lanes = 1;
+        tb_bind_var(l, c->m, tb_k_add(k, m, i), 0);
+        store_root(c, tb_k_load(k, c->acc, 1, square, tb_k_add(k, at, i), 0, TB_NO_KV));
+        tb_k_end_for(k, NULL, NULL);
+        tb_k_else(k);
+        l->lanes = w;
+        tb_bind_var(l, c->m, m, 1);
+        store_root(c, tb_k_load(k, c->acc, w, square, at, 0, TB_NO_KV));
+        tb_k_end_if(k);
+    }
+    l->lanes = 1;
+    tb_k_end_for(k, NULL, NULL);
+}
+
+/* The epilogue for a root that is contiguous along m: squares of the block are turned
+ * round in registers, so that its stores are vectors too. */
+static void
+turned_epilogue(contract *c, tb_kv block, tb_kv m0, tb_kv rows, tb_kv n0)
+{
+    tb_kernel *k = c->k;
+    int w = c->micro.lanes;
+    tb_kv square = tb_k_scratch(k, (int64_t)w * w * (int64_t)tb_dtype_bytes(c->acc)), v[64];
+    tb_kv columns = tb_k_min(k, tb_k_sub(k, dimv(c, c->N), n0), tb_k_int(k, c->panel));
+
+    tb_kv j = tb_k_for(k, tb_k_int(k, 0), columns, w, NULL, 0);
+    tb_kv i = tb_k_for(k, tb_k_int(k, 0), rows, w, NULL, 0);
+    tb_kv at = tb_k_add(k, tb_k_mul(k, i, tb_k_int(k, c->panel)), j);
+    c->l->lane_align = 1;
+    for (int r = 0; r < w; r++)
+        v[r] = tb_k_load(k, c->acc, w, block, at, r * c->panel, TB_NO_KV);
+    tb_transpose_square(k, v, w);
+    for (int r = 0; r < w; r++)
+        tb_k_store(k, c->acc, square, TB_NO_KV, (int64_t)r * w, v[r], TB_NO_KV);
+    turned_columns(c, square, tb_k_add(k, m0, i), tb_k_sub(k, rows, i), tb_k_add(k, n0, j),
+                   tb_k_min(k, tb_k_sub(k, columns, j), tb_k_int(k, w)));
+    tb_k_end_for(k, NULL, NULL);
+    tb_k_end_for(k, NULL, NULL);
 }
 
 /* Rows [0, rows) of one panel: m0 + row is the row, n0 the panel's first column. */
 static void
-epilogue(contract *c, const tb_ix *root_at, tb_kv block, tb_kv c_base, tb_kv m0, tb_kv rows,
-         tb_kv n0)
+epilogue(contract *c, tb_kv block, tb_kv c_base, tb_kv m0, tb_kv rows, tb_kv n0)
 {
     tb_lower *l = c->l;
     tb_kernel *k = c->k;
@@ -390,14 +466,14 @@ epilogue(contract *c, const tb_ix *root_at, tb_kv block, tb_kv c_base, tb_kv m0,
     l->lane_align = w;
     if (!ragged) {
         tb_kv j = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, c->panel), w, NULL, 0);
-        epilogue_lanes(c, root_at, block, row, n0, j);
+        epilogue_lanes(c, block, row, n0, j);
         tb_k_end_for(k, NULL, NULL);
     } else {
         tb_kv n = tb_k_min(k, tb_k_sub(k, dimv(c, c->N), n0), tb_k_int(k, c->panel));
         tb_kv whole = tb_k_mul(k, tb_k_div(k, n, tb_k_int(k, w)), tb_k_int(k, w));
         bool masked = l->target->masks && w > 1;
         tb_kv j = tb_k_for(k, tb_k_int(k, 0), whole, w, NULL, 0);
-        epilogue_lanes(c, root_at, block, row, n0, j);
+        epilogue_lanes(c, block, row, n0, j);
         tb_k_end_for(k, NULL, NULL);
         j = tb_k_for(k, whole, n, masked ? w : 1, NULL, 0);
         if (masked)
@@ -405,7 +481,7 @@ epilogue(contract *c, const tb_ix *root_at, tb_kv block, tb_kv c_base, tb_kv m0,
                               tb_k_splat(k, tb_k_sub(k, n, j), w));
         else
             l->lanes = 1;
-        epilogue_lanes(c, root_at, block, row, n0, j);
+        epilogue_lanes(c, block, row, n0, j);
         l->mask = TB_NO_KV;
         tb_k_end_for(k, NULL, NULL);
     }
@@ -431,7 +507,6 @@ run_offset(contract *c, tb_kv run)
 typedef struct tile {
     tb_kv a, b, block, offsets; /* pointers: A, B, C block, row offsets (I64) */
     tb_kv batch, m0, rows, panel0, panels;
-    const tb_ix *root_at;
 } tile;
 
 /* A tile being multiplied: the micro-kernel's rows, from row i of the tile on. */
@@ -516,25 +591,31 @@ write_tile(contract *c, tile *t)
         b_off = tb_k_mul(k, tb_k_add(k, tb_k_mul(k, at, dimv(c, c->R)), r),
                          tb_k_int(k, c->panel));
     }
-    tb_kv c_panel = tb_k_mul(k, p, one_panel);
+    tb_kv c_panel = c->one_chunk ? zero : tb_k_mul(k, p, one_panel);
     i = tb_k_for(k, zero, t->rows, step, NULL, 0);
     /* sums that are complete leave at once: the register tile's block is used again */
-    tb_kv c_off = c->one_chunk
+    tb_kv c_off = c->one_chunk && !c->turned
                       ? zero
                       : tb_k_add(k, c_panel, tb_k_mul(k, i, tb_k_int(k, c->panel)));
     tb_kv n = tb_k_min(k, tb_k_sub(k, t->rows, i), tb_k_int(k, step));
     multiply(c, t, i, n, a_off, b_off, pitch, len, c_off);
-    if (c->one_chunk) { /* the sums are complete: store them while they are in L1 */
-        epilogue(c, t->root_at, t->block, c_off, tb_k_add(k, t->m0, i), n, n0);
-    }
+    if (c->one_chunk && !c->turned) /* the sums are complete: store them while they are in L1 */
+        epilogue(c, t->block, c_off, tb_k_add(k, t->m0, i), n, n0);
     tb_k_end_for(k, NULL, NULL);
+    if (c->one_chunk && c->turned)
+        turned_epilogue(c, t->block, t->m0, t->rows, n0);
     tb_k_end_for(k, NULL, NULL);
     tb_k_end_for(k, NULL, NULL);
     if (c->one_chunk)
         return;
     p = tb_k_for(k, zero, t->panels, 1, NULL, 0);
     n0 = tb_k_mul(k, tb_k_add(k, t->panel0, p), tb_k_int(k, c->panel));
-    epilogue(c, t->root_at, t->block, tb_k_mul(k, p, one_panel), t->m0, t->rows, n0);
+    tb_kv at = tb_k_mul(k, p, one_panel);
+    if (c->turned)
+        turned_epilogue(c, tb_k_ptr_add(k, t->block, at, (int64_t)tb_dtype_bytes(c->acc)),
+                        t->m0, t->rows, n0);
+    else
+        epilogue(c, t->block, at, t->m0, t->rows, n0);
     tb_k_end_for(k, NULL, NULL);
 }
 
@@ -544,7 +625,7 @@ product_kernel(contract *c)
     tb_lower *l = c->l;
     tb_unit *u = l->u;
     tb_kernel *k = c->k = l->k;
-    tile t = {.root_at = root_indices(c)};
+    tile t = {0};
     tb_dim n_m = tb_dim_ceildiv(u, c->M, c->mc);
     tb_dim n_panels = tb_dim_ceildiv(u, c->N, c->panel);
     tb_dim n_n = tb_dim_ceildiv(u, n_panels, c->nb);
@@ -563,8 +644,10 @@ product_kernel(contract *c)
                    (c->R <= KC || c->R * panel_row <= l->target->l2_bytes / 2);
     if (c->one_chunk)
         c->kc = c->R;
-    t.block = tb_k_scratch(k, (c->one_chunk ? c->micro.mr : c->nb * c->mc) * c->panel *
-                                  (int64_t)tb_dtype_bytes(c->acc));
+    int64_t block_rows = !c->one_chunk ? c->nb * c->mc : c->turned ? c->mc : c->micro.mr;
+    if (c->turned)
+        block_rows += c->micro.lanes; /* the last square may go past its rows */
+    t.block = tb_k_scratch(k, block_rows * c->panel * (int64_t)tb_dtype_bytes(c->acc));
     t.offsets = tb_k_scratch(k, c->mc * 8);
     c->micro.fresh = c->one_chunk;
     c->micro.unit_step = c->a_step == 1;
@@ -601,6 +684,7 @@ tb_lower_contract(tb_lower *l)
         conv_geometry(&c);
     else
         dot_geometry(&c);
+    root_indices(&c);
     c.panel = c.micro.panel = tb_micro_panel(c.N);
     choose_b(&c);
     choose_tiles(&c);

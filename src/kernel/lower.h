@@ -5,7 +5,7 @@
  *   index.c      index expressions: sums of coefficient x variable, with div and mod
  *   group.c      which nodes are computed together (lives in src/pass, uses index.c)
  *   pull.c       the value of a node at an index: walks movement as index arithmetic
- *   nest.c       kernels for maps and reductions
+ *   nest*.c      kernels for maps and reductions (nest.h)
  *   contract.c   matrix products and convolutions; attention.c  streaming attention
  *   scan.c, sort.c, scatter.c   one each; rows.c  the loops they share
  *   lower.c      chooses the schedule of a group
