@@ -10,6 +10,7 @@ changes little: a quick check while kernels are worked on. `make bench` is what 
 import os
 import sys
 import time
+from functools import partial
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -166,7 +167,7 @@ def main(words):
         want = module(*inputs)
         got = torch.from_numpy(call().to_host())
         error = ((got - want).abs().max() / want.abs().max()).item()
-        a, b = least([call, lambda: module(*inputs)], seconds)
+        a, b = least([call, partial(module, *inputs)], seconds)
         print(
             f"{name:34}{a * 1e3:10.3f}{b * 1e3:10.3f}{b / a:7.2f}{error:9.1e}",
             flush=True,

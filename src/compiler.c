@@ -27,6 +27,8 @@ typedef struct run {
     tb_target targets[MAX_TARGETS];
     uint32_t n_targets;
     tb_packs packs;
+    const char *at; /* the stage that progress was told of, or NULL */
+    uint32_t func;  /* number of the function it works on */
 } run;
 
 static void
@@ -34,6 +36,19 @@ progress(run *r, const char *stage, size_t done, size_t total)
 {
     if (r->o && r->o->progress)
         r->o->progress(r->o->user, stage, done, total);
+}
+
+/* A stage of one function begins, and the one before ends. NULL: only that. */
+static void
+begin_stage(void *user, const char *stage)
+{
+    run *r = user;
+    uint32_t n = r->u->funcs.n;
+    if (r->at)
+        progress(r, r->at, r->func + 1, n);
+    r->at = stage;
+    if (stage)
+        progress(r, stage, r->func, n);
 }
 
 /* A failure of what returns a status is one of the compilation. */
@@ -220,18 +235,20 @@ lower_graph(run *r, tb_graph *g)
     tb_body *b = TB_NEW(&r->cx->keep, tb_body);
     bool pass = r->stage && is_pass(r->stage);
     if (!stop_at(r, "decompose"))
-        g = tb_run_passes(g, pass ? r->stage : NULL);
+        g = tb_run_passes(g, pass ? r->stage : NULL, begin_stage, r);
     b->g = g;
     b->sub = tb_alloc(&r->cx->keep, sizeof *b->sub * g->n);
     if (pass || stop_at(r, "decompose")) {
         tb_graph_print(g, r->out);
     } else {
+        begin_stage(r, "group");
         tb_groups *gs = tb_group_graph(g);
         b->gs = gs;
         if (stop_at(r, "group")) {
             tb_graph_print(g, r->out);
             tb_groups_print(gs, r->out);
         } else {
+            begin_stage(r, "kernels");
             refuse_complex(g);
             b->low = tb_lower_groups(gs, r->targets, r->n_targets, &r->packs);
             if (stop_at(r, "kernels"))
@@ -251,6 +268,7 @@ lower_function(run *r, const tb_func *f)
         tb_graph_print(g, r->out);
         return NULL;
     }
+    begin_stage(r, "decompose");
     if (needs_decompose(g))
         g = tb_decompose(g);
     const tb_body *b = lower_graph(r, g);
@@ -295,14 +313,15 @@ compile(void *user)
     tb_program_begin(p, r->u, r->targets, r->n_targets);
     uint32_t n = r->u->funcs.n;
     for (uint32_t i = 0; i < n; i++) {
-        progress(r, "functions", i, n);
+        r->func = i;
         if (r->stage)
             tb_buf_printf(r->out, "// function %.*s\n", TB_FMT(r->u->funcs.at[i].name));
         const tb_body *body = lower_function(r, &r->u->funcs.at[i]);
+        begin_stage(r, body ? "program" : NULL);
         if (body)
             tb_program_function(p, &r->u->funcs.at[i], body);
+        begin_stage(r, NULL);
     }
-    progress(r, "functions", n, n);
     if (r->stage && !stop_at(r, "program") && !stop_at(r, "llvm") && !stop_at(r, "asm"))
         return;
     if (stop_at(r, "llvm") || stop_at(r, "asm")) {

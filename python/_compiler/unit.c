@@ -384,6 +384,13 @@ get_functions(PyObject *o, void *unused)
     return list;
 }
 
+static PyObject *
+get_constants(PyObject *o, void *unused)
+{
+    (void)unused;
+    return PySequence_List(((unit_obj *)o)->owners);
+}
+
 #define KEYWORDS(fn) (PyCFunction)(void (*)(void))(fn), METH_VARARGS | METH_KEYWORDS
 
 static PyMethodDef methods[] = {
@@ -412,6 +419,8 @@ static PyMethodDef methods[] = {
 static PyGetSetDef getset[] = {
     {"name", get_name, NULL, "the module's name", NULL},
     {"functions", get_functions, NULL, "names of the functions", NULL},
+    {"constants", get_constants, NULL,
+     "what holds the bytes of the constants, in the order they were added", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

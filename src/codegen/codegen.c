@@ -367,10 +367,12 @@ tb_codegen(tb_ctx *cx, const tb_kernel *const *kernels, uint32_t n,
            void (*progress)(void *user, const char *stage, size_t done, size_t total),
            void *user, tb_flat_image *out)
 {
-    crew c = prepare(cx, kernels, n, target);
     const void **objects;
     size_t *bytes;
 
+    if (progress)
+        progress(user, "code", 0, n);
+    crew c = prepare(cx, kernels, n, target);
     c.progress = progress;
     c.user = user;
     cut_into_jobs(cx, &c);

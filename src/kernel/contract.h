@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * contract.h -- what schedules of products share: the micro-kernel (micro.c), panels of
- * constant operands (pack.c) and of others (repack.c), addresses (contract.c).
+ * contract.h -- what schedules of products share: addresses (geometry.c), the micro-kernel
+ * (micro.c, inner.c), panels of constant operands (pack.c) and of others (repack.c), the kernel
+ * (product.c). contract.c chooses among them.
  */
 #pragma once
 #include "kernel/lower.h"
@@ -9,7 +10,7 @@
 enum { TB_MAX_PANEL = 64 }; /* columns of a panel, at most */
 
 /* ---- micro.c ---- */
-enum { TB_MICRO_ARGS = 24, TB_MICRO_TAILS = 4 };
+enum { TB_MICRO_ARGS = 24, TB_MICRO_TAILS = 4, TB_INNER_COLS = 4 };
 typedef struct tb_micro {
     int mr, nv, lanes;    /* rows; vectors of `lanes` per row */
     int panel;            /* columns, a multiple of nv * lanes; rows of c are this long */
@@ -17,6 +18,8 @@ typedef struct tb_micro {
     bool fresh;           /* c is written, not added to */
     bool unit_step;       /* a's step is 1 */
     bool pitched;         /* b's rows are `pitch` apart, else panel */
+    int cols;             /* 0, or: both operands lie along r (inner.c), so many columns */
+    bool ragged;          /* with cols: r is no multiple of the lanes */
     uint32_t tails;       /* bit i: fewer than mr rows come, in pieces of 1 << i */
     uint32_t fn, tail_fn[TB_MICRO_TAILS]; /* numbers of the functions */
 } tb_micro;
@@ -31,10 +34,15 @@ typedef struct tb_micro_operands {
     tb_kv (*row)(void *user, tb_kv i); /* pointer to a's row i, from 0 to n - 1 */
     void *user;
     tb_kv b, c;             /* pointers */
-    tb_kv pitch, len, step; /* I64 */
+    tb_kv pitch, len, step; /* I64; with cols only len */
+    tb_kv cols[2 * TB_INNER_COLS]; /* with cols: pointers to b's columns */
 } tb_micro_operands;
 /* c[n][panel] (+)= a . b. n is mr or, if there are tails, less. */
 void tb_micro_call(tb_kernel *k, const tb_micro *m, tb_kv n, const tb_micro_operands *o);
+
+/* ---- inner.c ---- */
+/* The function of mr rows where both operands lie along r; at least `lanes` of it. */
+uint32_t tb_inner_function(tb_kernel *k, const tb_micro *m, int mr);
 
 /* ---- pack.c ---- */
 /* Packs elements (r, n) at `offset + r*step_r + n*step_n + group*step_group` of a
@@ -65,7 +73,41 @@ void tb_repack_kernel(const tb_repack *p); /* writes the whole kernel */
 /* rows[n] of n lanes: rows and lanes change places. n is a power of two. */
 void tb_transpose_square(tb_kernel *k, tb_kv *rows, int n);
 
-/* ---- contract.c ---- */
+/* ---- geometry.c ---- */
+/* A product while it is lowered. */
+typedef struct tb_contract {
+    tb_lower *l;
+    tb_kernel *k;
+    const tb_graph *g;
+    tb_val anchor, a, b;
+    bool conv;
+    tb_dtype acc, a_mem, b_mem;
+    /* variables */
+    uint32_t batch[TB_MAX_RANK], n_batch; /* batch axes; a convolution's group */
+    uint32_t m, n, r;
+    tb_dim M, N, R, batches;
+    /* A: address of row m, then r in runs */
+    tb_val a_store;
+    tb_ix a_row;
+    tb_dim run, a_step, n_runs;     /* run length, stride within, number */
+    tb_dim run_dims[TB_MAX_RANK], run_stride[TB_MAX_RANK]; /* runs by axis, outermost first */
+    int n_run_axes;
+    /* B */
+    tb_val b_store;
+    tb_ix b_flat;                   /* address of element (r, n) */
+    tb_dim b_step_r, b_step_n;
+    enum { TB_B_PACKED, TB_B_DIRECT, TB_B_ROWS, TB_B_TEMP } b_kind;
+    uint32_t packed, temp;
+    bool b_batched;                 /* B differs between batches */
+    /* tile */
+    tb_micro micro;
+    int64_t mc, nb, kc, panel;
+    double tile_ns;
+    bool one_chunk;                 /* all of r in one chunk: epilogue right after */
+    const tb_ix *root_at;           /* the root's indices */
+    bool turned;                    /* the root is contiguous along m, not n */
+} tb_contract;
+
 /* Binds batch variables to the parts of a row-major index. */
 void tb_bind_batches(tb_lower *l, const uint32_t *vars, uint32_t n, tb_kv flat);
 /* Address of a node at indices, as an expression over its storage. */
@@ -73,3 +115,17 @@ tb_ix tb_operand_address(tb_lower *l, tb_val v, const tb_ix *idx, tb_val *stored
 /* The coefficient of var in a, which must be linear in it (grouping saw to that). */
 tb_dim tb_operand_step(tb_lower *l, const tb_ix *a, uint32_t var);
 tb_ix tb_ix_without(const tb_ix *a, uint32_t var);
+/* Fill in the variables, A and B. */
+void tb_dot_geometry(tb_contract *c);
+void tb_conv_geometry(tb_contract *c);
+/* Indices of the group's root in terms of the product's variables. */
+void tb_contract_root(tb_contract *c);
+
+/* ---- epilogue.c ---- */
+/* Stores the root for rows [0, rows) of one panel, whose sums are at `block` + c_base:
+ * m0 + row is the row, n0 the panel's first column. */
+void tb_contract_epilogue(tb_contract *c, tb_kv block, tb_kv c_base, tb_kv m0, tb_kv rows,
+                          tb_kv n0);
+
+/* ---- product.c ---- */
+void tb_product_kernel(tb_contract *c); /* writes the whole kernel */

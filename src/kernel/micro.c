@@ -65,13 +65,19 @@ write_function(tb_kernel *k, const tb_micro *m, int mr)
     return fn;
 }
 
+static uint32_t
+function(tb_kernel *k, const tb_micro *m, int mr)
+{
+    return m->cols ? tb_inner_function(k, m, mr) : write_function(k, m, mr);
+}
+
 void
 tb_micro_write(tb_kernel *k, tb_micro *m)
 {
-    m->fn = write_function(k, m, m->mr);
+    m->fn = function(k, m, m->mr);
     for (int i = 0; i < TB_MICRO_TAILS; i++)
         if (m->tails >> i & 1)
-            m->tail_fn[i] = write_function(k, m, 1 << i);
+            m->tail_fn[i] = function(k, m, 1 << i);
 }
 
 /* Rows first .. first + mr. */
@@ -85,6 +91,13 @@ call(tb_kernel *k, const tb_micro *m, uint32_t fn, int mr, tb_kv first, const tb
 
     for (int i = 0; i < mr; i++)
         args[i] = o->row(o->user, tb_k_add(k, first, tb_k_int(k, i)));
+    if (m->cols) {
+        memcpy(args + mr, o->cols, sizeof *args * (size_t)m->cols);
+        args[mr + m->cols] = c;
+        args[mr + m->cols + 1] = o->len;
+        tb_k_call(k, fn, args, (uint32_t)(mr + m->cols) + 2);
+        return;
+    }
     for (int j = 0; j < m->panel; j += m->nv * m->lanes) {
         tb_kv jj = tb_k_int(k, j);
         args[mr] = tb_k_ptr_add(k, o->b, jj, b_bytes);
@@ -176,9 +189,13 @@ tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block)
     if (m->acc == TB_F64 && m->lanes > 1)
         m->lanes /= 2;
     m->nv = t->lanes == 1 ? 4 : t->vregs >= 32 ? 4 : 2;
-    while (m->panel % (m->nv * m->lanes) != 0)
+    while (m->nv > 1 && m->panel % (m->nv * m->lanes) != 0)
         m->nv--;
-    m->mr = most = most_rows(t, m->nv);
+    if (m->cols)
+        most = t->lanes == 1 ? 2 : t->vregs >= 32 ? 6 : 3;
+    else
+        most = most_rows(t, m->nv);
+    m->mr = most;
     m->tails = 0;
     if (!tb_dim_is_const(rows) || block == 0) {
         for (int i = 0; i < TB_MICRO_TAILS && 1 << i < m->mr; i++)
@@ -190,4 +207,6 @@ tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block)
             m->mr = mr;
     int64_t last = rows % block;
     m->tails = (uint32_t)(rows >= block ? block % m->mr : 0) | (uint32_t)(last % m->mr);
+    if (m->cols && m->mr == 1 && t->vregs >= 16)
+        m->cols = 2 * TB_INNER_COLS; /* few chains of sums would wait for each other */
 }

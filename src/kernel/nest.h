@@ -36,9 +36,14 @@ typedef struct tb_nest {
 } tb_nest;
 
 /* ---- nest_look.c ---- */
+typedef struct tb_nest_met {
+    tb_val node;
+    const tb_ix *at;
+} tb_nest_met;
 typedef struct tb_nest_survey {
     tb_lower *l;
-    const tb_ix **seen;  /* by node: the indices it was met at */
+    tb_marks *seen;
+    TB_VEC(tb_nest_met) met; /* nodes that have been walked through */
     double ops;          /* weighted instructions per element */
     uint32_t n_vars;
     int *score;          /* by variable: how well it would vectorise */

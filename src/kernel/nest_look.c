@@ -49,6 +49,20 @@ op_weight(tb_prim p)
     }
 }
 
+/* Was v met at these very indices? Few nodes are met twice. */
+static bool
+met_there(const tb_nest_survey *s, tb_val v, const tb_ix *idx, int rank)
+{
+    for (uint32_t m = 0; m < s->met.n; m++)
+        if (s->met.at[m].node.id == v.id) {
+            for (int i = 0; i < rank; i++)
+                if (!tb_ix_same(&s->met.at[m].at[i], &idx[i]))
+                    return false;
+            return true;
+        }
+    return false;
+}
+
 void
 tb_nest_look(tb_nest_survey *s, tb_val v, const tb_ix *idx)
 {
@@ -67,12 +81,12 @@ tb_nest_look(tb_nest_survey *s, tb_val v, const tb_ix *idx)
         s->ops += 1;
         return;
     }
-    if (s->seen[v.id]) {
-        for (int i = 0; i < rank && s->plain; i++)
-            s->plain = tb_ix_same(&s->seen[v.id][i], &idx[i]);
+    if (!tb_mark(s->seen, v.id)) {
+        s->plain = s->plain && met_there(s, v, idx, rank);
         return;
     }
-    s->seen[v.id] = tb_dup(&l->u->cx->keep, idx, sizeof *idx * (size_t)(rank + 1));
+    TB_PUSH(&l->u->cx->keep, &s->met,
+            ((tb_nest_met){v, tb_dup(&l->u->cx->keep, idx, sizeof *idx * (size_t)(rank + 1))}));
     if (tb_prim_is_map(n->prim)) {
         s->ops += op_weight(n->prim);
         for (uint32_t i = 0; i < n->n_in; i++)
@@ -132,7 +146,7 @@ tb_nest_look_begin(tb_lower *l, const tb_ix *root_flat)
 {
     tb_arena *a = &l->u->cx->keep;
     tb_nest_survey s = {.l = l, .flat = root_flat, .only_flat = true, .plain = true};
-    s.seen = TB_NEWN(a, const tb_ix *, l->g->n);
+    s.seen = tb_marks_begin(l->marks);
     s.n_vars = l->ix.vars.n;
     s.score = TB_NEWN(a, int, s.n_vars + 1);
     return s;

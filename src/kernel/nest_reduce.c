@@ -9,15 +9,14 @@ enum { MAX_STRAIGHT = 16 };
 
 /* ---- stages ---- */
 static bool
-needs(const tb_nest *n, tb_val v, tb_val what, bool *seen)
+needs(const tb_nest *n, tb_val v, tb_val what, tb_marks *seen)
 {
     const tb_graph *g = n->l->g;
     if (v.id == what.id)
         return true;
-    if (v.id < what.id || seen[v.id] ||
-        (n->l->gs->stored[v.id] && v.id != n->gr->root.id))
+    if (v.id < what.id || (n->l->gs->stored[v.id] && v.id != n->gr->root.id) ||
+        !tb_mark(seen, v.id))
         return false;
-    seen[v.id] = true;
     for (uint32_t i = 0; i < tb_node_of(g, v)->n_in; i++)
         if (needs(n, tb_in(g, v, i), what, seen))
             return true;
@@ -44,7 +43,7 @@ tb_nest_make_stages(tb_nest *n)
             for (uint32_t i = 0; same && i < s.n_vars; i++)
                 same = last->vars[i] == s.vars[i];
             for (uint32_t p = last->first; same && p < last->first + last->n; p++) {
-                bool *seen = TB_NEWN(&n->l->u->cx->keep, bool, n->l->g->n);
+                tb_marks *seen = tb_marks_begin(n->l->marks);
                 same = !needs(n, x, gr->reductions.at[p].node, seen);
             }
             if (same) {

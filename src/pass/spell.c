@@ -45,24 +45,6 @@ dot_as_reduction(tb_graph *g, tb_val x, tb_val y)
     return tb_reshape(g, p, r, full);
 }
 
-/* A product of one or two rows with a transposed operand that is not constant: each of its
- * elements is used once or twice, so packing it would cost more than the product. */
-static bool
-few_rows(const tb_graph *g, tb_val v)
-{
-    tb_val y = tb_in(g, v, 1);
-    int r = tb_rank(g, v);
-    tb_dim m = tb_dims(g, v)[r - 2];
-    tb_dtype t = tb_dtype_of(g, v);
-    if (!tb_dim_is_const(m) || m > 2 || (t != TB_F32 && t != TB_F64) ||
-        tb_node_of(g, y)->prim != TB_P_permute || tb_attrs(g, y)[r - 1] != r - 2)
-        return false;
-    do
-        y = tb_in(g, y, 0);
-    while (tb_prim_is_move(tb_node_of(g, y)->prim));
-    return tb_node_of(g, y)->prim != TB_P_const;
-}
-
 static tb_val
 spell(tb_rewrite *rw, tb_val v)
 {
@@ -74,7 +56,7 @@ spell(tb_rewrite *rw, tb_val v)
         in[i] = tb_image(rw, v, i);
     switch ((tb_prim)n->prim) {
     case TB_P_dot:
-        if (!tb_dtype_is_float(n->dtype) || few_rows(rw->from, v))
+        if (!tb_dtype_is_float(n->dtype))
             return dot_as_reduction(g, in[0], in[1]);
         return TB_NO_VAL;
     case TB_P_attention:

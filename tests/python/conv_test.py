@@ -7,8 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from shark_turbine import aot  # noqa: E402
-from shark_turbine import runtime as rt  # noqa: E402
+from shark_turbine import aot
+from shark_turbine import runtime as rt
 
 TOLERANCE = 2e-5  # times the largest magnitude
 

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * product.c -- the kernel of a product.
+ *
+ * A tile is MC rows x NB panels of one batch. For each chunk of r: for each panel, for each
+ * MR rows: the micro-kernel adds to an MR x 64 piece of the C block in scratch. Then the
+ * epilogue walks the block while it is in cache and stores the group's root.
+ */
+#include "kernel/contract.h"
+
+enum { KC = 512 };
+
+static tb_kv
+dimv(tb_contract *c, tb_dim d)
+{
+    return tb_k_dim(c->l->k, c->l->u, d);
+}
+
+/* Offset into A of run number `run`. */
+static tb_kv
+run_offset(tb_contract *c, tb_kv run)
+{
+    tb_kernel *k = c->k;
+    tb_kv off = tb_k_int(k, 0);
+    for (int i = c->n_run_axes; i-- > 0;) {
+        tb_kv d = dimv(c, c->run_dims[i]), at = i ? tb_k_mod(k, run, d) : run;
+        off = tb_k_add(k, off, tb_k_mul(k, at, dimv(c, c->run_stride[i])));
+        run = i ? tb_k_div(k, run, d) : run;
+    }
+    return off;
+}
+
+/* Everything of a tile that stays the same while it is computed. */
+typedef struct tile {
+    tb_kv a, b, block, offsets; /* pointers: A, B, C block, row offsets (I64) */
+    tb_kv batch, m0, rows, panel0, panels;
+} tile;
+
+/* A tile being multiplied: the micro-kernel's rows, from row i of the tile on. */
+typedef struct row_source {
+    tb_contract *c;
+    const tile *t;
+    tb_kv i, a_off;
+} row_source;
+
+static tb_kv
+row_pointer(void *user, tb_kv row)
+{
+    const row_source *s = user;
+    tb_kernel *k = s->c->k;
+    tb_kv off = tb_k_load(k, TB_I64, 1, s->t->offsets, tb_k_add(k, s->i, row), 0, TB_NO_KV);
+    return tb_k_ptr_add(k, s->t->a, tb_k_add(k, off, s->a_off),
+                        (int64_t)tb_dtype_bytes(s->c->a_mem));
+}
+
+/* Inner products of n rows (from i on) with the columns of one panel, all of r at once. */
+static void
+multiply_rows(tb_contract *c, const tile *t, tb_kv i, tb_kv n, tb_kv n0, tb_kv c_off)
+{
+    tb_lower *l = c->l;
+    tb_kernel *k = c->k;
+    row_source rows = {c, t, i, tb_k_int(k, 0)};
+    tb_kv last = tb_k_sub(k, dimv(c, c->N), tb_k_int(k, 1));
+    tb_kv cols = tb_k_min(k, tb_k_sub(k, dimv(c, c->N), n0), tb_k_int(k, c->panel));
+    tb_kv j = tb_k_for(k, tb_k_int(k, 0), cols, c->micro.cols, NULL, 0);
+    tb_micro_operands o = {.row = row_pointer,
+                           .user = &rows,
+                           .c = tb_k_ptr_add(k, t->block, tb_k_add(k, c_off, j),
+                                             (int64_t)tb_dtype_bytes(c->acc)),
+                           .len = dimv(c, c->R)};
+
+    tb_bind_var(l, c->r, tb_k_int(k, 0), 0);
+    for (int m = 0; m < c->micro.cols; m++) { /* past N: the last again, nobody reads it */
+        tb_kv at = tb_k_add(k, tb_k_add(k, n0, j), tb_k_int(k, m));
+        tb_bind_var(l, c->n, tb_k_min(k, at, last), 0);
+        o.cols[m] = tb_k_ptr_add(k, t->b, tb_ix_value(l, &c->b_flat),
+                                 (int64_t)tb_dtype_bytes(c->b_mem));
+    }
+    tb_micro_call(k, &c->micro, n, &o);
+    tb_k_end_for(k, NULL, NULL);
+}
+
+/* One chunk of r against n rows (from i on) of one panel. */
+static void
+multiply(tb_contract *c, const tile *t, tb_kv i, tb_kv n, tb_kv a_off, tb_kv b_off, tb_kv pitch,
+         tb_kv len, tb_kv c_off)
+{
+    tb_kernel *k = c->k;
+    row_source rows = {c, t, i, a_off};
+    tb_micro_call(k, &c->micro, n,
+                  &(tb_micro_operands){
+                      .row = row_pointer,
+                      .user = &rows,
+                      .b = tb_k_ptr_add(k, t->b, b_off, (int64_t)tb_dtype_bytes(c->b_mem)),
+                      .c = tb_k_ptr_add(k, t->block, c_off, (int64_t)tb_dtype_bytes(c->acc)),
+                      .pitch = pitch,
+                      .len = len,
+                      .step = dimv(c, c->a_step)});
+}
+
+static void
+write_tile(tb_contract *c, tile *t)
+{
+    tb_lower *l = c->l;
+    tb_kernel *k = c->k;
+    tb_unit *u = l->u;
+    int64_t step = c->micro.mr;
+    tb_kv zero = tb_k_int(k, 0), one_panel = tb_k_int(k, c->mc * c->panel);
+
+    tb_kv i = tb_k_for(k, zero, t->rows, 1, NULL, 0);
+    tb_bind_var(l, c->m, tb_k_add(k, t->m0, i), 0);
+    l->lanes = 1;
+    tb_k_store(k, TB_I64, t->offsets, i, 0, tb_ix_value(l, &c->a_row), TB_NO_KV);
+    tb_k_end_for(k, NULL, NULL);
+
+    if (!c->one_chunk) { /* the C block starts at zero */
+        tb_kv none = tb_k_splat(k, tb_k_const(k, c->acc, 0), c->micro.lanes);
+        i = tb_k_for(k, zero, tb_k_mul(k, t->panels, one_panel), c->micro.lanes, NULL, 0);
+        tb_k_store(k, c->acc, t->block, i, 0, none, TB_NO_KV);
+        tb_k_end_for(k, NULL, NULL);
+    }
+
+    tb_dim per_run = tb_dim_ceildiv(u, c->run, c->kc);
+    tb_dim chunks = tb_dim_mul(u, per_run, c->n_runs);
+    tb_kv chunk = tb_k_for(k, zero, dimv(c, chunks), 1, NULL, 0);
+    tb_kv run = tb_k_div(k, chunk, dimv(c, per_run));
+    tb_kv r0 = tb_k_mul(k, tb_k_mod(k, chunk, dimv(c, per_run)), tb_k_int(k, c->kc));
+    tb_kv len = tb_k_min(k, tb_k_sub(k, dimv(c, c->run), r0), tb_k_int(k, c->kc));
+    tb_kv a_off = tb_k_add(k, run_offset(c, run), tb_k_mul(k, r0, dimv(c, c->a_step)));
+    tb_kv r = tb_k_add(k, tb_k_mul(k, run, dimv(c, c->run)), r0);
+
+    tb_kv p = tb_k_for(k, zero, t->panels, 1, NULL, 0);
+    tb_kv panel = tb_k_add(k, t->panel0, p), n0 = tb_k_mul(k, panel, tb_k_int(k, c->panel));
+    tb_kv b_off, pitch = tb_k_int(k, c->panel);
+    if (c->b_kind == TB_B_DIRECT) {
+        tb_bind_var(l, c->r, r, 0);
+        tb_bind_var(l, c->n, n0, 0);
+        b_off = tb_ix_value(l, &c->b_flat);
+        pitch = dimv(c, c->b_step_r);
+    } else if (c->b_kind == TB_B_ROWS) {
+        b_off = zero;
+    } else {
+        tb_kv at = panel;
+        if (c->b_batched)
+            at = tb_k_add(
+                k, tb_k_mul(k, t->batch, dimv(c, tb_dim_ceildiv(u, c->N, c->panel))), panel);
+        b_off = tb_k_mul(k, tb_k_add(k, tb_k_mul(k, at, dimv(c, c->R)), r),
+                         tb_k_int(k, c->panel));
+    }
+    tb_kv c_panel = c->one_chunk ? zero : tb_k_mul(k, p, one_panel);
+    i = tb_k_for(k, zero, t->rows, step, NULL, 0);
+    /* sums that are complete leave at once: the register tile's block is used again */
+    tb_kv c_off = c->one_chunk && !c->turned
+                      ? zero
+                      : tb_k_add(k, c_panel, tb_k_mul(k, i, tb_k_int(k, c->panel)));
+    tb_kv n = tb_k_min(k, tb_k_sub(k, t->rows, i), tb_k_int(k, step));
+    if (c->b_kind == TB_B_ROWS)
+        multiply_rows(c, t, i, n, n0, c_off);
+    else
+        multiply(c, t, i, n, a_off, b_off, pitch, len, c_off);
+    if (c->one_chunk && !c->turned) /* the sums are complete: store them while they are in L1 */
+        tb_contract_epilogue(c, t->block, c_off, tb_k_add(k, t->m0, i), n, n0);
+    tb_k_end_for(k, NULL, NULL);
+    if (c->one_chunk && c->turned)
+        tb_contract_epilogue(c, t->block, zero, t->m0, t->rows, n0);
+    tb_k_end_for(k, NULL, NULL);
+    tb_k_end_for(k, NULL, NULL);
+    if (c->one_chunk)
+        return;
+    p = tb_k_for(k, zero, t->panels, 1, NULL, 0);
+    n0 = tb_k_mul(k, tb_k_add(k, t->panel0, p), tb_k_int(k, c->panel));
+    tb_contract_epilogue(c, t->block, tb_k_mul(k, p, one_panel), t->m0, t->rows, n0);
+    tb_k_end_for(k, NULL, NULL);
+}
+
+void
+tb_product_kernel(tb_contract *c)
+{
+    tb_lower *l = c->l;
+    tb_unit *u = l->u;
+    tb_kernel *k = c->k = l->k;
+    tile t = {0};
+    tb_dim n_m = tb_dim_ceildiv(u, c->M, c->mc);
+    tb_dim n_panels = tb_dim_ceildiv(u, c->N, c->panel);
+    tb_dim n_n = tb_dim_ceildiv(u, n_panels, c->nb);
+
+    t.a = tb_bind_node(l, c->a_store, false);
+    t.b = c->b_kind == TB_B_PACKED ? tb_bind_packed(l, c->packed)
+          : c->b_kind == TB_B_TEMP ? tb_bind_temp(l, c->temp, false)
+                                : tb_bind_node(l, c->b_store, false);
+    tb_bind_node(l, l->group->root, true);
+    l->step->tiles = tb_dim_mul(u, c->batches, tb_dim_mul(u, n_m, n_n));
+    l->step->tile_cost_ns = (uint64_t)c->tile_ns + 1;
+    int64_t panel_row = c->panel * (int64_t)tb_dtype_bytes(c->b_mem);
+    c->kc = KC;
+    c->one_chunk = tb_dim_is_const(c->R) && c->n_runs == 1 && c->R > 0 &&
+                   (c->R <= KC || c->R * panel_row <= l->target->l2_bytes / 2);
+    if (c->b_kind == TB_B_ROWS)
+        c->one_chunk = true;
+    if (c->one_chunk)
+        c->kc = c->R;
+    int64_t block_rows = !c->one_chunk ? c->nb * c->mc : c->turned ? c->mc : c->micro.mr;
+    if (c->turned)
+        block_rows += c->micro.lanes; /* the last square may go past its rows */
+    t.block = tb_k_scratch(k, block_rows * c->panel * (int64_t)tb_dtype_bytes(c->acc));
+    t.offsets = tb_k_scratch(k, c->mc * 8);
+    c->micro.fresh = c->one_chunk;
+    c->micro.unit_step = c->a_step == 1;
+    c->micro.pitched = c->b_kind == TB_B_DIRECT;
+    tb_micro_write(k, &c->micro);
+
+    tb_kv no = tb_k_for(k, tb_k_tile_begin(k), tb_k_tile_end(k), 1, NULL, 0);
+    tb_kv mb = tb_k_mod(k, no, dimv(c, n_m)), rest = tb_k_div(k, no, dimv(c, n_m));
+    tb_kv nb = tb_k_mod(k, rest, dimv(c, n_n));
+    t.batch = tb_k_div(k, rest, dimv(c, n_n));
+    tb_bind_batches(l, c->batch, c->n_batch, t.batch);
+    t.m0 = tb_k_mul(k, mb, tb_k_int(k, c->mc));
+    t.rows = tb_k_min(k, tb_k_sub(k, dimv(c, c->M), t.m0), tb_k_int(k, c->mc));
+    t.panel0 = tb_k_mul(k, nb, tb_k_int(k, c->nb));
+    t.panels = tb_k_min(k, tb_k_sub(k, dimv(c, n_panels), t.panel0), tb_k_int(k, c->nb));
+    write_tile(c, &t);
+    tb_k_end_for(k, NULL, NULL);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/* product_test.c -- matrix products of every schedule: compiled code against the evaluator. */
+#include "unit/compile_t.h"
+
+#define DIMS(...) (tb_dim[]) { __VA_ARGS__ }
+#define SIZES(...) (int64_t[][C_MAX]){__VA_ARGS__}, \
+    (int)(sizeof((int64_t[][C_MAX]){__VA_ARGS__}) / sizeof(int64_t[C_MAX]))
+
+/* x . w' with a weight [n, k] that is not constant: inner products. */
+static tb_val
+linear(tb_val x, tb_val w)
+{
+    int r = tb_rank(g, w);
+    return tb_dot(g, x, tb_transpose(g, w, r - 2, r - 1));
+}
+
+static int size; /* of the case: rows or depth */
+
+/* Columns and depths that fill no vector. */
+static void
+inner_rows(void)
+{
+    c_out(linear(IN(F32, size, 37), IN(F32, 9, 37)));
+    c_out(linear(IN(F32, size, 64), IN(F32, 66, 64)));
+    c_run((c_case){.tolerance = 1e-5});
+}
+
+static void
+inner_depths(void)
+{
+    c_out(linear(IN(F32, 5, size), IN(F32, 19, size)));
+    c_out(linear(IN(F32, 1, size), IN(F32, 19, size)));
+    c_run((c_case){.tolerance = 2e-5});
+}
+
+static void
+inner_types(void)
+{
+    tb_val a = linear(IN(F64, 5, 35), IN(F64, 7, 35));
+    c_out(a);
+    c_out(linear(IN(BF16, 6, 40), IN(BF16, 70, 40)));
+    c_out(linear(IN(F16, 3, 41), IN(F16, 5, 41)));
+    c_out(linear(IN(F64, 1, 16), IN(F64, 33, 16)));
+    c_run((c_case){.tolerance = 2e-2});
+}
+
+/* Tails past the operands hold what is not a number: it must not get in. */
+static void
+inner_specials(void)
+{
+    tb_val x = IN(F32, 3, 20), w = IN(F32, 5, 20);
+    tb_val inf = tb_full_like(g, w, INFINITY);
+    tb_val big = tb_map2(g, TB_P_lt, tb_full_like(g, w, 0.5), w);
+    c_out(linear(x, tb_where(g, big, inf, w)));
+    c_run((c_case){.tolerance = 1e-5});
+}
+
+static void
+inner_open(void)
+{
+    tb_dim m = c_sym("m", 0, 200), n = c_sym("n", 0, 1000);
+    tb_val x = IN(F32, m, 48), w = IN(F32, n, 48), y = linear(x, w);
+    c_out(tb_map2(g, TB_P_max, tb_map2(g, TB_P_add, y, IN(F32, m, n)), tb_full_like(g, y, 0)));
+    c_run((c_case){SIZES({1, 1}, {2, 3}, {5, 64}, {6, 70}, {13, 129}, {200, 5}, {0, 4}, {4, 0}),
+                   .tolerance = 1e-5});
+}
+
+static void
+inner_batched(void)
+{
+    tb_dim b = c_sym("b", 1, 100);
+    tb_val x = IN(F32, b, 3, 7, 24), w = IN(F32, b, 3, 11, 24), y = linear(x, w);
+    c_out(tb_transpose(g, y, 1, 2));
+    c_out(linear(IN(F32, b, 4, 33), tb_expand(g, IN(F32, 10, 33), 3, DIMS(b, 10, 33))));
+    c_run((c_case){SIZES({1}, {2}, {9}), .tolerance = 1e-5});
+}
+
+/* Operands that are parts of larger ones: pitches longer than rows. */
+static void
+inner_slices(void)
+{
+    tb_val x = tb_slice_axis(g, IN(F32, 6, 90), 1, 7, 30, 1);
+    tb_val w = tb_slice_axis(g, IN(F32, 20, 50), 1, 3, 30, 1);
+    c_out(linear(x, w));
+    c_out(linear(tb_slice_axis(g, IN(F32, 12, 30), 0, 1, 5, 2), w));
+    c_run((c_case){.tolerance = 1e-5});
+}
+
+int
+main(void)
+{
+    static const int depths[] = {16, 17, 31, 32, 33, 47, 100, 1024, 1030};
+    for (size = 1; size <= 14; size++)
+        CASE(inner_rows);
+    for (size_t i = 0; i < TB_COUNT(depths); i++) {
+        size = depths[i];
+        CASE(inner_depths);
+    }
+    CASE(inner_types);
+    CASE(inner_specials);
+    CASE(inner_open);
+    CASE(inner_batched);
+    CASE(inner_slices);
+    return t_done();
+}
