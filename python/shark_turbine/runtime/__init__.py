@@ -36,6 +36,8 @@ from .params import (
     parameter_index_entry_as_numpy_ndarray,
     save_archive_file,
 )
+from .queue import HalCommandBuffer, HalDeviceLoopBridge
+from .refs import VmBuffer, VmRef
 from .state import State
 from .system_api import (
     TARGET_BACKEND_TO_DRIVER,
@@ -55,13 +57,21 @@ from .system_setup import (
     get_first_device,
     query_available_drivers,
 )
+from .timeline import (
+    ExternalTimepointFlags,
+    ExternalTimepointType,
+    HalExternalTimepoint,
+    HalFence,
+    HalSemaphore,
+    SemaphoreCompatibility,
+)
 from .vm import (
+    HalModuleDebugSink,
     Linkage,
     VmContext,
     VmFunction,
     VmInstance,
     VmModule,
-    VmRef,
     VmVariantList,
     create_hal_module,
 )
@@ -74,13 +84,21 @@ __all__ = [
     "Config",
     "DeviceArray",
     "FileHandle",
+    "ExternalTimepointFlags",
+    "ExternalTimepointType",
     "FunctionInvoker",
     "HalAllocator",
     "HalBuffer",
     "HalBufferView",
+    "HalCommandBuffer",
     "HalDevice",
+    "HalDeviceLoopBridge",
     "HalDriver",
     "HalElementType",
+    "HalExternalTimepoint",
+    "HalFence",
+    "HalModuleDebugSink",
+    "HalSemaphore",
     "Linkage",
     "MappedMemory",
     "MemoryAccess",
@@ -88,11 +106,13 @@ __all__ = [
     "ParameterIndex",
     "ParameterIndexEntry",
     "ParameterProvider",
+    "SemaphoreCompatibility",
     "Shape",
     "SplatValue",
     "State",
     "SystemContext",
     "TARGET_BACKEND_TO_DRIVER",
+    "VmBuffer",
     "VmContext",
     "VmFunction",
     "VmInstance",
