@@ -7,7 +7,7 @@
  *   pull.c       the value of a node at an index: walks movement as index arithmetic
  *   nest.c       kernels for maps and reductions
  *   contract.c   matrix products and convolutions (with geometry.c, product.c, micro.c,
- *                inner.c, pack.c, repack.c); attention.c  streaming attention
+ *                inner.c, stream.c, pack.c, repack.c); attention.c  streaming attention
  *   scan.c, sort.c, scatter.c   one each; rows.c  the loops they share
  *   lower.c      chooses the schedule of a group
  *
