@@ -72,8 +72,9 @@ tb_str
 tb_vsprintf(tb_arena *a, const char *fmt, va_list ap)
 {
     va_list again;
+    char none[1]; /* a buffer of no size: gcc takes NULL for a mistake */
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    int n = vsnprintf(none, 0, fmt, ap);
     if (n < 0)
         n = 0;
     char *p = tb_alloc(a, (size_t)n + 1);

@@ -337,7 +337,7 @@ build_again(const verifier *k, tb_graph *to, const tb_val *map)
     tb_ctx *cx = k->cx;
     tb_unit *u = k->g->unit;
     jmp_buf outer;
-    bool was_set = cx->unwind_set;
+    volatile bool was_set = cx->unwind_set; /* longjmp leaves registers behind */
     tb_val w = TB_NO_VAL;
 
     memcpy(&outer, &cx->unwind, sizeof outer);

@@ -106,6 +106,8 @@ typedef struct tb_contract {
     int64_t parts;                  /* of r, each in tiles of its own */
     tb_dim tiles;                   /* of one part */
     bool one_chunk;                 /* all of r in one chunk: epilogue right after */
+    const tb_ix *root_at;           /* the root's indices */
+    bool turned;                    /* the root is contiguous along m, not n */
 } tb_contract;
 
 /* Everything of a tile that stays the same while it is computed. */
@@ -113,7 +115,6 @@ typedef struct tb_tile {
     tb_kv a, b, block, offsets; /* pointers: A, B, C block, row offsets (I64) */
     tb_kv no, part, temp; /* of parts: which one, pointer to all their blocks */
     tb_kv batch, m0, rows, panel0, panels;
-    const tb_ix *root_at;
 } tb_tile;
 
 /* Binds batch variables to the parts of a row-major index. */
@@ -127,7 +128,13 @@ tb_ix tb_ix_without(const tb_ix *a, uint32_t var);
 void tb_dot_geometry(tb_contract *c);
 void tb_conv_geometry(tb_contract *c);
 /* Indices of the group's root in terms of the product's variables. */
-const tb_ix *tb_contract_root(tb_contract *c);
+void tb_contract_root(tb_contract *c);
+
+/* ---- epilogue.c ---- */
+/* Stores the root for rows [0, rows) of one panel, whose sums are at `block` + c_base:
+ * m0 + row is the row, n0 the panel's first column. */
+void tb_contract_epilogue(tb_contract *c, tb_kv block, tb_kv c_base, tb_kv m0, tb_kv rows,
+                          tb_kv n0);
 
 /* ---- stream.c ---- */
 enum { TB_STREAM_ROWS = 4 };

@@ -433,6 +433,8 @@ tb_ml_dict(ml_parser *p)
         tb_ml_next(p);
         if (tb_ml_try(p, '='))
             a = tb_ml_attr(p);
+        if (tb_ml_try(p, ':')) /* of an attribute of a dialect */
+            a.type = tb_ml_type(p);
         a.key = key;
         TB_PUSH(&p->cx->scratch, &items, a);
     }

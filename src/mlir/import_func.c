@@ -330,6 +330,12 @@ tb_mlir_parse(tb_ctx *cx, tb_str text, tb_str file_name)
     p.file = tb_strdup(&cx->keep, file_name);
     p.u = im.u = tb_unit_new(cx, TB_STR("module"));
     p.alias_names.arena = p.resource_names.arena = &cx->scratch;
+    if (tb_ml_is_bytecode(text)) {
+        text = tb_ml_bytecode(&p, text);
+        p.at = p.line_start = text.ptr;
+        p.end = text.ptr + text.len;
+        p.file = tb_sprintf(&cx->keep, "%.*s (as text)", TB_FMT(p.file));
+    }
     tb_ml_syntax(&p);
     for (uint32_t i = 0; i < p.globals.n; i++)
         import_global(&im, &p.globals.at[i]);

@@ -99,7 +99,7 @@ dense_hex(ml_parser *p, const ml_attr *a, tb_str s, tb_const *c, bool *splat)
         (bytes[0] == 0xff || !bytes[0])) {
         bytes[0] &= 1;
         *splat = true;
-    } else if (c->dtype == TB_BOOL && n != c->n_bytes && n == bits) {
+    } else if (c->dtype == TB_BOOL && n == bits && (n != c->n_bytes || n == 1)) {
         wide = tb_alloc(&p->cx->keep, c->n_bytes + 16);
         for (size_t i = 0; i < c->n_bytes; i++)
             wide[i] = bytes[i / 8] >> i % 8 & 1;

@@ -6,9 +6,10 @@
 #pragma once
 #include "graph/graph.h"
 
-/* Text to a unit of ATen nodes (scalar arithmetic of sizes is evaluated on the way into
- * tb_dim expressions). Raises `file:line:col: message`. `text` may be dropped afterwards:
- * constants of dense_resource blobs are copied. */
+/* Text, or MLIR's bytecode, to a unit of ATen nodes (scalar arithmetic of sizes is evaluated
+ * on the way into tb_dim expressions). Raises `file:line:col: message`, `file, byte N:
+ * message` for bytecode that is broken. `text` may be dropped afterwards: constants of
+ * dense_resource blobs are copied. */
 tb_unit *tb_mlir_parse(tb_ctx *cx, tb_str text, tb_str file_name);
 
 typedef struct tb_mlir_options {

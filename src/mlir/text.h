@@ -11,6 +11,7 @@
  *   ops.c, lists.c  operations that are not ATen operators
  *   scalar.c, compare.c   integers to sizes, other numbers and truth values
  *   literal.c  dense<...> and resource blobs to bytes
+ *   bytecode*.c  MLIR's bytecode to text (bytecode.h)
  *   print*.c   a unit to text
  *
  * Reading is in two steps, because a function's text is not in the order in which we need
@@ -257,6 +258,12 @@ typedef struct ml_resource {
 
 /* Reads the whole text into p->funcs, p->globals, p->resources. */
 void tb_ml_syntax(ml_parser *p);
+
+/* ---- bytecode.c ---- */
+bool tb_ml_is_bytecode(tb_str text);
+/* The generic text of the bytecode, in the scratch arena; its blobs become p->resources.
+ * Raises `file, byte N: message`. */
+tb_str tb_ml_bytecode(ml_parser *p, tb_str bytes);
 
 /* ---- literal.c ---- */
 /* An elements attribute as a constant with the type given (the torch dialect says the

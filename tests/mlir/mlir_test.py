@@ -59,7 +59,13 @@ def iree(name):
 
 def run(*command, **more):
     return subprocess.run(
-        command, check=False, capture_output=True, text=True, timeout=300, **more
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=300,
+        **more,
     )
 
 
@@ -96,6 +102,41 @@ def test_generic_form_is_the_same():
     for name in ["linear", "shapes"]:
         want = text_of(corpus(name), "unit", "--data")
         assert text_of(corpus(f"{name}_generic"), "unit", "--data") == want
+
+
+# As iree-opt --emit-bytecode writes the text of the same name; .vN: an older version of
+# the format (--emit-bytecode-version=N).
+BYTECODE = sorted(p.name for p in (HERE / "bytecode").glob("*.mlirbc"))
+
+
+@pytest.mark.parametrize("name", BYTECODE)
+def test_bytecode_is_the_same_program(name):
+    path = HERE / "bytecode" / name
+    text = corpus(name.split(".")[0])
+    assert text_of(path, "unit", "--data") == text_of(text, "unit", "--data")
+    lines = [
+        re.findall(r"# (?:arg\d+)?.*?(\S+\.py:\d+)", text_of(f, "unit", "--locations"))
+        for f in (path, text)
+    ]
+    assert lines[0] == lines[1]
+
+
+def test_broken_bytecode(tmp_path):
+    whole = (HERE / "bytecode" / "shapes.mlirbc").read_bytes()
+    path = tmp_path / "bad.mlirbc"
+    cut = [whole[:n] for n in range(4, len(whole), 97)]
+    turned = [whole[:n] + b"\xff" + whole[n + 1 :] for n in range(4, len(whole), 61)]
+    for broken in [*cut, *turned]:
+        path.write_bytes(broken)
+        done = run(tool("turbine-opt"), path)
+        assert done.returncode in (0, 1), done.stderr
+        assert done.returncode == 0 or done.stderr.startswith("turbine-opt: ")
+    path.write_bytes(whole[:200])
+    done = run(tool("turbine-opt"), path)
+    assert re.search(r"bad\.mlirbc, byte \d+: \d+ bytes are wanted where", done.stderr)
+    path.write_bytes(b"ML\xefR\x41" + whole[5:])
+    done = run(tool("turbine-opt"), path)
+    assert "MLIR bytecode of version 32; 1 to 6 can be read" in done.stderr
 
 
 def test_locations():
