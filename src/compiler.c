@@ -10,6 +10,7 @@
 
 #include "artifact/cpu.h"
 #include "codegen/codegen.h"
+#include "iree/iree.h"
 #include "kernel/lower.h"
 #include "op/op.h"
 #include "pass/pass.h"
@@ -27,6 +28,8 @@ typedef struct run {
     tb_target targets[MAX_TARGETS];
     uint32_t n_targets;
     tb_packs packs;
+    const char *at; /* the stage that progress was told of, or NULL */
+    uint32_t func;  /* number of the function it works on */
 } run;
 
 static void
@@ -34,6 +37,19 @@ progress(run *r, const char *stage, size_t done, size_t total)
 {
     if (r->o && r->o->progress)
         r->o->progress(r->o->user, stage, done, total);
+}
+
+/* A stage of one function begins, and the one before ends. NULL: only that. */
+static void
+begin_stage(void *user, const char *stage)
+{
+    run *r = user;
+    uint32_t n = r->u->funcs.n;
+    if (r->at)
+        progress(r, r->at, r->func + 1, n);
+    r->at = stage;
+    if (stage)
+        progress(r, stage, r->func, n);
 }
 
 /* A failure of what returns a status is one of the compilation. */
@@ -220,18 +236,20 @@ lower_graph(run *r, tb_graph *g)
     tb_body *b = TB_NEW(&r->cx->keep, tb_body);
     bool pass = r->stage && is_pass(r->stage);
     if (!stop_at(r, "decompose"))
-        g = tb_run_passes(g, pass ? r->stage : NULL);
+        g = tb_run_passes(g, pass ? r->stage : NULL, begin_stage, r);
     b->g = g;
     b->sub = tb_alloc(&r->cx->keep, sizeof *b->sub * g->n);
     if (pass || stop_at(r, "decompose")) {
         tb_graph_print(g, r->out);
     } else {
+        begin_stage(r, "group");
         tb_groups *gs = tb_group_graph(g);
         b->gs = gs;
         if (stop_at(r, "group")) {
             tb_graph_print(g, r->out);
             tb_groups_print(gs, r->out);
         } else {
+            begin_stage(r, "kernels");
             refuse_complex(g);
             b->low = tb_lower_groups(gs, r->targets, r->n_targets, &r->packs);
             if (stop_at(r, "kernels"))
@@ -251,6 +269,7 @@ lower_function(run *r, const tb_func *f)
         tb_graph_print(g, r->out);
         return NULL;
     }
+    begin_stage(r, "decompose");
     if (needs_decompose(g))
         g = tb_decompose(g);
     const tb_body *b = lower_graph(r, g);
@@ -263,6 +282,24 @@ kernel_list(const tb_program *p, uint32_t target)
     return (const tb_kernel *const *)p->unique[target].at;
 }
 
+static bool
+stock_iree(const run *r)
+{
+    return r->o && r->o->stock_iree;
+}
+
+/* The program for IREE's runtime. */
+static void
+add_module(run *r, tb_artifact *art, tb_artifact_module *module)
+{
+    static const char *const none[1];
+    const char *const *symbols = art->images ? art->images[0].names : none;
+
+    raise_status(r, tb_iree_module(art->plan, art->blobs, symbols, tb_vm_release_find(NULL),
+                                   &r->cx->keep, module));
+    art->module = module;
+}
+
 /* Machine code for every target; images and entries go into the plan. */
 static tb_flat_image *
 generate(run *r, tb_program *p)
@@ -270,10 +307,18 @@ generate(run *r, tb_program *p)
     tb_arena *a = &r->cx->keep;
     tb_flat_image *images = TB_NEWN(a, tb_flat_image, r->n_targets);
     int threads = r->o && r->o->threads ? r->o->threads : 2;
+    tb_flat_library library = {0};
 
+    if (stock_iree(r)) {
+        library.version = tb_vm_release_find(NULL)->library;
+        raise_status(r, tb_iree_exports(p->kernels.at, p->kernels.n, p->strings.at, a,
+                                        &library.exports));
+    }
     for (uint32_t t = 0; t < r->n_targets; t++) {
         const tb_cpu_level *level = r->targets[t].level;
+        library.features = tb_iree_features(level->machine, level->features);
         tb_codegen(r->cx, kernel_list(p, t), p->unique[t].n, &r->targets[t], threads,
+                   stock_iree(r) ? &library : NULL,
                    r->o ? r->o->progress : NULL, r->o ? r->o->user : NULL, &images[t]);
         TB_PUSH(a, &p->images,
                 ((tb_plan_image){.target = tb_program_string(p, tb_str_c(level->name)),
@@ -295,14 +340,15 @@ compile(void *user)
     tb_program_begin(p, r->u, r->targets, r->n_targets);
     uint32_t n = r->u->funcs.n;
     for (uint32_t i = 0; i < n; i++) {
-        progress(r, "functions", i, n);
+        r->func = i;
         if (r->stage)
             tb_buf_printf(r->out, "// function %.*s\n", TB_FMT(r->u->funcs.at[i].name));
         const tb_body *body = lower_function(r, &r->u->funcs.at[i]);
+        begin_stage(r, body ? "program" : NULL);
         if (body)
             tb_program_function(p, &r->u->funcs.at[i], body);
+        begin_stage(r, NULL);
     }
-    progress(r, "functions", n, n);
     if (r->stage && !stop_at(r, "program") && !stop_at(r, "llvm") && !stop_at(r, "asm"))
         return;
     if (stop_at(r, "llvm") || stop_at(r, "asm")) {
@@ -319,6 +365,9 @@ compile(void *user)
     tb_flat_image *images = generate(r, p);
     tb_program_end(p);
     tb_artifact art = {.plan = &p->plan, .blobs = p->blobs.at, .images = images};
+    tb_artifact_module module;
+    if (stock_iree(r))
+        add_module(r, &art, &module);
     progress(r, "writing", 0, 1);
     tb_status st = tb_artifact_write(&art, r->out);
     raise_status(r, st);

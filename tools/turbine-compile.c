@@ -3,7 +3,9 @@
  * turbine-compile.c -- torch-dialect MLIR (or our own graph text) to a .vmfb.
  */
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "artifact/artifact.h"
@@ -27,6 +29,7 @@ static const char usage[] =
     "  --list-targets     their names\n"
     "  --threads=N        threads that generate code (as many as are useful)\n"
     "  --bf16-matmul      products of f32 may be computed in bf16\n"
+    "  --stock-iree       the artifact runs on IREE's own runtime as well\n"
     "  --dump=STAGE,...   prints the program at these stages to standard error;\n"
     "                     turbine-opt --list names them\n"
     "  -v                 says what is done and how long it takes\n"
@@ -41,28 +44,68 @@ typedef struct options {
     char *dump;
     source_targets targets;
     int threads;
-    bool bf16_matmul, verbose, terminal;
+    bool bf16_matmul, stock_iree, verbose, terminal;
 } options;
 
 /* ---- progress ---- */
 
+enum { MAX_STAGES = 32 };
+
 typedef struct meter {
     const options *o;
     const char *stage;
-    double begin, stage_begin;
+    double begin, stage_begin, stage_begin_cpu;
     bool line_open;
+    struct {
+        const char *name;
+        double seconds, cpu_seconds; /* of all functions together */
+    } stages[MAX_STAGES];
+    int n_stages;
 } meter;
+
+/* Seconds that all threads of the process computed. */
+static double
+cpu_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
 
 static void
 end_stage(meter *m, double now)
 {
+    int i = 0;
     if (m->line_open) {
         fprintf(stderr, "\r\033[K");
         m->line_open = false;
     }
-    if (m->o->verbose && m->stage)
-        fprintf(stderr, "%-12s %8.1f ms\n", m->stage, (now - m->stage_begin) * 1e3);
+    while (i < m->n_stages && m->stage && strcmp(m->stages[i].name, m->stage) != 0)
+        i++;
+    if (m->stage && i < MAX_STAGES) {
+        m->stages[i].name = m->stage;
+        m->stages[i].seconds += now - m->stage_begin;
+        m->stages[i].cpu_seconds += cpu_now() - m->stage_begin_cpu;
+        m->n_stages += i == m->n_stages;
+    }
     m->stage = NULL;
+}
+
+/* What each stage took, and the most memory the process had. */
+static void
+print_stages(const meter *m, const source *s, const tb_buf *bytes)
+{
+    struct rusage usage;
+    for (int i = 0; i < m->n_stages; i++)
+        fprintf(stderr, "%-12s %8.1f ms, on CPUs %8.1f ms\n", m->stages[i].name,
+                m->stages[i].seconds * 1e3, m->stages[i].cpu_seconds * 1e3);
+    fprintf(stderr, "%-12s %8.1f ms, on CPUs %8.1f ms\n", "all",
+            (call_now() - m->begin) * 1e3, cpu_now() * 1e3);
+    fprintf(stderr, "%-12s %8.1f MB\n", "artifact", (double)bytes->n / 1e6);
+    fprintf(stderr, "%-12s %8.1f MB\n", "arenas",
+            (double)(s->cx->keep.total_bytes + s->cx->scratch.total_bytes) / 1e6);
+    if (getrusage(RUSAGE_SELF, &usage) == 0)
+        fprintf(stderr, "%-12s %8.1f MB\n", "peak memory", (double)usage.ru_maxrss / 1e3);
 }
 
 static void
@@ -75,6 +118,7 @@ progress(void *user, const char *stage, size_t done, size_t total)
         end_stage(m, now);
         m->stage = stage;
         m->stage_begin = now;
+        m->stage_begin_cpu = cpu_now();
     }
     /* nothing flickers for what is done in no time */
     if (m->o->terminal && now - m->begin > 0.2) {
@@ -137,6 +181,7 @@ compile(const options *o, source *s, tb_buf *bytes)
                              .n_targets = o->targets.n,
                              .threads = o->threads,
                              .bf16_matmul = o->bf16_matmul,
+                             .stock_iree = o->stock_iree,
                              .progress = progress,
                              .user = &m};
 
@@ -150,9 +195,7 @@ compile(const options *o, source *s, tb_buf *bytes)
     TRY(st);
     TRY(write_result(o->out, bytes));
     if (o->verbose)
-        fprintf(stderr, "%-12s %8.1f ms, %zu bytes, %.1f MB of memory\n", "all",
-                (call_now() - m.begin) * 1e3, bytes->n,
-                (double)(s->cx->keep.total_bytes + s->cx->scratch.total_bytes) / 1e6);
+        print_stages(&m, s, bytes);
     return NULL;
 }
 
@@ -206,6 +249,8 @@ take_flag(options *o, char *arg)
         o->verbose = true;
     else if (strcmp(arg, "--bf16-matmul") == 0)
         o->bf16_matmul = true;
+    else if (strcmp(arg, "--stock-iree") == 0)
+        o->stock_iree = true;
     else if ((*arg != '-' || strcmp(arg, "-") == 0) && !o->in)
         o->in = arg;
     else

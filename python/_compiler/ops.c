@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * ops.c -- which ATen operators have a row. The importer keeps those whole and lets PyTorch
- * decompose the others.
+ * ops.c -- what this compiler knows: which ATen operators have a row (the importer keeps
+ * those whole and lets PyTorch decompose the others), and what "host" means.
  */
 #include "binding.h"
+
+#include "artifact/artifact.h"
 
 PyObject *
 module_ops(PyObject *module, PyObject *unused)
@@ -35,4 +37,14 @@ module_lookup(PyObject *module, PyObject *name)
     if (!op)
         Py_RETURN_NONE;
     return PyUnicode_FromString(op->schema);
+}
+
+PyObject *
+module_host_level(PyObject *module, PyObject *unused)
+{
+    const tb_cpu_level *level = tb_cpu_host();
+
+    (void)module;
+    (void)unused;
+    return PyUnicode_FromString(level ? level->name : "");
 }

@@ -384,6 +384,13 @@ get_functions(PyObject *o, void *unused)
     return list;
 }
 
+static PyObject *
+get_constants(PyObject *o, void *unused)
+{
+    (void)unused;
+    return PySequence_List(((unit_obj *)o)->owners);
+}
+
 #define KEYWORDS(fn) (PyCFunction)(void (*)(void))(fn), METH_VARARGS | METH_KEYWORDS
 
 static PyMethodDef methods[] = {
@@ -402,7 +409,8 @@ static PyMethodDef methods[] = {
      "mlir(locations=False, large_elements_limit=-1): torch-dialect MLIR"},
     {"print", KEYWORDS(unit_print_stage), "print(stage, targets=()): the program at a stage"},
     {"compile", KEYWORDS(unit_compile),
-     "compile(targets=(), threads=0, bf16_matmul=False, dump=None, progress=None) -> Artifact; "
+     "compile(targets=(), threads=0, bf16_matmul=False, dump=None, progress=None, "
+     "stock_iree=False) -> Artifact; "
      "what progress(stage, done, total) raises is raised at the end"},
     {"evaluate", KEYWORDS(unit_evaluate),
      "evaluate(function, inputs) -> list of (bytes, dtype, dims): the reference evaluator"},
@@ -412,6 +420,8 @@ static PyMethodDef methods[] = {
 static PyGetSetDef getset[] = {
     {"name", get_name, NULL, "the module's name", NULL},
     {"functions", get_functions, NULL, "names of the functions", NULL},
+    {"constants", get_constants, NULL,
+     "what holds the bytes of the constants, in the order they were added", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

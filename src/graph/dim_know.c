@@ -308,8 +308,15 @@ tb_dim_eq(tb_unit *u, tb_dim a, tb_dim b)
 
 /* ---- values ---- */
 
-int64_t
-tb_dim_eval(const tb_unit *u, tb_dim d, const int64_t *sym_values)
+static int64_t
+sym_hint(const tb_sym *s)
+{
+    return s->hint ? s->hint : least(most(s->min, 64), s->max);
+}
+
+/* Without values of the symbols: with typical ones. */
+static int64_t
+evaluate(const tb_unit *u, tb_dim d, const int64_t *sym_values)
 {
     const tb_dim_expr *e;
     int64_t a, b;
@@ -318,9 +325,9 @@ tb_dim_eval(const tb_unit *u, tb_dim d, const int64_t *sym_values)
         return d;
     e = tb_dim_get(u, d);
     if (e->op == TB_DIM_SYM)
-        return sym_values[e->a];
-    a = tb_dim_eval(u, e->a, sym_values);
-    b = tb_dim_eval(u, e->b, sym_values);
+        return sym_values ? sym_values[e->a] : sym_hint(&u->syms.at[e->a]);
+    a = evaluate(u, e->a, sym_values);
+    b = evaluate(u, e->b, sym_values);
     switch (e->op) {
     case TB_DIM_SYM:
         break;
@@ -341,21 +348,15 @@ tb_dim_eval(const tb_unit *u, tb_dim d, const int64_t *sym_values)
 }
 
 int64_t
+tb_dim_eval(const tb_unit *u, tb_dim d, const int64_t *sym_values)
+{
+    return evaluate(u, d, sym_values);
+}
+
+int64_t
 tb_dim_hint(tb_unit *u, tb_dim d)
 {
-    int64_t few[32], *values = few;
-
-    if (tb_dim_is_const(d))
-        return d;
-    d = tb_dim_canon(u, d);
-    if (u->syms.n > TB_COUNT(few))
-        values = TB_NEWN(&u->cx->scratch, int64_t, u->syms.n);
-    for (uint32_t i = 0; i < u->syms.n; i++) {
-        const tb_sym *s = &u->syms.at[i];
-
-        values[i] = s->hint ? s->hint : least(most(s->min, 64), s->max);
-    }
-    return tb_dim_eval(u, d, values);
+    return tb_dim_is_const(d) ? d : evaluate(u, tb_dim_canon(u, d), NULL);
 }
 
 void

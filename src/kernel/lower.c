@@ -161,6 +161,7 @@ tb_lower_groups(const tb_groups *gs, const tb_target *targets, uint32_t n_target
     tb_unit *u = gs->g->unit;
     tb_arena *a = &u->cx->keep;
     tb_lowered *out = TB_NEW(a, tb_lowered);
+    tb_marks marks = {.at = TB_NEWN(a, uint32_t, gs->g->n)};
 
     out->packs = packs;
     out->targets = targets;
@@ -176,6 +177,7 @@ tb_lower_groups(const tb_groups *gs, const tb_target *targets, uint32_t n_target
                           .gs = gs,
                           .group = &gs->at.at[i],
                           .target = &targets[t],
+                          .marks = &marks,
                           .target_no = t,
                           .next_step = first,
                           .first_temp = first_temp};

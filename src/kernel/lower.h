@@ -5,9 +5,9 @@
  *   index.c      index expressions: sums of coefficient x variable, with div and mod
  *   group.c      which nodes are computed together (lives in src/pass, uses index.c)
  *   pull.c       the value of a node at an index: walks movement as index arithmetic
- *   nest.c       kernels for maps and reductions
- *   contract.c   matrix products and convolutions (with geometry.c, product.c, micro.c,
- *                inner.c, pack.c, repack.c); attention.c  streaming attention
+ *   nest*.c      kernels for maps and reductions (nest.h)
+ *   contract.c   matrix products and convolutions (with geometry.c, product.c, epilogue.c,
+ *                micro.c, inner.c, stream.c, pack.c, repack.c); attention.c  streaming attention
  *   scan.c, sort.c, scatter.c   one each; rows.c  the loops they share
  *   lower.c      chooses the schedule of a group
  *
@@ -170,6 +170,26 @@ typedef struct tb_lowered { /* a whole function */
 } tb_lowered;
 
 /* A group being lowered for one target. */
+/* Which nodes a walk has been at; beginning another walk costs nothing. */
+typedef struct tb_marks {
+    uint32_t *at; /* by node: the walk that was here last */
+    uint32_t walk;
+} tb_marks;
+static inline tb_marks *
+tb_marks_begin(tb_marks *m)
+{
+    m->walk++;
+    return m;
+}
+/* False if this walk has been at the node before. */
+static inline bool
+tb_mark(tb_marks *m, uint32_t node)
+{
+    bool first = m->at[node] != m->walk;
+    m->at[node] = m->walk;
+    return first;
+}
+
 typedef struct tb_lower {
     tb_lowered *out;
     uint32_t target_no, next_step, first_temp;
@@ -178,6 +198,7 @@ typedef struct tb_lower {
     const tb_groups *gs;
     const tb_group *group;
     const tb_target *target;
+    tb_marks *marks;
     tb_kernel *k;
     tb_step *step; /* shared between levels: bindings are found or added */
     tb_ixspace ix;

@@ -23,6 +23,10 @@
 
 #define MANY UINT32_MAX
 
+/* Each reduction after the first is one more pass over the row that computes what it needs
+ * anew; and compilers take more than linear time for very large functions. */
+enum { MAX_REDUCTIONS = 8, MAX_MAPS = 256 };
+
 typedef struct member {
     tb_ix *at;    /* [rank] or NULL: wanted at several different indices */
     uint32_t in;  /* group + 1 that computes it; MANY: several; 0: not used */
@@ -36,6 +40,7 @@ typedef struct shape {
     uint32_t outer;       /* with reductions: mask of root variables that are outer */
     uint32_t row_vars[TB_MAX_RANK]; /* row variable by ordinal of the reduced axis */
     uint32_t n_rows;
+    uint32_t n_maps; /* members that are maps */
 } shape;
 
 typedef struct state {
@@ -48,6 +53,7 @@ typedef struct state {
     TB_VEC(shape *) shapes; /* by group */
     bool *live;
     uint32_t *uses;  /* by node: operands of live nodes and outputs that it is */
+    uint8_t *epilogue; /* by node: is it the end of one, if that has been asked */
     uint32_t *tried; /* by node: anchor that find_path last looked for here */
 } state;
 
@@ -246,30 +252,42 @@ trivial(state *s, tb_val v)
 
 static bool is_anchor(tb_prim p);
 
+enum { UNKNOWN, NO_EPILOGUE, EPILOGUE };
+
+/* The operand of v, a map of n elements, through which its product comes, or none. */
+static tb_val
+epilogue_of(state *s, tb_val v, int64_t n)
+{
+    const tb_node *node = tb_node_of(s->g, v);
+    tb_val next = TB_NO_VAL;
+    if (node->prim != TB_P_reshape && !tb_prim_is_map(node->prim))
+        return TB_NO_VAL;
+    for (uint32_t i = 0; i < node->n_in; i++) {
+        tb_val x = tb_in(s->g, v, i);
+        tb_prim p = tb_node_of(s->g, x)->prim;
+        bool product = is_anchor(p) || p == TB_P_reshape || tb_prim_is_map(p);
+        if (product && s->uses[x.id] == 1 && elements(s, x) == n)
+            next = x;
+    }
+    return next;
+}
+
 /* The end of a product's epilogue: v is maps of one product that nothing else uses, with
  * as many elements. The product is stored anyway; storing v in its place costs nothing. */
 static bool
 ends_epilogue(state *s, tb_val v)
 {
     int64_t n = elements(s, v);
-    for (;;) {
-        const tb_node *node = tb_node_of(s->g, v);
-        tb_val next = TB_NO_VAL;
-        if (is_anchor(node->prim))
-            return true;
-        if (node->prim != TB_P_reshape && !tb_prim_is_map(node->prim))
-            return false;
-        for (uint32_t i = 0; i < node->n_in; i++) {
-            tb_val x = tb_in(s->g, v, i);
-            tb_prim p = tb_node_of(s->g, x)->prim;
-            bool product = is_anchor(p) || p == TB_P_reshape || tb_prim_is_map(p);
-            if (product && s->uses[x.id] == 1 && elements(s, x) == n)
-                next = x;
-        }
-        if (!next.id)
-            return false;
-        v = next;
+    tb_val x = v;
+    bool ends = false;
+    while (x.id && !ends && !s->epilogue[x.id]) {
+        ends = is_anchor(tb_node_of(s->g, x)->prim);
+        x = ends ? x : epilogue_of(s, x, n);
     }
+    ends = ends || s->epilogue[x.id] == EPILOGUE;
+    for (; !s->epilogue[v.id] && v.id != x.id; v = epilogue_of(s, v, n))
+        s->epilogue[v.id] = ends ? EPILOGUE : NO_EPILOGUE;
+    return ends;
 }
 
 /* Can the reduction be one value per outer index of the group? Gives the group its row
@@ -285,7 +303,8 @@ join_reduction(state *s, uint32_t gr, tb_val v)
     uint32_t axes = (uint32_t)tb_attrs(s->g, v)[0], outer = 0, ordinal = 0;
     tb_ix in[TB_MAX_RANK + 1] = {{0}};
 
-    if (group->kind != TB_GROUP_NEST || sh->has_anchor || !at)
+    if (group->kind != TB_GROUP_NEST || sh->has_anchor || !at ||
+        group->reductions.n == MAX_REDUCTIONS)
         return false;
     for (int i = 0; i < n->rank; i++) {
         uint32_t var;
@@ -496,8 +515,12 @@ visit_inline(state *s, tb_val v)
         store = !tb_prim_is_move(p) && !trivial(s, v);
     if (!store && gr != MANY && (expensive(p) || (tb_prim_is_map(p) && ends_epilogue(s, v))))
         store = repeats(s, gr, v) >= 1.5;
+    if (!store && gr != MANY && tb_prim_is_map(p))
+        store = s->shapes.at[gr - 1]->n_maps >= MAX_MAPS;
     if (store)
         gr = new_group(s, v, TB_GROUP_NEST);
+    if (gr != MANY && tb_prim_is_map(p))
+        s->shapes.at[gr - 1]->n_maps++;
     want_operands(s, gr, v);
 }
 
@@ -575,6 +598,7 @@ tb_group_graph(const tb_graph *g)
             s.uses[tb_in(g, (tb_val){id}, i).id]++;
     for (uint32_t i = 0; i < g->outputs.n; i++)
         s.uses[g->outputs.at[i].id]++;
+    s.epilogue = TB_NEWN(&cx->keep, uint8_t, g->n);
     s.tried = TB_NEWN(&cx->keep, uint32_t, g->n);
     for (uint32_t i = 0; i < g->outputs.n; i++)
         if (g->outputs.at[i].id)

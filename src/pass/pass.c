@@ -24,7 +24,8 @@ tb_pass_summary(uint32_t i)
 }
 
 tb_graph *
-tb_run_passes(tb_graph *g, const char *stop)
+tb_run_passes(tb_graph *g, const char *stop, void (*each)(void *user, const char *name),
+              void *user)
 {
     bool known = stop == NULL;
     for (size_t i = 0; i < TB_COUNT(passes); i++)
@@ -32,6 +33,8 @@ tb_run_passes(tb_graph *g, const char *stop)
     if (!known)
         tb_raise(g->unit->cx, (tb_loc){0}, TB_NOT_FOUND, "no pass is named '%s'", stop);
     for (size_t i = 0; i < TB_COUNT(passes); i++) {
+        if (each)
+            each(user, passes[i].name);
         g = passes[i].run(g);
 #ifndef NDEBUG
         tb_graph_verify(g);

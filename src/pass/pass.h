@@ -31,7 +31,9 @@ tb_graph *tb_pass_layout(const tb_graph *in);
 tb_graph *tb_pass_spell(const tb_graph *in);
 
 /* Runs the passes. `stop` (may be NULL) names the last one to run; its first occurrence
- * counts. Raises TB_NOT_FOUND for an unknown name. */
-tb_graph *tb_run_passes(tb_graph *g, const char *stop);
+ * counts. Raises TB_NOT_FOUND for an unknown name. `each` (may be NULL) is called before
+ * a pass runs. */
+tb_graph *tb_run_passes(tb_graph *g, const char *stop,
+                        void (*each)(void *user, const char *name), void *user);
 const char *tb_pass_name(uint32_t i); /* NULL at the end */
 const char *tb_pass_summary(uint32_t i);

@@ -178,15 +178,27 @@ result_bufs(tb_writer *w, tb_frame *f, tb_val v, uint32_t n)
 {
     const tb_graph *g = f->b->g;
     uint32_t *bufs = TB_NEWN(&w->u->cx->keep, uint32_t, n + 1);
-    bool *live = tb_live(g, &w->u->cx->keep);
-    for (uint32_t id = v.id + 1; id < g->n; id++) {
+    for (uint32_t id = f->first_result[v.id]; id; id = f->next_result[id]) {
         tb_val r = {id};
-        if (live[id] && g->nodes[id].prim == TB_P_result && tb_in(g, r, 0).id == v.id) {
-            bufs[tb_attrs(g, r)[0]] = tb_w_node_buf(w, f, r) + 1;
-            use_value(w, f, r);
-        }
+        bufs[tb_attrs(g, r)[0]] = tb_w_node_buf(w, f, r) + 1;
+        use_value(w, f, r);
     }
     return bufs;
+}
+
+/* Live results by the control node that they belong to, as lists. */
+static void
+list_results(tb_frame *f, const bool *live, tb_arena *a)
+{
+    const tb_graph *g = f->b->g;
+    f->first_result = TB_NEWN(a, uint32_t, g->n);
+    f->next_result = TB_NEWN(a, uint32_t, g->n);
+    for (uint32_t id = g->n - 1; id > 0; id--)
+        if (live[id] && g->nodes[id].prim == TB_P_result) {
+            uint32_t *first = &f->first_result[tb_in(g, (tb_val){id}, 0).id];
+            f->next_result[id] = *first;
+            *first = id;
+        }
 }
 
 static void
@@ -327,6 +339,7 @@ fill_frame(tb_writer *w, tb_frame *f)
     bool *live = tb_live(b->g, a);
 
     refuse_writes(w, f);
+    list_results(f, live, a);
     direct_outputs(f);
     for (uint32_t id = 1; id < b->g->n; id++) {
         uint32_t group = b->gs->group_of[id], step = 0, end = 0;

@@ -33,6 +33,7 @@ typedef struct tb_frame {
     const uint32_t *args;    /* by input: the caller's buffer; NULL: the function's inputs */
     uint32_t *dest;          /* by output: buffer + 1 that it goes to, 0 if nobody wants it */
     bool *direct;            /* by output: computed in its destination */
+    uint32_t *first_result, *next_result; /* by node: a control node's live results */
     TB_VEC(tb_event) events;
 } tb_frame;
 
@@ -54,7 +55,8 @@ typedef struct tb_writer {
     TB_VEC(tb_use) uses;      /* by buffer register */
     uint32_t *packed_buf;     /* by unit constant: buffer register + 1 */
     uint32_t *saved_buf;      /* by effect of g: buffer register + 1 of a copy made first */
-    TB_VEC(uint32_t) late;    /* buffers that get memory where they are first used */
+    TB_VEC(uint32_t) late;    /* buffers that get memory where they are first used, by
+                                 position */
     bool *result_made;        /* by result */
     TB_VEC(int32_t) sym_reg;  /* by symbol, -1 = not yet */
     bool *checked;            /* by equality of the unit */

@@ -96,11 +96,17 @@ make_results(tb_writer *w, bool all)
 static void
 make_late(tb_writer *w, uint32_t at)
 {
-    for (uint32_t i = 0; i < w->late.n; i++) {
+    uint32_t i = 0, n = w->late.n;
+    while (n > 0) /* the first one that is not needed before */
+        if (w->uses.at[w->late.at[i + n / 2]].first < at) {
+            i += n / 2 + 1;
+            n -= n / 2 + 1;
+        } else {
+            n /= 2;
+        }
+    for (; i < w->late.n && w->uses.at[w->late.at[i]].first == at; i++) {
         uint32_t b = w->late.at[i];
         const tb_plan_buf *buf = &w->p->bufs.at[w->out.buf + b];
-        if (w->uses.at[b].first != at)
-            continue;
         if (buf->kind == TB_BUF_RESULT) {
             if (!w->result_made[buf->index])
                 make_result(w, buf->index);

@@ -6,16 +6,18 @@ import copy
 import pytest
 import torch
 
+from shark_turbine import config
 from shark_turbine.dynamo import fallback, turbine_cpu
 
 
 @pytest.fixture(autouse=True)
 def fresh():
-    """Dynamo forgets, nothing has been warned of, the seed is 0."""
+    """Dynamo forgets, nothing has been warned of, the seed is 0, nothing is cached."""
     torch._dynamo.reset()
     fallback._warned.clear()
     torch.manual_seed(0)
-    yield
+    with config.patch(cache=False):
+        yield
     torch._dynamo.reset()
 
 

@@ -5,6 +5,8 @@ import torch
 
 from .. import _compiler
 from ..importer import Unsupported
+from . import shim
+from .cache import compile_unit
 from .layout import input_order, inverse, output_order
 from .program import Plan, Program
 from .rng import SEED
@@ -16,9 +18,9 @@ class GraphImporter:
 
     After run(): `inputs` are the positions of the arguments that the compiled function
     takes, None for a seed; `outputs` says where each output comes from: ("result", k),
-    ("same", output), ("size", k), ("input", position), ("seed",) or ("value", object). With `layouts` tensors
-    go in and out in the order of their axes in memory (`input_orders`, `output_orders`),
-    else all are row-major.
+    ("same", output), ("size", k), ("input", position), ("seed",) or ("value", object). With
+    `layouts` tensors go in and out in the order of their axes in memory (`input_orders`,
+    `output_orders`), else all are row-major.
     """
 
     def __init__(self, module, constants=None, layouts=False):
@@ -164,14 +166,18 @@ def lower(module, options):
 
 def compile_program(module, options, constants=None):
     """A Program; `constants` (position -> tensor) become part of it."""
-    g = GraphImporter(module, constants, layouts=True).run()
+    with shim.timed("turbine_import"):
+        g = GraphImporter(module, constants, layouts=True).run()
     artifact = None
     if g.n_results:
-        artifact = g.unit.compile(
-            targets=options.targets,
-            bf16_matmul=torch.get_float32_matmul_precision() == "medium",
-            dump=options.dump,
-        )
+        shim.trace("turbine_graph", lambda: g.unit.text(locations=True))
+        with shim.timed("turbine_compile"):
+            artifact = compile_unit(
+                g.unit,
+                targets=options.targets,
+                bf16_matmul=torch.get_float32_matmul_precision() == "medium",
+                dump=options.dump,
+            )
     return Program(g.plan(), artifact, options.device)
 
 

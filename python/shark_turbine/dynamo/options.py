@@ -4,13 +4,15 @@
 import dataclasses
 import difflib
 
+from .. import config
+
 MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 DEVICES = ("local-task", "local-sync")
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """`torch.compile(..., options={...})`"""
+    """`torch.compile(..., options={...})`; defaults are those of shark_turbine.config."""
 
     device: str = "local-task"  # or "local-sync": kernels run in the calling thread
     targets: tuple = ("host",)  # CPU levels to compile for
@@ -63,6 +65,13 @@ def parse(mode=None, options=None):
                 f"turbine_cpu: unknown option {name!r}{_nearest(name, known)} "
                 f"(there are {', '.join(sorted(known))})"
             )
+    given = {
+        "device": config.device,
+        "targets": tuple(filter(None, config.targets.split(","))),
+        "freeze": config.freeze,
+        "fullgraph": config.fullgraph,
+        "dump": config.dump or None,
+    }
     if mode and mode.startswith("max-autotune"):
-        options = {"freeze": True, **(options or {})}
-    return Options(**(options or {}))
+        given["freeze"] = True
+    return Options(**{**given, **(options or {})})

@@ -208,3 +208,63 @@ def observed():
         yield _observed.found
     finally:
         _observed.found = before
+
+
+# ---- torch.compiler.save_cache_artifacts ----
+
+
+@functools.cache
+def carry_artifacts(add):
+    """`torch.compiler.load_cache_artifacts` will call `add(key, bytes)` for each of ours."""
+    try:
+        from torch.compiler._cache import CacheArtifact, CacheArtifactFactory
+    except ImportError:
+        return
+
+    class TurbineCacheArtifact(CacheArtifact):
+        def populate_cache(self):
+            add(self.key, self.content)
+
+        @staticmethod
+        def type():
+            return _ARTIFACTS
+
+    if _ARTIFACTS not in getattr(CacheArtifactFactory, "_artifact_types", ()):
+        CacheArtifactFactory.register(TurbineCacheArtifact)
+
+
+_ARTIFACTS = "turbine"
+
+
+def record_artifact(key, body):
+    """`torch.compiler.save_cache_artifacts` will take it along."""
+    try:
+        from torch.compiler._cache import CacheArtifactManager
+    except ImportError:
+        return
+    CacheArtifactManager.record_artifact(_ARTIFACTS, key, bytes(body))
+
+
+# ---- logs ----
+
+
+def timed(name):
+    """A context whose time `torch._dynamo.utils.compile_times()` tells."""
+    try:
+        from torch._dynamo.utils import dynamo_timed
+    except ImportError:
+        return contextlib.nullcontext()
+    return dynamo_timed(name)
+
+
+def trace(name, text):
+    """An artifact in the folder TORCH_TRACE, which tlparse shows; `text()` gives it."""
+    try:
+        from torch._logging import trace_structured
+    except ImportError:
+        return
+    trace_structured(
+        "artifact",
+        metadata_fn=lambda: {"name": name, "encoding": "string"},
+        payload_fn=text,
+    )
