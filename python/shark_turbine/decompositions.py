@@ -2,7 +2,7 @@
 """Which operators PyTorch spells out before the compiler sees them.
 
 The rule: an operator that the compiler has a row for stays whole; PyTorch's own
-decompositions are used for the others.
+decompositions are used for the others, and those of spelled.py where it has none.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from . import _compiler, foreach
+from . import _compiler, foreach, spelled
 
 _local = threading.local()
 
@@ -48,8 +48,8 @@ def _default():
 
     table = {op: fn for op, fn in decomposition_table.items() if _usable(op, fn)}
     table.update(torch.export.default_decompositions().items())
+    table.update(spelled.table())
     table.update(foreach.decompositions())
-    table[torch.ops.prims.fma.default] = lambda a, b, c: a * b + c
     # Operators that change an argument must go, row or not: programs are functional.
     return {
         op: fn for op, fn in table.items() if op._schema.is_mutable or not has_row(op)
@@ -58,7 +58,11 @@ def _default():
 
 def default_table():
     """{operator: decomposition} for what the compiler lacks; a copy."""
-    return dict(_default())
+    table = dict(_default())
+    fma = getattr(torch.ops.prims, "fma", None)  # there once torch.compile was used
+    if fma is not None:
+        table[fma.default] = lambda a, b, c: a * b + c
+    return table
 
 
 def current_aot_decompositions() -> dict[Any, Callable[..., Any]]:
