@@ -267,37 +267,3 @@ def test_failed_save_leaves_the_old_file(binary, tmp_path):
     with pytest.raises(ValueError, match="no type complex<f64>"):
         safetensors.save(path, [("c", "complex<f64>", np.zeros(1, np.complex128))])
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["s.safetensors"]
-
-
-class Cache(torch.nn.Module):
-    """Parts of buffers are replaced, in the ways a module can say that."""
-
-    def __init__(self):
-        super().__init__()
-        for name in "abcd":
-            self.register_buffer(name, torch.zeros(2, 3, 16, 8))
-
-    def forward(self, x, at):
-        i = at[0].item()
-        torch._check(i >= 0)
-        torch._check(i < 16)
-        self.a.index_copy_(2, at, x)
-        self.b[:, :, i : i + 1] = x
-        self.c[:, :, at] = 2 * x
-        before = self.d[:, 1].sum()
-        self.d[:, :, 3:9:2] = x
-        self.d[..., 5] = x[:, :, 0, 0:1]
-        return self.a.sum(2), self.b.amax(2), self.c[:, :, ::2], self.d, before
-
-
-def test_parts_replaced():
-    torch.manual_seed(0)
-    model = Cache()
-    example = (torch.zeros(2, 3, 1, 8), torch.zeros(1, dtype=torch.int64))
-    module = load(aot.export(Cache(), args=example).compile())
-    for i in (0, 15, 4, 4, 7):
-        x, at = torch.randn(2, 3, 1, 8), torch.tensor([i])
-        want = model(x, at)
-        got = module.main(x.numpy(), at.numpy())
-        for a, b in zip(want, got, strict=True):
-            np.testing.assert_allclose(b.to_host(), a.numpy(), rtol=1e-5, atol=1e-6)
