@@ -75,6 +75,34 @@ conv_depthwise(void)
     conv_case((conv_shape){32, 32, 32, 3, 2, 1, 1, 14, 13}, true);
 }
 
+/* Winograd's algorithm: even and odd sizes, several tiles of an image, channels shared by
+ * tiles, both layouts of the result. */
+static void
+winograd_shapes(void)
+{
+    static const conv_shape shapes[] = {
+        {32, 32, 1, 3, 1, 1, 1, 4, 4},   {32, 48, 1, 3, 1, 1, 1, 13, 7},
+        {48, 64, 1, 3, 1, 0, 1, 9, 12},  {64, 160, 1, 3, 1, 1, 1, 17, 33},
+        {32, 320, 1, 3, 1, 1, 1, 5, 6},
+    };
+    tb_dim n = c_sym("n", 1, 100);
+    for (size_t i = 0; i < TB_COUNT(shapes); i++) {
+        const conv_shape *s = &shapes[i];
+        c_out(conv(IN(F32, n, s->in, s->height, s->width), s, CONST(s->out, s->in, 3, 3)));
+    }
+    c_run((c_case){SIZES({1}, {3}), .tolerance = 4e-5});
+}
+
+static void
+winograd_network(void)
+{
+    conv_shape s = {32, 32, 1, 3, 1, 1, 1, 11, 16};
+    tb_val x = IN(F32, 2, 32, 11, 16), w = CONST(32, 32, 3, 3), y = conv(x, &s, w);
+    y = conv(M2(max, y, tb_full_like(g, y, 0)), &s, w);
+    c_out(M1(tanh, M2(add, y, x)));
+    c_run((c_case){.tolerance = 4e-5});
+}
+
 /* Depthwise: widths around a block, channels around a vector, all sorts of windows. */
 static void
 depthwise_shapes(void)
@@ -232,6 +260,8 @@ main(void)
     CASE(conv_dilated);
     CASE(conv_groups);
     CASE(conv_depthwise);
+    CASE(winograd_shapes);
+    CASE(winograd_network);
     CASE(depthwise_shapes);
     CASE(depthwise_network);
     CASE(depthwise_other_ranks);
