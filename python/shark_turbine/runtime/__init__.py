@@ -6,6 +6,13 @@ Imports neither torch nor the compiler; numpy is the only requirement.
 
 from . import flags
 from .array_interop import DeviceArray, asdevicearray
+from .benchmark import (
+    BenchmarkResult,
+    BenchmarkTimeoutError,
+    BenchmarkToolError,
+    benchmark_exe,
+    benchmark_module,
+)
 from .dtypes import (
     BufferCompatibility,
     BufferUsage,
@@ -23,6 +30,7 @@ from .hal import (
     MappedMemory,
     Shape,
 )
+from .py_module import PyModuleInterface
 from .queue import HalCommandBuffer, HalDeviceLoopBridge
 from .refs import VmBuffer, VmRef
 from .state import State
@@ -52,6 +60,7 @@ from .timeline import (
     HalSemaphore,
     SemaphoreCompatibility,
 )
+from .typing import HalModuleBufferViewTraceCallback
 from .vm import (
     HalModuleDebugSink,
     Linkage,
@@ -64,6 +73,9 @@ from .vm import (
 )
 
 __all__ = [
+    "BenchmarkResult",
+    "BenchmarkTimeoutError",
+    "BenchmarkToolError",
     "BoundModule",
     "BoundModules",
     "BufferCompatibility",
@@ -83,12 +95,14 @@ __all__ = [
     "HalElementType",
     "HalExternalTimepoint",
     "HalFence",
+    "HalModuleBufferViewTraceCallback",
     "HalModuleDebugSink",
     "HalSemaphore",
     "Linkage",
     "MappedMemory",
     "MemoryAccess",
     "MemoryType",
+    "PyModuleInterface",
     "SemaphoreCompatibility",
     "Shape",
     "State",
@@ -102,6 +116,8 @@ __all__ = [
     "VmRef",
     "VmVariantList",
     "asdevicearray",
+    "benchmark_exe",
+    "benchmark_module",
     "create_hal_module",
     "flags",
     "get_device",
