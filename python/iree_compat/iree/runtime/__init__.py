@@ -13,6 +13,7 @@ from shark_turbine.runtime import (
     flags,
     function,
     hal,
+    params,
     system_api,
     system_setup,
     typing,
@@ -30,9 +31,13 @@ for _module in (
     flags,
     function,
     hal,
+    params,
     system_api,
     system_setup,
     typing,
     vm,
 ):
     sys.modules[f"{__name__}.{_module.__name__.rpartition('.')[2]}"] = _module
+
+# Under this name IREE has what is about files of parameters.
+io = sys.modules[f"{__name__}.io"] = params
