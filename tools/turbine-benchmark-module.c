@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "call.h"
+#include "flags.h"
 
 static const char usage[] =
     "usage: turbine-benchmark-module --module=FILE.vmfb [--function=NAME] [--input=VALUE]...\n"
@@ -22,7 +23,7 @@ static const char usage[] =
     "  --benchmark_format=console|json    what is printed; json: as Google Benchmark\n"
     "  --benchmark_out=FILE       also writes the results as JSON\n"
     "                     (--benchmark_out_format=json is understood)\n"
-    "  --help             this text\n";
+    FLAGS_USAGE "  --help             this text\n";
 
 typedef struct options {
     double min_seconds;
@@ -258,7 +259,12 @@ main(int argc, char **argv)
 {
     static tool_call c;
     options o = {.min_seconds = 0.5, .repetitions = 1};
+    argv = flags_expand("turbine-benchmark-module", &argc, argv);
+    if (!argv)
+        return 1;
     for (int i = 1; i < argc; i++) {
+        if (flags_listed(argv[i]))
+            return fflush(stdout) != 0;
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             fputs(usage, stdout);
             return 0;
