@@ -307,16 +307,16 @@ generate(run *r, tb_program *p)
     tb_arena *a = &r->cx->keep;
     tb_flat_image *images = TB_NEWN(a, tb_flat_image, r->n_targets);
     int threads = r->o && r->o->threads ? r->o->threads : 2;
-    tb_flat_library library = {0};
+    tb_library library = {0};
 
     if (stock_iree(r)) {
-        library.version = tb_vm_release_find(NULL)->library;
+        library.about.version = tb_vm_release_find(NULL)->library;
         raise_status(r, tb_iree_exports(p->kernels.at, p->kernels.n, p->strings.at, a,
-                                        &library.exports));
+                                        &library.about.exports));
     }
     for (uint32_t t = 0; t < r->n_targets; t++) {
         const tb_cpu_level *level = r->targets[t].level;
-        library.features = tb_iree_features(level->machine, level->features);
+        library.about.features = tb_iree_features(level->machine, level->features);
         tb_codegen(r->cx, kernel_list(p, t), p->unique[t].n, &r->targets[t], threads,
                    stock_iree(r) ? &library : NULL,
                    r->o ? r->o->progress : NULL, r->o ? r->o->user : NULL, &images[t]);
