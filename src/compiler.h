@@ -5,12 +5,17 @@
 #pragma once
 #include "graph/graph.h"
 
+/* Whether the artifact runs on IREE's own runtime as well (src/iree): not at all; if that is
+ * possible and takes less than 16 KB, or less than a hundredth of the weights; in any case,
+ * or the compilation fails. */
+typedef enum tb_stock_iree { TB_STOCK_NEVER, TB_STOCK_IF_SMALL, TB_STOCK_ALWAYS } tb_stock_iree;
+
 typedef struct tb_compile_options {
     const char *const *targets; /* CPU levels by name, "host" for this machine's best */
     size_t n_targets;           /* 0 = every level of the host's architecture from v3 up */
     int threads;                /* code generation threads, 0 = as many as useful */
     bool bf16_matmul;           /* f32 contractions may multiply in bf16 */
-    bool stock_iree;            /* the artifact runs on IREE's own runtime as well */
+    tb_stock_iree stock_iree;
     const char *dump;           /* comma list of stages to print to stderr, or NULL */
     /* Called from the compiling thread; done counts up to total within a stage. */
     void (*progress)(void *user, const char *stage, size_t done, size_t total);

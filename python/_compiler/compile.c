@@ -101,13 +101,13 @@ unit_compile(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static const char *const keywords[] = {"targets", "threads",  "bf16_matmul",
                                            "dump",    "progress", "stock_iree", NULL};
-    PyObject *targets = NULL, *progress = Py_None, *owner;
+    PyObject *targets = NULL, *progress = Py_None, *stock = Py_False, *owner;
     const char *names[MAX_TARGETS], *dump = NULL;
-    int threads = 0, bf16 = 0, stock = 0;
+    int threads = 0, bf16 = 0;
     work w = {.unit = (unit_obj *)self};
     reporter r = {0};
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OipzOp:compile", (char **)keywords,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OipzOO:compile", (char **)keywords,
                                      &targets, &threads, &bf16, &dump, &progress, &stock))
         return NULL;
     if (targets_from(targets, &owner, names, &w.o.n_targets) < 0) {
@@ -118,7 +118,9 @@ unit_compile(PyObject *self, PyObject *args, PyObject *kwargs)
     w.o.threads = threads;
     w.o.bf16_matmul = bf16;
     w.o.dump = dump;
-    w.o.stock_iree = stock;
+    w.o.stock_iree = stock == Py_None          ? TB_STOCK_IF_SMALL
+                     : PyObject_IsTrue(stock) > 0 ? TB_STOCK_ALWAYS
+                                                  : TB_STOCK_NEVER;
     if (progress != Py_None) {
         r.callable = progress;
         w.o.progress = report;

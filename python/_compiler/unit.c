@@ -411,6 +411,7 @@ static PyMethodDef methods[] = {
     {"compile", KEYWORDS(unit_compile),
      "compile(targets=(), threads=0, bf16_matmul=False, dump=None, progress=None, "
      "stock_iree=False) -> Artifact; "
+     "stock_iree: None means if it takes little; "
      "what progress(stage, done, total) raises is raised at the end"},
     {"evaluate", KEYWORDS(unit_evaluate),
      "evaluate(function, inputs) -> list of (bytes, dtype, dims): the reference evaluator"},

@@ -150,7 +150,7 @@ choose_among(init *i, uint32_t base, uint32_t done)
     tb_vm_jump(i->v, done);
 }
 
-static tb_status
+static void
 choose_image(init *i)
 {
     uint32_t done = tb_vm_label(i->v), n = i->p->n_images;
@@ -158,11 +158,6 @@ choose_image(init *i)
     for (uint32_t k = 0; k < n; k++) {
         const tb_plan_image *im = &i->p->images[k];
         uint32_t other = tb_vm_label(i->v), later = k + 1;
-        if (!format_of(im->arch))
-            return tb_status_make(TB_UNSUPPORTED,
-                                  "a program for IREE's runtime: target %s has no executable "
-                                  "format there",
-                                  i->p->strings + im->target.off);
         while (later < n && i->p->images[later].arch != im->arch)
             later++;
         if (later < n) /* not the last of its architecture */
@@ -174,7 +169,6 @@ choose_image(init *i)
     tb_vm_fail(i->v, tb_vm_const32(i->v, 14 /* unavailable */),
                TB_STR("the module has no code for this processor"));
     tb_vm_place(i->v, done);
-    return NULL;
 }
 
 /* ---- memory ---- */
@@ -340,7 +334,7 @@ find_kernels(init *i, const char *const *symbols)
     }
 }
 
-tb_status
+void
 tb_t_init(const tb_plan *p, const char *const *symbols, tb_vm_module *m)
 {
     tb_vm_fn *v = tb_vm_fn_begin(m, TB_STR("__init"), 0, 0);
@@ -361,7 +355,7 @@ tb_t_init(const tb_plan *p, const char *const *symbols, tb_vm_module *m)
                                     .n_results = 1});
     tb_vm_set_global(v, G_DEVICE, T_DEVICE, i.device);
     tb_vm_set_global(v, G_ALLOCATOR, T_ALLOCATOR, i.allocator);
-    TRY(choose_image(&i));
+    choose_image(&i);
     tb_vm_set_global(v, G_EXECUTABLE, T_EXECUTABLE, i.executable);
     count_groups(&i);
     find_kernels(&i, symbols);
@@ -372,10 +366,20 @@ tb_t_init(const tb_plan *p, const char *const *symbols, tb_vm_module *m)
     tb_vm_place(v, i.fail);
     tb_vm_fail(v, tb_vm_const32(v, 13 /* internal */), TB_STR("the module cannot be prepared"));
     tb_vm_fn_end(v);
-    return NULL;
 }
 
 /* ---- the module ---- */
+tb_status
+tb_iree_check_target(const tb_cpu_level *level)
+{
+    if (format_of(level->machine))
+        return NULL;
+    return tb_status_make(TB_UNSUPPORTED,
+                          "target %s: IREE's runtime has no format for its code, as "
+                          "stock_iree asks for",
+                          level->name);
+}
+
 tb_status
 tb_iree_exports(const tb_plan_kernel *kernels, uint32_t n, const char *strings, tb_arena *a,
                 const struct tb_flat_export **out)
@@ -406,7 +410,7 @@ tb_iree_module(const tb_plan *plan, const tb_artifact_blob *blobs, const char *c
     tb_str name = {plan->strings + plan->module_name.off, plan->module_name.len};
 
     tb_vm_begin(&m, a, release, name.len ? name : TB_STR("module"));
-    TRY(tb_t_init(plan, symbols, &m));
+    tb_t_init(plan, symbols, &m);
     for (uint32_t i = 0; i < plan->n_functions; i++)
         if (plan->functions[i].exported)
             TRY(tb_t_function(plan, blobs, &plan->functions[i], &m));

@@ -252,15 +252,17 @@ class ExportOutput:
         target_backends=("llvm-cpu",),
         targets=None,
         dump=None,
-        stock_iree=False,
+        stock_iree=None,
     ):
         """Compiles to a .vmfb.
 
         Without `save_to` an object is returned that has `map_memory()` and the buffer
         protocol; with a path or an open binary file that is written and None returned.
         `targets` names CPU levels ("host", "x86_64-v3", ...); by default the file runs on
-        every machine of the last ten years and uses what newer ones add. With `stock_iree`
-        IREE's own runtime (3.13) runs the file as well, with the same results.
+        every machine of the last ten years and uses what newer ones add. IREE's own
+        runtime (3.13) runs the file as well, with the same results: by default if that
+        takes less than 16 KB or a hundredth of the weights; `stock_iree=True` in any
+        case, or it raises; False never.
         """
         _check_backends(target_backends)
         with progress("compiling") as report:
