@@ -57,11 +57,10 @@ MEMORY_FORMATS = {
     torch.channels_last: 2,
     torch.channels_last_3d: 3,
 }
-# Facts about sizes that the capture has already used, and hints to eager mode.
+# Ranges, which symbols have, and hints to eager mode.
 _SKIPPED = {
     "aten::sym_constrain_range",
     "aten::sym_constrain_range_for_size",
-    "aten::_assert_scalar",
     "aten::_assert_tensor_metadata",
 }
 
@@ -122,6 +121,10 @@ class Symbols:
             )
             self.dims[symbol] = dim
         return dim
+
+    def is_known(self, symbol):
+        """Whether there is, by now, a value for it."""
+        return symbol in self.dims
 
     def __call__(self, value):
         """An int, SymInt or sympy expression as an int or Dim."""
@@ -224,16 +227,17 @@ class FunctionImporter:
         self.values[node] = self.function.input(name, dtype, dims)
         return self.values[node]
 
-    def constant(self, tensor, name=""):
-        """A tensor whose values are known now; its memory is borrowed."""
+    def constant(self, tensor, name="", parameter=False):
+        """A tensor whose values are known now; its memory is borrowed. A `parameter` has
+        its name in the model's state."""
         key = id(tensor)
         if key not in self._constants:
-            value = self._constant(self.function.constant, tensor, name)
+            value = self._constant(self.function.constant, tensor, name, parameter)
             self._constants[key] = value, tensor
         return self._constants[key][0]
 
-    def constant_index(self, tensor, name=""):
-        return self._constant(self.function.constant_index, tensor, name)
+    def constant_index(self, tensor, name="", parameter=False):
+        return self._constant(self.function.constant_index, tensor, name, parameter)
 
     def external(self, tensor, scope, name):
         """A tensor of this type that the program is given when it is loaded."""
@@ -247,10 +251,12 @@ class FunctionImporter:
         dtype = dtype_name(tensor.dtype)
         return add(None, dtype, dims, name=name, external=True, scope=scope)
 
-    def _constant(self, add, tensor, name):
+    def _constant(self, add, tensor, name, parameter):
         t = pack(tensor)
-        dims = list(t.shape)
-        return add(t, dtype_name(t.dtype), dims, pointer=t.data_ptr(), name=name)
+        dims, kind = list(t.shape), dtype_name(t.dtype)
+        return add(
+            t, kind, dims, pointer=t.data_ptr(), name=name, parameter=bool(parameter)
+        )
 
     def number(self, value):
         """A Python number as a tensor of rank 0."""
@@ -292,6 +298,8 @@ class FunctionImporter:
                 return self.item(node, value)
             if name == "aten::_assert_async":
                 return self.assert_async(node)
+            if name == "aten::_assert_scalar":
+                return self.assert_sizes(node)
             if not isinstance(value, (torch.SymInt, int, torch.SymBool, torch.SymFloat)):
                 return self.operator(node)
         elif isinstance(target, torch._ops.HigherOrderOperator):
@@ -397,6 +405,20 @@ class FunctionImporter:
     def assert_async(self, node):
         message = node.args[1] if len(node.args) > 1 else "assertion failed"
         condition = self.values[node.args[0]]
+        self.function.assert_(condition, message, location_of(node))
+
+    def assert_sizes(self, node):
+        """A relation between sizes, one of which is read from a tensor: the capture has
+        relied on it. What concerns one symbol alone is checked as its range."""
+        from .control_flow import comparison
+
+        value = self.lookup(node.args[0])
+        relation = value.node.expr if isinstance(value, torch.SymBool) else None
+        symbols = relation.free_symbols if relation is not None else ()
+        if len(symbols) < 2 or not all(self.symbols.is_known(s) for s in symbols):
+            return
+        message = node.args[1] if len(node.args) > 1 else str(relation)
+        condition = comparison(self, relation, node)
         self.function.assert_(condition, message, location_of(node))
 
     def higher_order(self, node):

@@ -409,6 +409,12 @@ tb_iree_module(const tb_plan *plan, const tb_artifact_blob *blobs, const char *c
     tb_vm_module m;
     tb_str name = {plan->strings + plan->module_name.off, plan->module_name.len};
 
+    for (uint32_t i = 0; i < plan->n_globals; i++)
+        if (plan->globals[i].init == TB_INIT_PARAM)
+            return tb_status_make(TB_UNSUPPORTED,
+                                  "parameter '%s' outside of the artifact in a program for "
+                                  "IREE's runtime",
+                                  plan->strings + plan->globals[i].key.off);
     tb_vm_begin(&m, a, release, name.len ? name : TB_STR("module"));
     tb_t_init(plan, symbols, &m);
     for (uint32_t i = 0; i < plan->n_functions; i++)

@@ -26,13 +26,24 @@ tb_program_string(tb_program *p, tb_str s)
     return (tb_sref){at, (uint32_t)s.len};
 }
 
+/* Where the file lay is no part of the program: the same source gives the same artifact. */
+static tb_str
+last_component(tb_str path)
+{
+    size_t i = path.len;
+
+    while (i > 0 && path.ptr[i - 1] != '/' && path.ptr[i - 1] != '\\')
+        i--;
+    return (tb_str){path.ptr + i, path.len - i};
+}
+
 static uint32_t
 add_loc(tb_program *p, tb_loc loc)
 {
     const tb_location *l = tb_loc_get(p->u, loc);
     if (loc.id == 0)
         return 0;
-    tb_plan_loc r = {.file = tb_program_string(p, l->file),
+    tb_plan_loc r = {.file = tb_program_string(p, last_component(l->file)),
                      .path = tb_program_string(p, l->path),
                      .op = tb_program_string(p, l->op),
                      .line = l->line,
@@ -229,10 +240,17 @@ write_globals(tb_program *p)
     tb_arena *a = &p->cx->keep;
     for (uint32_t i = 0; i < p->u->globals.n; i++) {
         const tb_global *g = &p->u->globals.at[i];
-        tb_plan_global r = {.init = -1, .mutable_ = g->mutable_};
+        tb_plan_global r = {.init = TB_INIT_ZEROS, .mutable_ = g->mutable_};
         r.type = plan_value(p, g->name, g->dtype, g->rank, g->dims);
-        if (g->init)
+        r.hidden = g->parameter;
+        if (g->init && p->u->consts.at[g->init - 1].external) {
+            const tb_const *c = &p->u->consts.at[g->init - 1];
+            r.init = TB_INIT_PARAM;
+            r.scope = tb_program_string(p, c->scope);
+            r.key = tb_program_string(p, c->name);
+        } else if (g->init) {
             r.init = (int32_t)tb_p_const(p, g->init - 1, false);
+        }
         TB_PUSH(a, &p->globals, r);
     }
 }

@@ -1,17 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """aot.export: programs as torch-dialect MLIR and as compiled artifacts."""
 
+from __future__ import annotations
+
 import contextlib
+import ctypes
+import math
 import os
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
 from .. import _compiler
+from ..compiler_flags import Session
 from ..decompositions import current_aot_decompositions
 from ..evaluate import evaluate
 from ..progress import progress
+from ..runtime import safetensors
+from ..runtime.dtypes import dtype_of_name
 from . import gradients
 from .program import import_programs
 
@@ -20,18 +30,18 @@ BACKENDS = ("llvm-cpu", "vmvx", "host")
 
 
 def export(
-    mdl,
+    mdl: Any,
     /,
-    *example_args,
-    args=None,
-    kwargs=None,
-    dynamic_shapes=None,
-    module_name=None,
-    function_name=None,
-    strict_export=False,
-    import_symbolic_shape_expressions=False,
-    arg_device=None,
-):
+    *example_args: Any,
+    args: Sequence[Any] | None = None,
+    kwargs: dict[str, Any] | None = None,
+    dynamic_shapes: Any = None,
+    module_name: str | None = None,
+    function_name: str | None = None,
+    strict_export: bool = False,
+    import_symbolic_shape_expressions: bool = False,
+    arg_device: Any = None,
+) -> ExportOutput:
     """Captures a program.
 
     `mdl` is an nn.Module with example arguments (`export(m, x)` or `export(m, args=(x,),
@@ -55,7 +65,7 @@ def export(
     ):
         mdl = load(mdl)
     if isinstance(mdl, type) and issubclass(mdl, CompiledModule):
-        mdl = mdl(module_name=module_name)
+        mdl = mdl(module_name=module_name)  # type: ignore[call-arg] # the metaclass
     if isinstance(mdl, CompiledModule):
         return ExportOutput(mdl._unit, mdl)
     if isinstance(mdl, FxPrograms):
@@ -185,25 +195,6 @@ class MlirModule:
         return self
 
 
-class Session:
-    """Compiler flags as IREE spells them; the ones that choose a CPU are understood."""
-
-    _CPU = "--iree-llvmcpu-target-cpu="
-
-    def __init__(self):
-        self.targets = []
-
-    def set_flags(self, *flags):
-        for flag in flags:
-            if not flag.startswith("--"):
-                raise ValueError(f"not a flag: {flag!r}")
-            if flag.startswith(self._CPU):
-                cpu = flag.removeprefix(self._CPU)
-                self.targets = ["host"] if cpu == "host" else []
-            elif not flag.startswith(("--iree-", "--mlir-")):
-                raise ValueError(f"unknown flag: {flag!r}")
-
-
 class ExportOutput:
     """A captured program; `compile` makes the artifact."""
 
@@ -213,47 +204,49 @@ class ExportOutput:
         self.compiled_module = compiled_module
 
     @classmethod
-    def from_mlir(cls, text, file_name="<text>"):
+    def from_mlir(cls, text: str | bytes, file_name: str = "<text>") -> ExportOutput:
         """A program given as torch-dialect MLIR; ValueError says line and column."""
         return cls(_compiler.parse_mlir(text, file_name))
 
     @property
-    def mlir_module(self):
+    def mlir_module(self) -> MlirModule:
         return MlirModule(self.unit)
 
-    def evaluate(self, *inputs, function="main"):
+    def evaluate(self, *inputs: Any, function: str = "main") -> Any:
         """Results of the reference evaluator: for tests, and to tell whose fault it is."""
         return evaluate(self.unit, inputs, function)
 
-    def verify(self):
+    def verify(self) -> None:
         """Raises if the program is malformed."""
         self.unit.verify()
 
-    def print_readable(self, large_elements_limit=50):
+    def print_readable(self, large_elements_limit: int = 50) -> None:
         """Prints the MLIR; constants with more elements are left out."""
         print(self.unit.mlir(large_elements_limit=large_elements_limit))
 
     def __str__(self):
         return self.unit.mlir(large_elements_limit=50)
 
-    def save_mlir(self, file_path):
+    def save_mlir(self, file_path: str | os.PathLike[str]) -> None:
         """Writes the MLIR as text, whatever the suffix: every reader takes text."""
         with open(file_path, "w", encoding="utf-8") as f:
             f.write(self.unit.mlir())
 
-    def import_to(self, import_to):
+    def import_to(self, import_to: str | None) -> None:
         if import_to not in (None, "import", "full"):
             raise ValueError(f"import_to: 'import' or 'full', not {import_to!r}")
 
     def compile(
         self,
-        save_to=None,
+        save_to: Any = None,
         *,
-        target_backends=("llvm-cpu",),
-        targets=None,
-        dump=None,
-        stock_iree=None,
-    ):
+        target_backends: str | Sequence[str] | None = ("llvm-cpu",),
+        targets: Sequence[str] | None = None,
+        dump: str | None = None,
+        stock_iree: bool | None = None,
+        parameters: str = "embedded",
+        external_scope: str = "model",
+    ) -> _compiler.Artifact | None:
         """Compiles to a .vmfb.
 
         Without `save_to` an object is returned that has `map_memory()` and the buffer
@@ -263,14 +256,24 @@ class ExportOutput:
         runtime (3.13) runs the file as well, with the same results: by default if that
         takes less than 16 KB or a hundredth of the weights; `stock_iree=True` in any
         case, or it raises; False never.
+
+        With `parameters="external"` the model's parameters and persistent buffers stay
+        outside: the runtime is given them by name, as `save_parameters` and safetensors
+        files have them, under `external_scope`. Other weights of the same shapes then run
+        without compiling again.
         """
         _check_backends(target_backends)
+        if parameters not in ("embedded", "external"):
+            raise ValueError(
+                f"parameters: 'embedded' or 'external', not {parameters!r}"
+            )
         with progress("compiling") as report:
             artifact = self.unit.compile(
                 targets=self.session.targets if targets is None else targets,
                 bf16_matmul=torch.get_float32_matmul_precision() == "medium",
                 dump=dump,
                 progress=report,
+                external_scope=external_scope if parameters == "external" else None,
                 stock_iree=stock_iree,
             )
         if save_to is None:
@@ -280,6 +283,25 @@ class ExportOutput:
         else:
             artifact.save(os.fspath(save_to))
         return None
+
+
+    def save_parameters(self, path: str | os.PathLike[str]) -> None:
+        """Writes what `compile(parameters="external")` leaves out to a .safetensors file,
+        under the names that the artifact looks for. Tensors that are external anyway have
+        no values here."""
+        rows = []
+        for _, name, kind, dims, address in self.unit.parameters():
+            if address is not None:
+                rows.append((name, kind, _view(address, kind, dims)))
+        safetensors.save(path, rows)
+
+
+def _view(address: int, kind: str, dims: list[int]) -> np.ndarray:
+    """An array over memory that the unit keeps."""
+    dtype = dtype_of_name(kind)
+    size = math.prod(dims) * dtype.itemsize
+    memory = (ctypes.c_char * size).from_address(address)
+    return np.frombuffer(memory, dtype).reshape(dims)
 
 
 def _check_backends(backends):
