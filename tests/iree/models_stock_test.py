@@ -14,7 +14,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import shark_turbine.aot as aot  # noqa: E402
-from stock import PYTHON, ROOT, check, needs_stock, run_stock  # noqa: E402
+import shark_turbine.runtime as rt  # noqa: E402
+from stock import PYTHON, ROOT, check, needs_stock, run_stock, tool  # noqa: E402
 from torch._higher_order_ops.while_loop import while_loop  # noqa: E402
 from torch.export import Dim  # noqa: E402
 
@@ -192,3 +193,56 @@ def test_seed_sample(tmp_path):
         np.fromstring(s.strip("[]"), sep=" ") for s in done.stdout.splitlines()
     ]
     np.testing.assert_allclose(ours, torchs, rtol=1e-5, atol=1e-6)
+
+
+class Counter(torch.nn.Module):
+    """Parameters, and a buffer that begins as one and changes."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner = torch.nn.Linear(6, 5)
+        self.scale = torch.nn.Parameter(torch.randn(()))
+        self.register_buffer("total", torch.full((5,), 3.0))
+
+    def forward(self, x):
+        self.total += (self.inner(x) * self.scale).sum(0)
+        return self.total * 1
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "irpa"])
+def test_parameters_outside(tmp_path, suffix):
+    """Loaded through io_parameters, and used as our runtime uses them."""
+    output = aot.export(Counter(), args=(torch.randn(2, 6),))
+    path = tmp_path / "model.vmfb"
+    output.compile(str(path), parameters="external", stock_iree=True)
+    given = tmp_path / "p.safetensors"
+    output.save_parameters(given)
+    if suffix == "irpa":
+        given = tmp_path / "p.irpa"
+        tool(
+            "iree-convert-parameters",
+            f"--parameters=model={tmp_path}/p.safetensors",
+            f"--output={given}",
+        )
+    config = rt.Config("local-sync")
+    module = rt.VmModule.mmap(config.vm_instance, str(path))
+    ours = rt.load_vm_modules(
+        rt.load_parameters({"model": given}), module, config=config
+    )
+    x = normal(2, 6)
+    want = ours[1].main(x).to_host()
+    np.save(tmp_path / "x.npy", x)
+    for mode in ("file", "preload"):
+        text = tool(
+            "iree-run-module",
+            f"--module={path}",
+            f"--parameters=model={given}",
+            f"--parameter_mode={mode}",
+            "--device=local-sync",
+            "--function=main",
+            f"--input=@{tmp_path}/x.npy",
+            f"--output=@{tmp_path}/y.npy",
+        )
+        assert "EXEC @main" in text
+        assert np.load(tmp_path / "y.npy").tobytes() == want.tobytes()
