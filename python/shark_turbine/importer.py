@@ -227,17 +227,16 @@ class FunctionImporter:
         self.values[node] = self.function.input(name, dtype, dims)
         return self.values[node]
 
-    def constant(self, tensor, name="", parameter=False):
-        """A tensor whose values are known now; its memory is borrowed. A `parameter` has
-        its name in the model's state."""
+    def constant(self, tensor, name=""):
+        """A tensor whose values are known now; its memory is borrowed."""
         key = id(tensor)
         if key not in self._constants:
-            value = self._constant(self.function.constant, tensor, name, parameter)
+            value = self._constant(self.function.constant, tensor, name)
             self._constants[key] = value, tensor
         return self._constants[key][0]
 
-    def constant_index(self, tensor, name="", parameter=False):
-        return self._constant(self.function.constant_index, tensor, name, parameter)
+    def constant_index(self, tensor, name=""):
+        return self._constant(self.function.constant_index, tensor, name)
 
     def external(self, tensor, scope, name):
         """A tensor of this type that the program is given when it is loaded."""
@@ -251,12 +250,10 @@ class FunctionImporter:
         dtype = dtype_name(tensor.dtype)
         return add(None, dtype, dims, name=name, external=True, scope=scope)
 
-    def _constant(self, add, tensor, name, parameter):
+    def _constant(self, add, tensor, name):
         t = pack(tensor)
-        dims, kind = list(t.shape), dtype_name(t.dtype)
-        return add(
-            t, kind, dims, pointer=t.data_ptr(), name=name, parameter=bool(parameter)
-        )
+        dims = list(t.shape)
+        return add(t, dtype_name(t.dtype), dims, pointer=t.data_ptr(), name=name)
 
     def number(self, value):
         """A Python number as a tensor of rank 0."""
@@ -322,6 +319,8 @@ class FunctionImporter:
                 given = a.default_value
             args.append(self.argument(node, given))
         is_list, results = self.results(node, value)
+        if target._schema.name == "aten::_native_batch_norm_legit_functional":
+            _keep_statistics(args, results)
         try:
             out = self.function.call(
                 op_name(target),
@@ -441,6 +440,13 @@ class FunctionImporter:
         if isinstance(a, _compiler.Dim):
             return self.function.dim_value(a)
         return self.number(a)
+
+
+def _keep_statistics(args, results):
+    """torch's tracing says f32 of all running statistics; eager mode keeps their dtype."""
+    for i in (3, 4):
+        if results[i] is not None and isinstance(args[i], _compiler.Value):
+            results[i] = (args[i].dtype, results[i][1])
 
 
 def _attribute(module, target):

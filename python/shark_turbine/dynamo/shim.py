@@ -236,6 +236,50 @@ def observed():
         _observed.found = before
 
 
+# ---- AOTAutograd's cache ----
+
+
+def output_code():
+    """The class of what may be kept; without it nothing is."""
+    try:
+        from torch._inductor.output_code import OutputCode
+    except ImportError:
+        return object
+    return OutputCode
+
+
+def kept(compiler):
+    """A compiler whose results AOTAutograd may keep."""
+    try:
+        from torch._functorch._aot_autograd.schemas import (
+            SerializableAOTDispatchCompiler,
+        )
+    except ImportError:
+        return compiler
+    return SerializableAOTDispatchCompiler(output_code(), compiler)
+
+
+def is_bundling():
+    """Whether the caller wants to pickle what is compiled (aot_compile)."""
+    return getattr(torch._functorch.config, "bundled_autograd_cache", False)
+
+
+@contextlib.contextmanager
+def keeping(gm, salt):
+    """Looks graphs up with their programs (not in Inductor's cache of programs), under a
+    name that `salt` is part of: the attributes of a graph's module are."""
+    try:
+        bundled = torch._functorch.config.patch(bundled_autograd_cache=True)
+    except (ImportError, AttributeError):
+        bundled = contextlib.nullcontext()
+    gm._turbine = salt
+    try:
+        with bundled:
+            yield
+    finally:
+        del gm._turbine
+
+
 # ---- torch.compiler.save_cache_artifacts ----
 
 
