@@ -19,8 +19,7 @@ from shark_turbine.dynamo import cache, options  # noqa: E402
 
 @pytest.fixture
 def folder(fresh, tmp_path):  # noqa: F811
-    ours = config.patch(cache=True, cache_dir=str(tmp_path / "cache"))
-    with ours, torch._functorch.config.patch(enable_autograd_cache=False):
+    with config.patch(cache=True, cache_dir=str(tmp_path / "cache")):
         yield tmp_path / "cache" / "programs"
 
 
@@ -284,12 +283,7 @@ print(torch.allclose(torch.compile(f, backend="turbine_cpu")(torch.eye(3)), f(to
 def child(tmp_path, **variables):
     return subprocess.run(
         [sys.executable, "-c", CHILD],
-        env={
-            **os.environ,
-            "TURBINE_CACHE_DIR": str(tmp_path),
-            "TORCHINDUCTOR_AUTOGRAD_CACHE": "0",
-            **variables,
-        },
+        env={**os.environ, "TURBINE_CACHE_DIR": str(tmp_path), **variables},
         capture_output=True,
         text=True,
         timeout=300,
@@ -323,7 +317,7 @@ def test_second_process(tmp_path):
 def traced(folder, tmp_path, monkeypatch):
     """torch's folder of traced graphs."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "torch"))
-    with torch._functorch.config.patch(enable_autograd_cache=True):
+    with config.patch(autograd_cache=True):
         yield tmp_path / "torch" / "aotautograd"
 
 

@@ -58,7 +58,8 @@ def may_be_kept(options, training):
     wanted."""
     if shim.is_bundling():
         return True  # aot_compile
-    return config.cache and not (training or options.freeze or options.dump)
+    wanted = config.cache and config.autograd_cache
+    return wanted and not (training or options.freeze or options.dump)
 
 
 def salt(options):
