@@ -49,16 +49,21 @@ def _default():
     table = {op: fn for op, fn in decomposition_table.items() if _usable(op, fn)}
     table.update(torch.export.default_decompositions().items())
     table.update(foreach.decompositions())
-    table[torch.ops.prims.fma.default] = lambda a, b, c: a * b + c
     # Operators that change an argument must go, row or not: programs are functional.
     return {
         op: fn for op, fn in table.items() if op._schema.is_mutable or not has_row(op)
     }
 
 
+def _late():
+    """Operators that parts of torch define when they are imported."""
+    fma = getattr(torch.ops.prims, "fma", None)  # torch/_inductor/inductor_prims.py
+    return {fma.default: lambda a, b, c: a * b + c} if fma is not None else {}
+
+
 def default_table():
     """{operator: decomposition} for what the compiler lacks; a copy."""
-    return dict(_default())
+    return {**_default(), **_late()}
 
 
 def current_aot_decompositions() -> dict[Any, Callable[..., Any]]:

@@ -35,7 +35,7 @@ def turbine_cpu(gm, example_inputs, *, mode=None, options=None):
         fw_compiler=kept(functools.partial(_compile, options=options)),
         bw_compiler=kept(functools.partial(_compile, options=options, backward=True)),
         inference_compiler=kept(functools.partial(_compile_inference, options=options)),
-        decompositions=_table(),
+        decompositions=default_table(),
         partition_fn=functools.partial(_partition, options=options),
     )
     whole = contextlib.nullcontext() if training else shim.preserved(has_row)
@@ -54,11 +54,6 @@ def turbine_cpu(gm, example_inputs, *, mode=None, options=None):
     if to_file:
         return slow  # it knows how to write what it is
     return shorten(slow, wrapped, len(example_inputs))
-
-
-@functools.cache
-def _table():
-    return default_table()
 
 
 def _partition(joint, *args, options, **kwargs):
