@@ -11,7 +11,7 @@ import functools
 
 import torch
 
-from ..decompositions import default_table, has_row
+from ..decompositions import row_overloads, traced_table
 from . import shim
 from .fallback import compile_module, warn_of_failure
 from .fast import shorten
@@ -35,10 +35,10 @@ def turbine_cpu(gm, example_inputs, *, mode=None, options=None):
         fw_compiler=kept(functools.partial(_compile, options=options)),
         bw_compiler=kept(functools.partial(_compile, options=options, backward=True)),
         inference_compiler=kept(functools.partial(_compile_inference, options=options)),
-        decompositions=default_table(),
+        decompositions=traced_table(),
         partition_fn=functools.partial(_partition, options=options),
     )
-    whole = contextlib.nullcontext() if training else shim.preserved(has_row)
+    whole = contextlib.nullcontext() if training else shim.preserved(row_overloads())
     to_file = shim.is_bundling()
     try:
         keeping = shim.keeping(gm, salt(options)) if keep else contextlib.nullcontext()

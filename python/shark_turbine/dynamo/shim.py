@@ -84,19 +84,24 @@ def inspectable(fn, gm):
 # ---- operators that AOTAutograd would take apart ----
 
 
-def preserved(has_row):
-    """Keeps composite operators whole for which has_row(op); else they are spelled out."""
+@functools.cache
+def _composite(operators):
+    from torch._export.utils import _is_preservable_cia_op
+
+    return tuple(op for op in operators if _is_preservable_cia_op(op))
+
+
+def preserved(operators):
+    """A context in which those that are composite stay whole; else they are spelled out."""
     try:
-        from torch._export.utils import (
-            _collect_all_valid_cia_ops,
-            _special_op_to_preserve_cia,
-        )
+        from torch._export.utils import _special_op_to_preserve_cia
         from torch.export.exported_program import _override_composite_implicit_decomp
+
+        kept = _composite(operators)
     except ImportError:
         return contextlib.nullcontext()
-    kept = {op: _special_op_to_preserve_cia for op in _collect_all_valid_cia_ops()}
     return _override_composite_implicit_decomp(
-        {o: f for o, f in kept.items() if has_row(o)}
+        {op: _special_op_to_preserve_cia for op in kept}
     )
 
 
