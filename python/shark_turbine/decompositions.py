@@ -2,7 +2,7 @@
 """Which operators PyTorch spells out before the compiler sees them.
 
 The rule: an operator that the compiler has a row for stays whole; PyTorch's own
-decompositions are used for the others.
+decompositions are used for the others, and those of spelled.py where it has none.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from . import _compiler, foreach
+from . import _compiler, foreach, spelled
 
 _local = threading.local()
 
@@ -61,6 +61,7 @@ def _of_torch(core):
 
     table = {op: fn for op, fn in decomposition_table.items() if _usable(op, fn)}
     table.update(core.items())
+    table.update(spelled.table())
     table.update(foreach.decompositions())
     # Operators that change an argument must go, row or not: programs are functional.
     return {
