@@ -15,5 +15,6 @@ tsan:     ; @scripts/sanitize.sh thread
 fuzz:     ; @scripts/fuzz.sh
 bench:    ; @scripts/bench.sh $(ARGS)
 demo:     ; @scripts/demo.sh
+install-runtime: ; @scripts/install_runtime.sh $(PREFIX)
 wheel:    ; @scripts/wheel.sh
 clean:    ; rm -rf build build-* dist
