@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # Forwards to scripts/. Everything lands in build/ and .venv/.
-.PHONY: all setup setup-cross test quick check ops bless asan tsan fuzz bench demo wheel clean
+.PHONY: all setup setup-cross test quick check ops bless asan tsan fuzz bench demo install-runtime wheel clean
 
 all:      ; @scripts/build.sh
 setup:    ; @scripts/setup.sh

@@ -315,7 +315,7 @@ class session {
     struct destroy {
         void operator()(tb_session *s) const { tb_session_destroy(s); }
     };
-    module m_;
+    turbine::module m_; // not at the start of a line: C++20 has a meaning for that
     std::unique_ptr<tb_session, destroy> s_;
 };
 
