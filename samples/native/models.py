@@ -38,7 +38,7 @@ class Random:
 def regression_batch(random):
     """A smooth function of the inputs."""
     x = [[random() for _ in range(8)] for _ in range(BATCH)]
-    y = [[r[0] * r[1] + 0.5 * r[2] - r[3] * r[3]] for r in x]
+    y = [[0.7 * r[0] - 0.4 * r[1] + 0.5 * r[2] * r[2]] for r in x]
     return torch.tensor(x), torch.tensor(y)
 
 

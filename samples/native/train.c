@@ -44,7 +44,7 @@ regression_batch(float *x, float *y)
         double r[INPUTS];
         for (int k = 0; k < INPUTS; k++)
             x[i * INPUTS + k] = (float)(r[k] = random_number());
-        y[i] = (float)(r[0] * r[1] + 0.5 * r[2] - r[3] * r[3]);
+        y[i] = (float)(0.7 * r[0] - 0.4 * r[1] + 0.5 * r[2] * r[2]);
     }
 }
 

@@ -123,6 +123,7 @@ def test_small(built):
     assert state + max(map(int, memory)) < 64 << 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["aarch64", "riscv64", "armv7"])
 def test_other_processors(level, tmp_path):
     machine = MACHINES[level]
