@@ -11,7 +11,10 @@ from machines import HOST, MACHINES, MUSL, WARNINGS
 import shark_turbine.aot as aot
 
 BUILDS = {"all": [], "no_threads": ["-DTB_NO_THREADS"], "no_malloc": ["-DTB_NO_MALLOC"]}
-COMPILERS = ["gcc", "clang", "musl-gcc"] + [m.compiler for m in MACHINES.values()]
+COMPILERS = ["gcc", "clang", "musl-gcc"]
+COMPILERS += [
+    pytest.param(m.compiler, marks=pytest.mark.slow) for m in MACHINES.values()
+]
 
 
 @pytest.mark.parametrize("build", BUILDS)
