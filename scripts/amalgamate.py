@@ -28,7 +28,7 @@ SOURCES = """
     artifact/read artifact/transient
     runtime/tensor runtime/map runtime/code runtime/module runtime/info runtime/device
     runtime/local_sync runtime/null runtime/exec runtime/safetensors runtime/params
-    runtime/session runtime/place
+    runtime/session runtime/place runtime/state
 """.split()
 THREADS = ["runtime/wait.h", "runtime/cpus.c", "runtime/local_task.c"]
 

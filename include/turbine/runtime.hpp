@@ -301,6 +301,9 @@ class session {
         }
         throw error(TB_NOT_FOUND, "module '" + m_.name() + "' has no state '" + name + "'");
     }
+    // All state to a .safetensors file, and back.
+    void save(const std::string &path) const { check(tb_session_save(s_.get(), path.c_str())); }
+    void load(const std::string &path) const { check(tb_session_load(s_.get(), path.c_str())); }
     const module &of() const noexcept { return m_; }
     tb_session *get() const noexcept { return s_.get(); }
 

@@ -80,9 +80,7 @@ free_source(source *s)
         tb_unmap_file(s->bytes, s->n_bytes);
     if (s->release)
         s->release(s->user);
-    tb_heap_free(s->list.rows);
-    tb_heap_free(s->list.texts);
-    tb_heap_free(s->list.sizes);
+    tb_param_list_free(&s->list);
     tb_heap_free(s->scope);
     tb_heap_free(s->path);
     tb_heap_free(s);
