@@ -73,6 +73,9 @@ class VmModule:
         self._device = device  # of the hal module
         self._params: _runtime.Params | None = None  # of a module of parameters
 
+    # Whether a context makes its session when the module is added, not at the first call.
+    _binds_at_once = False
+
     @property
     def _module(self) -> _runtime.Module:
         if self._loaded is None:
@@ -273,7 +276,22 @@ class VmVariantList(Referenced):
         return len(self._items)
 
     def __repr__(self) -> str:
-        return f"<VmVariantList({len(self._items)}): {self._items}>"
+        return f"<VmVariantList({len(self)}): [{_shown(self._items)}]>"
+
+
+def _shown(items: list[Any]) -> str:
+    """As IREE prints a list's elements."""
+    return ", ".join(map(_shown_item, items))
+
+
+def _shown_item(x: Any) -> str:
+    if isinstance(x, float):
+        return f"{x:.6f}"
+    if isinstance(x, VmVariantList):
+        return f"List[{_shown(x._items)}]"
+    if isinstance(x, HalBufferView):
+        return f"HalBufferView({'x'.join(map(str, x.shape))}:0x{x.element_type:08x})"
+    return str(x)
 
 
 _context_ids = itertools.count(1)
@@ -307,6 +325,8 @@ class VmContext:
             if module._params is not None:
                 self._params = module._params
             self._modules.append(module)
+            if module._binds_at_once:
+                self._session(module)
 
     def _hal_device(self) -> HalDevice:
         if self._device is None:
