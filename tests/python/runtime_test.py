@@ -786,3 +786,17 @@ def test_arrays_as_iree_has_them():
             return (1, 0)
 
     assert np.array_equal(np.from_dlpack(Producer()), data)
+
+
+def test_imports_little():
+    """What is slow to import comes when it is needed."""
+    code = (
+        "import sys, shark_turbine.runtime; "
+        "slow = {'asyncio', 'concurrent.futures', 'logging', 'subprocess'}; "
+        "sys.exit(bool(slow & set(sys.modules)))"
+    )
+    numpy_alone = "import numpy, sys; print('logging' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", numpy_alone], stdout=subprocess.PIPE)
+    if out.stdout.strip() == b"True":
+        pytest.skip("numpy imports them itself")
+    subprocess.run([sys.executable, "-c", code], check=True)

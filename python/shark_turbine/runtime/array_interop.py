@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
-from numpy.typing import DTypeLike
 
 from .. import _runtime
 from .dtypes import BufferUsage, HalElementType, MemoryType, dtype_of_name
 from .hal import HalBufferView, HalDevice, copy_of, host_view
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 
 class DeviceArray(NDArrayOperatorsMixin):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,8 @@ from . import timeline
 from .refs import Referenced
 
 if TYPE_CHECKING:
+    import asyncio
+
     from .hal import HalBuffer, HalDevice
 
 

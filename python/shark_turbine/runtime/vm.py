@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import enum
 import itertools
 import mmap as _mmap
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +18,9 @@ from . import timeline
 from .hal import HalBufferView, HalDevice
 from .refs import Referenced, VmRef
 from .typing import HalModuleBufferViewTraceCallback
+
+if TYPE_CHECKING:
+    import concurrent.futures
 
 # What a function's `reflection` can hold.
 _ATTRIBUTES = ("turbine.abi", "iree.abi", "iree.abi.declaration")
@@ -348,6 +350,8 @@ class VmContext:
     ) -> concurrent.futures.Future[Any]:
         """Runs in the context's own thread, after what was submitted before."""
         if self._thread is None:
+            import concurrent.futures  # not before it is needed: it is slow to import
+
             name = f"turbine-context-{self.context_id}"
             self._thread = concurrent.futures.ThreadPoolExecutor(1, name)
         return self._thread.submit(work, *args)
@@ -381,6 +385,8 @@ class VmContext:
         signal: timeline.HalFence | None,
         outputs: VmVariantList,
     ) -> None:
+        import concurrent.futures
+
         done: concurrent.futures.Future[tuple[Any, ...]] = concurrent.futures.Future()
 
         def run(failure: str | None) -> None:
