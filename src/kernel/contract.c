@@ -19,7 +19,7 @@
 
 enum { MAX_MC = 192, MAX_COLS = 256, MAX_STREAM = 2048 };
 enum { OPEN_ROWS = 256, TURNED_MC = 96 };
-enum { MIN_MC = 24, MANY_TILES = 64, MAX_PARTS = 16, SHORT_NS = 16000 };
+enum { MIN_MC = 12, MANY_TILES = 256, MAX_PARTS = 32, SHORT_NS = 16000 };
 enum { FLOPS_PER_NS = 100, BYTES_PER_NS = 20 }; /* of one worker */
 enum { INNER_ROWS = 256 }; /* with more, packing pays */
 enum { STREAM_COLS = 512, STREAM_ELEMENTS = 1 << 20 }; /* B is no longer in cache */
