@@ -52,6 +52,10 @@ choose_b(tb_contract *c)
                              .groups = c->b_batched ? c->batches : 1,
                              .step_group = per_group,
                              .panel = c->panel};
+        if (l->out->bf16_weights && !c->conv && c->b_mem == TB_F32) {
+            q.rounded = 1;
+            c->b_mem = c->micro.b_mem = TB_BF16;
+        }
         c->packed = tb_pack_const(l, (uint32_t)tb_attrs(c->g, c->b_store)[0], &q);
         return;
     }

@@ -77,7 +77,8 @@ lower(void)
     tb_packs packs = {0};
     const tb_lowered *low;
 
-    low = tb_lower_groups(tb_group_graph(tb_run_passes(g, NULL, NULL, NULL)), &target, 1, &packs);
+    low = tb_lower_groups(tb_group_graph(tb_run_passes(g, NULL, NULL, NULL)), &target, 1, &packs,
+                          false);
     n_steps = 0;
     for (uint32_t i = 0; i < low->steps.n && CHECK(i < MAX_STEPS); i++) {
         steps[n_steps].tiles = (double)low->steps.at[i]->tiles;
