@@ -318,7 +318,8 @@ lower_graph(run *r, tb_graph *g)
         } else {
             begin_stage(r, "kernels");
             refuse_complex(g);
-            b->low = tb_lower_groups(gs, r->targets, r->n_targets, &r->packs);
+            b->low = tb_lower_groups(gs, r->targets, r->n_targets, &r->packs,
+                                     r->o && r->o->bf16_matmul);
             if (stop_at(r, "kernels"))
                 print_kernels(r, b->low);
         }

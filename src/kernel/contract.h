@@ -52,6 +52,7 @@ uint32_t tb_inner_function(tb_kernel *k, const tb_micro *m, int mr);
  * constant of the unit; the same request gives the same constant. */
 typedef struct tb_pack_request {
     int64_t offset, R, N, step_r, step_n, groups, step_group, panel;
+    int64_t rounded; /* f32 is stored as bf16 */
 } tb_pack_request;
 uint32_t tb_pack_const(tb_lower *l, uint32_t unit_const, const tb_pack_request *q);
 
