@@ -94,7 +94,7 @@ end_stage(meter *m, double now)
 static void
 print_stages(const meter *m, const source *s, const tb_buf *bytes)
 {
-    struct rusage usage;
+    struct rusage used;
     for (int i = 0; i < m->n_stages; i++)
         fprintf(stderr, "%-12s %8.1f ms, on CPUs %8.1f ms\n", m->stages[i].name,
                 m->stages[i].seconds * 1e3, m->stages[i].cpu_seconds * 1e3);
@@ -103,8 +103,8 @@ print_stages(const meter *m, const source *s, const tb_buf *bytes)
     fprintf(stderr, "%-12s %8.1f MB\n", "artifact", (double)bytes->n / 1e6);
     fprintf(stderr, "%-12s %8.1f MB\n", "arenas",
             (double)(s->cx->keep.total_bytes + s->cx->scratch.total_bytes) / 1e6);
-    if (getrusage(RUSAGE_SELF, &usage) == 0)
-        fprintf(stderr, "%-12s %8.1f MB\n", "peak memory", (double)usage.ru_maxrss / 1e3);
+    if (getrusage(RUSAGE_SELF, &used) == 0)
+        fprintf(stderr, "%-12s %8.1f MB\n", "peak memory", (double)used.ru_maxrss / 1e3);
 }
 
 static void

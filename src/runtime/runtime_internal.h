@@ -182,6 +182,7 @@ struct tb_session {
     void **globals;       /* by global; constants in place where nobody can write */
     bool *global_owned;
     tb_fn_state *fns;     /* by plan function */
+    const tb_watcher *watcher; /* NULL: nobody looks */
     void **bindings;      /* room for the kernel with the most */
     int64_t *sizes;
     void *scratch;

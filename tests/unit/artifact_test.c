@@ -198,6 +198,7 @@ nothing_inside(void)
 
     t_sample(&s);
     s.plan.n_functions = s.plan.n_kernels = s.plan.n_entries = s.plan.n_consts = 0;
+    s.plan.n_works = 0;
     s.plan.n_globals = s.plan.n_images = 0;
     tb_status st = tb_artifact_write(&s.a, &out);
     EQ_STR(tb_status_message(st), "ok");
@@ -205,7 +206,7 @@ nothing_inside(void)
     tb_status_free(st);
     tb_buf_free(&out);
     t_sample(&s);
-    s.plan.n_functions = s.plan.n_kernels = s.plan.n_entries = 0;
+    s.plan.n_functions = s.plan.n_kernels = s.plan.n_entries = s.plan.n_works = 0;
     s.flat[0].n = s.flat[0].n_entries = 0;
     s.flat[1] = s.flat[0];
     st = tb_artifact_write(&s.a, &out);
@@ -639,7 +640,7 @@ listing(void)
         "     8  r2 = x.0 * 4\n",
         "    20  r5 = -1\n",
         "    36  check r8 else \"x must not be empty\"\n  ----\n    39  result 0\n",
-        "    43  dispatch k0:add_one tiles x.0 bufs b0:x, b1 sizes x.0  //  model.py:12  net",
+        "    43  dispatch k0:add_one tiles x.0 bufs b0:x, b1 sizes x.0 bytes r2  //  model.py:12  net",
         "    61  r9 = load i64 b3:table\n    65  jump 71 if r9 is 0\n",
         "    68  copy b5:state from b4:bias\n",
         "  k0 add_one  2 bufs, 1 sizes, 256 scratch bytes, 40 ns a tile, code at 0 0",
