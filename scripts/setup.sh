@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # Installs what building and testing need and is not there yet: system packages (Debian,
 # Ubuntu) and .venv. Fast when there is nothing to do. `setup.sh runtime` leaves LLVM out,
-# `setup.sh cross` adds what tests of other processors need: compilers, emulators, musl.
+# `setup.sh cross` adds what tests of other processors need: compilers, emulators, musl;
+# `setup.sh iree` makes .venv-iree with IREE's own runtime for tests/iree.
 . "$(dirname "$0")/common.sh"
+[ "${1:-}" != iree ] || exec scripts/setup_iree.sh
 
 want=""
 need() { # need COMMAND PACKAGE

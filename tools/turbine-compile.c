@@ -29,6 +29,7 @@ static const char usage[] =
     "  --list-targets     their names\n"
     "  --threads=N        threads that generate code (as many as are useful)\n"
     "  --bf16-matmul      products of f32 may be computed in bf16\n"
+    "  --stock-iree       the artifact runs on IREE's own runtime as well\n"
     "  --dump=STAGE,...   prints the program at these stages to standard error;\n"
     "                     turbine-opt --list names them\n"
     "  -v                 says what is done and how long it takes\n"
@@ -43,7 +44,7 @@ typedef struct options {
     char *dump;
     source_targets targets;
     int threads;
-    bool bf16_matmul, verbose, terminal;
+    bool bf16_matmul, stock_iree, verbose, terminal;
 } options;
 
 /* ---- progress ---- */
@@ -180,6 +181,7 @@ compile(const options *o, source *s, tb_buf *bytes)
                              .n_targets = o->targets.n,
                              .threads = o->threads,
                              .bf16_matmul = o->bf16_matmul,
+                             .stock_iree = o->stock_iree,
                              .progress = progress,
                              .user = &m};
 
@@ -247,6 +249,8 @@ take_flag(options *o, char *arg)
         o->verbose = true;
     else if (strcmp(arg, "--bf16-matmul") == 0)
         o->bf16_matmul = true;
+    else if (strcmp(arg, "--stock-iree") == 0)
+        o->stock_iree = true;
     else if ((*arg != '-' || strcmp(arg, "-") == 0) && !o->in)
         o->in = arg;
     else

@@ -409,7 +409,8 @@ static PyMethodDef methods[] = {
      "mlir(locations=False, large_elements_limit=-1): torch-dialect MLIR"},
     {"print", KEYWORDS(unit_print_stage), "print(stage, targets=()): the program at a stage"},
     {"compile", KEYWORDS(unit_compile),
-     "compile(targets=(), threads=0, bf16_matmul=False, dump=None, progress=None) -> Artifact; "
+     "compile(targets=(), threads=0, bf16_matmul=False, dump=None, progress=None, "
+     "stock_iree=False) -> Artifact; "
      "what progress(stage, done, total) raises is raised at the end"},
     {"evaluate", KEYWORDS(unit_evaluate),
      "evaluate(function, inputs) -> list of (bytes, dtype, dims): the reference evaluator"},

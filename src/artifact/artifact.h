@@ -2,6 +2,7 @@
 /*
  * artifact.h -- the .vmfb container: a stored ZIP archive that `unzip -l` can list.
  *
+ *   module.fb           if asked for: a program for IREE's runtime (src/iree)
  *   turbine.plan        the program (plan.h)
  *   <target>.so         one little ELF shared object per CPU level, page aligned
  *   weights             constants, one member for all, 64-byte aligned pieces
@@ -18,6 +19,26 @@ typedef struct tb_artifact_blob {
     size_t n;
 } tb_artifact_blob;
 
+/* A member that comes first and must know where others lie: 64-bit words in it that are
+ * filled in when the archive is laid out. Places are distances from the first multiple of
+ * 64 after the member. */
+typedef enum tb_fix_kind {
+    TB_FIX_IMAGE, /* of image `index` */
+    TB_FIX_IMAGE_BYTES,
+    TB_FIX_WEIGHTS, /* of all constants together */
+    TB_FIX_WEIGHTS_BYTES,
+    TB_FIX_CONST /* of constant `index` from the start of the weights */
+} tb_fix_kind;
+typedef struct tb_fix {
+    uint32_t at, kind, index;
+} tb_fix;
+typedef struct tb_artifact_module {
+    const uint8_t *bytes;
+    size_t n;
+    const tb_fix *fixes;
+    uint32_t n_fixes;
+} tb_artifact_module;
+
 /* write.c -- everything an artifact is made of. blobs[i] belongs to plan->consts[i],
  * images[i] (a flat image as codegen/image.c makes it) to plan->images[i]. Offsets, sizes
  * and hashes are filled in where they are written; the plan given is not changed. `out`
@@ -26,6 +47,7 @@ typedef struct tb_artifact {
     tb_plan *plan;
     const tb_artifact_blob *blobs;
     const struct tb_flat_image *images;
+    const tb_artifact_module *module; /* or NULL */
 } tb_artifact;
 tb_status tb_artifact_write(const tb_artifact *a, tb_buf *out) TB_MUST_CHECK;
 
@@ -39,7 +61,44 @@ typedef struct tb_flat_image {
     uint32_t n_entries;
     uint16_t machine;             /* ELF e_machine */
     uint32_t elf_flags;           /* ELF e_flags */
+    const struct tb_flat_library *library; /* or NULL */
 } tb_flat_image;
+
+/* What makes an image an executable library of IREE's runtime: code that codegen/library.c
+ * adds to it, and the records that this code reads, which elf.c puts behind the dynamic
+ * section, writable and with zeroes after them:
+ *
+ *   head    u32 kernels, u32 version of the interface, i64 distance of the library's name,
+ *           u64 processor features by IREE's numbers, without which there is no library
+ *   record  for each kernel, as below
+ *   zeroes  the interface's structures, which the query fills in
+ *
+ * Distances of kernels and thunks count from the query's first instruction, those of names
+ * from the head; the anchor gets the distance of the head from itself. */
+typedef struct tb_flat_library {
+    uint32_t version;
+    uint64_t features;
+    uint32_t query, anchor;  /* offsets in the image */
+    const uint32_t *thunks;  /* per kernel: offset in the image */
+    const struct tb_flat_export {
+        uint8_t constants, bindings, scratch;
+    } *exports; /* per kernel */
+} tb_flat_library;
+enum {
+    TB_LIBRARY_HEAD = 24,
+    TB_LIBRARY_KERNEL = 0, /* i32 */
+    TB_LIBRARY_THUNK = 4,  /* i32 */
+    TB_LIBRARY_NAME = 8,   /* i32 */
+    TB_LIBRARY_CONSTANTS = 12,
+    TB_LIBRARY_BINDINGS = 13,
+    TB_LIBRARY_SCRATCH = 14,
+    TB_LIBRARY_RECORD = 16,
+    TB_LIBRARY_HEADER = 24, /* sizes of the interface's structures */
+    TB_LIBRARY_BODY = 128,
+    TB_LIBRARY_ATTRS = 64,
+    TB_LIBRARY_MAX_WORDS = 64, /* constants or bindings of a dispatch */
+};
+#define TB_LIBRARY_QUERY "iree_hal_executable_library_query"
 /* Wraps a flat image in an ELF shared object (of 32 bits where the processor has them) that debuggers, perf and IREE's embedded-elf
  * loader understand (constraints: docs/formats/vmfb.md). *text_off gets the offset of the
  * flat image in the file, a multiple of 4096. */

@@ -7,6 +7,7 @@
  *   text_off  code                          R X   whole pages
  *             data                          R     from the first page without code
  *             dynamic section               R W   (older C libraries write to it)
+ *             library records, zeroes             if the image is one of IREE's libraries
  *             section names and headers
  *
  * Addresses are file offsets, except that the dynamic section is one page further so that
@@ -33,6 +34,8 @@ typedef struct layout {
     uint32_t *size_of;  /* by kernel: bytes up to the next entry */
     tb_buf strings;
     uint64_t note, hash, symbols, names, text, rodata, end, dynamic, section_names, sections;
+    uint64_t records, structures; /* bytes: of the library's records; of zeroes after them */
+    uint32_t soname, query; /* in the strings */
 } layout;
 
 /* The hash function of SysV symbol tables. */
@@ -91,7 +94,12 @@ lay_out(layout *l)
 {
     const tb_flat_image *im = l->im;
 
-    l->n_symbols = im->n_entries + 1;
+    l->n_symbols = im->n_entries + 1 + (im->library != NULL);
+    if (im->library) {
+        l->records = TB_LIBRARY_HEAD + TB_LIBRARY_RECORD * (uint64_t)im->n_entries;
+        l->structures = TB_LIBRARY_HEADER + TB_LIBRARY_BODY +
+                        (8 + 8 + TB_LIBRARY_ATTRS) * (uint64_t)im->n_entries;
+    }
     l->note = l->size.header + N_SEGMENTS * (uint64_t)l->size.segment;
     l->hash = l->note + NOTE_BYTES;
     l->symbols = TB_ALIGN_UP(l->hash + 4 * (2 + 2 * (uint64_t)l->n_symbols), 8);
@@ -102,13 +110,19 @@ lay_out(layout *l)
     if (l->rodata > l->end)
         l->rodata = l->end;
     l->dynamic = TB_ALIGN_UP(l->end, 16);
-    l->section_names = l->dynamic + N_DYNAMIC * (uint64_t)l->size.dynamic;
+    l->section_names = l->dynamic + N_DYNAMIC * (uint64_t)l->size.dynamic + l->records;
 }
 
 static uint64_t
 dynamic_addr(const layout *l)
 {
     return l->dynamic + TB_PAGE;
+}
+
+static uint64_t
+records_addr(const layout *l)
+{
+    return dynamic_addr(l) + N_DYNAMIC * (uint64_t)l->size.dynamic;
 }
 
 /* ---- records in both classes ---- */
@@ -216,8 +230,8 @@ put_headers(const layout *l, tb_buf *out)
          l->rodata - l->text, TB_PAGE},
         {PT_LOAD, PF_R, l->rodata, l->rodata, l->rodata, l->end - l->rodata,
          l->end - l->rodata, TB_PAGE},
-        {PT_LOAD, PF_R | PF_W, l->dynamic, dynamic_addr(l), dynamic_addr(l), dyn, dyn,
-         TB_PAGE},
+        {PT_LOAD, PF_R | PF_W, l->dynamic, dynamic_addr(l), dynamic_addr(l),
+         dyn + l->records, dyn + l->records + l->structures, TB_PAGE},
         {PT_DYNAMIC, PF_R | PF_W, l->dynamic, dynamic_addr(l), dynamic_addr(l), dyn, dyn,
          l->size.word},
         {PT_NOTE, PF_R, l->note, l->note, l->note, NOTE_BYTES, NOTE_BYTES, 4},
@@ -252,7 +266,8 @@ put_hash(const layout *l, tb_buf *out)
         return tb_status_make(TB_OUT_OF_MEMORY, "no memory for %u symbols", n);
     words[0] = words[1] = n; /* buckets, chain */
     for (uint32_t i = n - 1; i > 0; i--) { /* so that the first of equal names is found */
-        uint32_t *bucket = &words[2 + symbol_hash(l->im->names[i - 1]) % n];
+        const char *name = i > l->im->n_entries ? TB_LIBRARY_QUERY : l->im->names[i - 1];
+        uint32_t *bucket = &words[2 + symbol_hash(name) % n];
         words[2 + n + i] = *bucket;
         *bucket = i;
     }
@@ -278,14 +293,45 @@ put_symbols(const layout *l, tb_buf *out)
         put_symbol(l, out, &s);
         name += (uint32_t)strlen(l->im->names[i]) + 1;
     }
+    if (l->im->library) {
+        elf_symbol query = {.name = l->query,
+                            .info = STB_GLOBAL_STT_FUNC,
+                            .section = S_TEXT,
+                            .value = l->text + l->im->library->query};
+        put_symbol(l, out, &query);
+    }
     tb_buf_put(out, l->strings.at, l->strings.n);
 }
 
+/* What the library's code reads: distances, as the file has no relocations. */
 static void
-put_dynamic(const layout *l, uint32_t soname, tb_buf *out)
+put_library(const layout *l, tb_buf *out)
+{
+    const tb_flat_library *lib = l->im->library;
+    uint64_t head = records_addr(l), query = l->text + lib->query;
+    uint32_t name = 1;
+
+    tb_set64(out->at + l->text + lib->anchor, head - (l->text + lib->anchor));
+    put32(out, l->im->n_entries);
+    put32(out, lib->version);
+    put_word(l, out, l->names + l->soname - head);
+    put_word(l, out, lib->features);
+    for (uint32_t i = 0; i < l->im->n_entries; i++) {
+        const uint8_t counts[4] = {lib->exports[i].constants, lib->exports[i].bindings,
+                                   lib->exports[i].scratch};
+        put32(out, (uint32_t)(l->text + l->im->entries[i] - query));
+        put32(out, (uint32_t)(l->text + lib->thunks[i] - query));
+        put32(out, (uint32_t)(l->names + name - head));
+        tb_buf_put(out, counts, sizeof counts);
+        name += (uint32_t)strlen(l->im->names[i]) + 1;
+    }
+}
+
+static void
+put_dynamic(const layout *l, tb_buf *out)
 {
     const elf_dynamic d[N_DYNAMIC] = {
-        {DT_SONAME, soname},        {DT_HASH, l->hash},
+        {DT_SONAME, l->soname},       {DT_HASH, l->hash},
         {DT_STRTAB, l->names},      {DT_SYMTAB, l->symbols},
         {DT_STRSZ, l->strings.n},   {DT_SYMENT, l->size.symbol},
         {DT_NULL, 0},
@@ -343,8 +389,11 @@ write_elf(layout *l, tb_buf *out)
     tb_buf_put(&l->strings, "", 1);
     for (uint32_t i = 0; i < im->n_entries; i++)
         tb_buf_put(&l->strings, im->names[i], strlen(im->names[i]) + 1);
-    uint32_t soname_at = (uint32_t)l->strings.n;
+    l->soname = (uint32_t)l->strings.n;
     tb_buf_put(&l->strings, soname, sizeof soname);
+    l->query = (uint32_t)l->strings.n;
+    if (im->library)
+        tb_buf_put(&l->strings, TB_LIBRARY_QUERY, sizeof TB_LIBRARY_QUERY);
     if (l->strings.failed || !measure(l))
         return tb_status_make(TB_OUT_OF_MEMORY, "no memory for symbols");
     lay_out(l);
@@ -356,7 +405,9 @@ write_elf(layout *l, tb_buf *out)
     tb_buf_pad(out, TB_PAGE);
     tb_buf_put(out, im->bytes, im->n);
     tb_buf_pad(out, 16);
-    put_dynamic(l, soname_at, out);
+    put_dynamic(l, out);
+    if (im->library && !out->failed)
+        put_library(l, out);
     tb_buf_put(out, section_names, sizeof section_names);
     tb_buf_pad(out, 8);
     put_sections(l, out);
@@ -382,6 +433,8 @@ tb_elf_write(const tb_flat_image *image, tb_buf *out, uint32_t *text_off)
     if (im.text_bytes > im.n || im.n > UINT32_MAX / 2)
         return tb_status_make(TB_OUT_OF_RANGE, "an image of %zu bytes, %zu of them code", im.n,
                               im.text_bytes);
+    if (im.library && (small || im.n < 8 || im.library->anchor > im.n - 8))
+        return tb_status_make(TB_UNSUPPORTED, "an image of 32 bits as a library of IREE's");
     for (uint32_t i = 0; i < im.n_entries; i++)
         if (im.entries[i] >= im.text_bytes)
             return tb_status_make(TB_OUT_OF_RANGE, "kernel %s lies outside of the code",

@@ -10,6 +10,7 @@
 
 #define TB_PLAN_MEMBER "turbine.plan"
 #define TB_WEIGHTS_MEMBER "weights"
+#define TB_MODULE_MEMBER "module.fb"
 enum { TB_PAGE = 4096 }; /* images begin at multiples of this */
 
 /* One array of records: `offset` from the start of the member. */

@@ -2,7 +2,7 @@
 /*
  * write.c -- lays an artifact out and writes its bytes.
  *
- *   turbine.plan | <target>.so for each image | weights
+ *   module.fb if there is one | turbine.plan | <target>.so for each image | weights
  *
  * Equal constants are stored once. The records given are not changed: those that get
  * offsets, sizes and hashes are copied first.
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "artifact/layout.h"
+#include "artifact/put.h"
 
 _Static_assert(sizeof(tb_plan_loc) == 32, "format");
 _Static_assert(sizeof(tb_plan_const) == 48, "format");
@@ -35,7 +36,8 @@ typedef struct writer {
     bool *shared;          /* by constant: its bytes are those of an earlier one */
     tb_buf *elfs;          /* by image */
     char (*names)[NAME_BYTES];
-    tb_zip_member *members;
+    tb_zip_member *members, *module, *plan_member, *weights;
+    uint64_t weights_bytes;
     tb_zip zip;
     tb_plan_header header;
     uint8_t *file;
@@ -137,27 +139,32 @@ layout_plan(writer *w)
     return h->bytes;
 }
 
-static void
-layout_file(writer *w, uint64_t weights_bytes)
+static tb_zip_member *
+add_member(writer *w, const char *name, uint64_t align, uint64_t bytes)
 {
-    uint32_t n = 0;
+    tb_zip_member *m = &w->members[w->zip.n++];
+    *m = (tb_zip_member){.name = name, .align = align, .bytes = bytes};
+    return m;
+}
 
+static void
+layout_file(writer *w)
+{
     w->zip.members = w->members;
-    w->members[n++] = (tb_zip_member){
-        .name = TB_PLAN_MEMBER, .align = TB_DATA_ALIGN, .bytes = layout_plan(w)};
+    if (w->a->module)
+        w->module = add_member(w, TB_MODULE_MEMBER, TB_DATA_ALIGN, w->a->module->n);
+    w->plan_member = add_member(w, TB_PLAN_MEMBER, TB_DATA_ALIGN, layout_plan(w));
+    tb_zip_member *images = w->members + w->zip.n;
     for (uint32_t i = 0; i < w->plan.n_images; i++)
-        w->members[n++] = (tb_zip_member){
-            .name = w->names[i], .align = TB_PAGE, .bytes = w->images[i].bytes};
+        add_member(w, w->names[i], TB_PAGE, w->images[i].bytes);
     if (w->plan.n_consts)
-        w->members[n++] = (tb_zip_member){
-            .name = TB_WEIGHTS_MEMBER, .align = TB_DATA_ALIGN, .bytes = weights_bytes};
-    w->zip.n = n;
+        w->weights = add_member(w, TB_WEIGHTS_MEMBER, TB_DATA_ALIGN, w->weights_bytes);
     w->file_bytes = tb_zip_layout(&w->zip);
     w->header.file_bytes = w->file_bytes;
     for (uint32_t i = 0; i < w->plan.n_images; i++)
-        w->images[i].offset = w->members[1 + i].offset;
+        w->images[i].offset = images[i].offset;
     for (uint32_t i = 0; i < w->plan.n_consts; i++)
-        w->consts[i].offset += w->members[n - 1].offset;
+        w->consts[i].offset += w->weights->offset;
 }
 
 /* Bytes are placed in ascending order; what lies between is zeroed. */
@@ -170,10 +177,45 @@ put(writer *w, uint64_t at, const void *bytes, uint64_t n)
     w->filled = at + n;
 }
 
+/* The module, with the places of other members filled in. */
+static void
+put_module(writer *w)
+{
+    const tb_artifact_module *m = w->a->module;
+    uint64_t base = TB_ALIGN_UP(w->module->offset + m->n, TB_DATA_ALIGN);
+
+    put(w, w->module->offset, m->bytes, m->n);
+    for (uint32_t i = 0; i < m->n_fixes; i++) {
+        const tb_fix *f = &m->fixes[i];
+        uint64_t value = 0;
+        switch ((tb_fix_kind)f->kind) {
+        case TB_FIX_IMAGE:
+            value = w->images[f->index].offset - base;
+            break;
+        case TB_FIX_IMAGE_BYTES:
+            value = w->images[f->index].bytes;
+            break;
+        case TB_FIX_WEIGHTS:
+            value = w->weights->offset - base;
+            break;
+        case TB_FIX_WEIGHTS_BYTES:
+            value = w->weights->bytes;
+            break;
+        case TB_FIX_CONST:
+            value = w->consts[f->index].offset - w->weights->offset;
+            break;
+        }
+        tb_set64(w->file + w->module->offset + f->at, value);
+    }
+}
+
 static void
 fill(writer *w)
 {
-    uint64_t base = w->members[0].offset;
+    uint64_t base = w->plan_member->offset;
+
+    if (w->module)
+        put_module(w);
 
     put(w, base, &w->header, sizeof w->header);
     put(w, base + w->header.strings.offset, w->plan.strings, w->plan.strings_bytes);
@@ -209,8 +251,6 @@ check_plan(const writer *w)
 static tb_status
 write_all(writer *w)
 {
-    uint64_t weights_bytes = 0;
-
     if (w->plan.n_consts)
         memcpy(w->consts, w->plan.consts, w->plan.n_consts * sizeof *w->consts);
     if (w->plan.n_images)
@@ -218,8 +258,8 @@ write_all(writer *w)
     w->plan.consts = w->consts;
     w->plan.images = w->images;
     TRY(make_images(w));
-    TRY(place_consts(w, &weights_bytes));
-    layout_file(w, weights_bytes);
+    TRY(place_consts(w, &w->weights_bytes));
+    layout_file(w);
     if (w->file_bytes > SIZE_MAX / 2)
         return tb_status_make(TB_OUT_OF_RANGE, "the artifact would have %" PRIu64 " bytes",
                               w->file_bytes);
@@ -248,7 +288,7 @@ tb_artifact_write(const tb_artifact *a, tb_buf *out)
     w.shared = list(n_consts, sizeof *w.shared);
     w.elfs = list(n_images, sizeof *w.elfs);
     w.names = list(n_images, sizeof *w.names);
-    w.members = list(n_images + 2, sizeof *w.members);
+    w.members = list(n_images + 3, sizeof *w.members);
     if (w.consts && w.images && w.shared && w.elfs && w.names && w.members)
         st = write_all(&w);
     else

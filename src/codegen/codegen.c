@@ -23,7 +23,7 @@
 enum { MODULE_KERNELS = 16, MODULE_INSTS = 6000, MAX_THREADS = 64 };
 
 typedef struct job {
-    uint32_t first, n;          /* kernels */
+    uint32_t first, n;          /* kernels; none: the library interface */
     LLVMMemoryBufferRef object; /* the result, or */
     char *error;                /* what went wrong; from malloc */
 } job;
@@ -34,6 +34,7 @@ typedef struct crew {
     const tb_target *target;
     job *jobs;
     uint32_t n_jobs, n_kernels;
+    const tb_flat_library *library; /* or NULL */
     atomic_uint next, done; /* jobs taken; kernels compiled */
     void (*progress)(void *user, const char *stage, size_t done, size_t total);
     void *user;
@@ -137,6 +138,7 @@ target_machine(const tb_target *target, char **error)
 typedef struct workshop {
     LLVMContextRef cx;
     LLVMTargetMachineRef tm;
+    tb_target target;
     tb_emitter e;
     char *error;
 } workshop;
@@ -147,12 +149,14 @@ write_module(workshop *w, const crew *c, uint32_t first, uint32_t n)
     LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(w->tm);
 
     LLVMContextSetDiagnosticHandler(w->cx, on_diagnostic, &w->error);
-    tb_emit_begin(&w->e, w->cx, c->target, "kernels");
-    LLVMSetTarget(w->e.module, c->target->level->triple);
+    tb_emit_begin(&w->e, w->cx, &w->target, "kernels");
+    LLVMSetTarget(w->e.module, w->target.level->triple);
     LLVMSetModuleDataLayout(w->e.module, layout);
     LLVMDisposeTargetData(layout);
     for (uint32_t i = first; i < first + n; i++)
         tb_emit_kernel(&w->e, c->kernels[i], c->symbols[i]);
+    if (n == 0)
+        tb_emit_library(&w->e, c->n_kernels);
     tb_emit_end(&w->e);
 #ifndef NDEBUG
     char *text = NULL;
@@ -180,6 +184,20 @@ to_machine_code(workshop *w, LLVMCodeGenFileType kind)
     return out;
 }
 
+/* The level of the architecture that asks for the least: what a library says of the
+ * processor it must be able to say on all. */
+static const tb_cpu_level *
+plainest(const tb_cpu_level *level)
+{
+    size_t n;
+    const tb_cpu_level *levels = tb_cpu_levels(&n);
+
+    for (size_t i = n; i-- > 0;)
+        if (levels[i].machine == level->machine && levels[i].elf_flags == level->elf_flags)
+            return &levels[i];
+    return level;
+}
+
 /* Runs `make` in a fresh context. After a fatal error LLVM's objects are in an unknown
  * state, so they are left where they are. */
 static void
@@ -199,7 +217,10 @@ in_workshop(const crew *c, job *j, void (*make)(workshop *w, const crew *c, job 
         return;
     }
     w->cx = LLVMContextCreate();
-    w->tm = target_machine(c->target, &w->error);
+    w->target = *c->target;
+    if (j->n == 0)
+        w->target.level = plainest(c->target->level);
+    w->tm = target_machine(&w->target, &w->error);
     if (w->tm) {
         make(w, c, j);
         LLVMDisposeModule(w->e.module);
@@ -280,7 +301,7 @@ cut_into_jobs(tb_ctx *cx, crew *c)
 {
     size_t insts = 0;
 
-    c->jobs = TB_NEWN(&cx->scratch, job, c->n_kernels + 1);
+    c->jobs = TB_NEWN(&cx->scratch, job, c->n_kernels + 2);
     for (uint32_t i = 0; i < c->n_kernels; i++) {
         size_t n = instructions(c->kernels[i]);
         job *j = c->n_jobs ? &c->jobs[c->n_jobs - 1] : NULL;
@@ -292,6 +313,8 @@ cut_into_jobs(tb_ctx *cx, crew *c)
         j->n++;
         insts += n;
     }
+    if (c->library)
+        c->jobs[c->n_jobs++] = (job){.first = c->n_kernels};
 }
 
 /* Kernels' names, made different where they are not. */
@@ -333,6 +356,9 @@ prepare(tb_ctx *cx, const tb_kernel *const *kernels, uint32_t n, const tb_target
 static void
 raise_error(tb_ctx *cx, const crew *c, const job *j, const char *error)
 {
+    if (j->n == 0)
+        tb_raise(cx, (tb_loc){0}, TB_INTERNAL, "code of the library interface, %s: %s",
+                 c->target->level->name, error);
     tb_raise(cx, j->n == 1 ? c->kernels[j->first]->loc : (tb_loc){0}, TB_INTERNAL,
              "code for kernels %s to %s, %s: %s", c->symbols[j->first],
              c->symbols[j->first + j->n - 1], c->target->level->name, error);
@@ -361,9 +387,40 @@ collect(tb_ctx *cx, crew *c, const void **objects, size_t *bytes)
         raise_error(cx, c, &c->jobs[failed], error);
 }
 
+/* ---- IREE's executable libraries ---- */
+
+/* Kernels; thunks, the query and the anchor if there is a library. */
+static const char *const *
+entry_names(tb_ctx *cx, const crew *c, uint32_t n)
+{
+    const char **names = TB_NEWN(&cx->keep, const char *, n + 1);
+
+    for (uint32_t i = 0; i < c->n_kernels; i++)
+        names[i] = c->symbols[i];
+    if (n == c->n_kernels)
+        return names;
+    for (uint32_t i = 0; i < c->n_kernels; i++)
+        names[c->n_kernels + i] = tb_sprintf(&cx->keep, TB_LIBRARY_THUNKS "%u", i).ptr;
+    names[n - 2] = TB_LIBRARY_QUERY;
+    names[n - 1] = TB_LIBRARY_ANCHOR;
+    return names;
+}
+
+static const tb_flat_library *
+describe_library(tb_ctx *cx, const crew *c, const uint32_t *entries)
+{
+    tb_flat_library *l = TB_NEW(&cx->keep, tb_flat_library);
+
+    *l = *c->library;
+    l->query = entries[2 * c->n_kernels];
+    l->anchor = entries[2 * c->n_kernels + 1];
+    l->thunks = entries + c->n_kernels;
+    return l;
+}
+
 void
 tb_codegen(tb_ctx *cx, const tb_kernel *const *kernels, uint32_t n,
-           const tb_target *target, int threads,
+           const tb_target *target, int threads, const tb_flat_library *library,
            void (*progress)(void *user, const char *stage, size_t done, size_t total),
            void *user, tb_flat_image *out)
 {
@@ -375,12 +432,18 @@ tb_codegen(tb_ctx *cx, const tb_kernel *const *kernels, uint32_t n,
     crew c = prepare(cx, kernels, n, target);
     c.progress = progress;
     c.user = user;
+    c.library = library;
     cut_into_jobs(cx, &c);
     objects = TB_NEWN(&cx->scratch, const void *, c.n_jobs + 1);
     bytes = TB_NEWN(&cx->scratch, size_t, c.n_jobs + 1);
     run_crew(&c, threads);
     collect(cx, &c, objects, bytes);
-    tb_image_from_objects(cx, objects, bytes, c.n_jobs, c.symbols, n, out);
+    uint32_t n_names = n + (library ? n + 2 : 0);
+    tb_image_from_objects(cx, objects, bytes, c.n_jobs, entry_names(cx, &c, n_names), n_names,
+                          out);
+    out->n_entries = n;
+    if (library)
+        out->library = describe_library(cx, &c, out->entries);
     out->machine = target->level->machine;
     out->elf_flags = target->level->elf_flags;
 }

@@ -11,9 +11,10 @@
 /* Compiles kernels for one CPU level into one flat image, `threads` LLVM contexts at a
  * time. Arrays of the result are in cx->keep. Raises on anything that would need a linker
  * at the user's side (an undefined symbol names the kernel). entries[i] belongs to
- * kernels[i]. `progress` may be NULL. */
+ * kernels[i]. `progress` may be NULL. If `library` is not NULL the image is an executable library
+ * of IREE's runtime too; its version, features and exports are taken, the rest is filled in. */
 void tb_codegen(tb_ctx *cx, const tb_kernel *const *kernels, uint32_t n,
-                const tb_target *target, int threads,
+                const tb_target *target, int threads, const tb_flat_library *library,
                 void (*progress)(void *user, const char *stage, size_t done, size_t total),
                 void *user, tb_flat_image *out);
 /* LLVM IR (asm_text false) or assembly of the kernels, for dumps. */

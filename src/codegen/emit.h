@@ -6,6 +6,7 @@
  *   emit_map.c  arithmetic: MAP rows, fma, horizontal reductions
  *   emit_mem.c  memory: loads, stores, gathers, scatters, 16-bit floats
  *   emit_wide.c integers that a 32-bit processor has no instructions for
+ *   library.c   what makes an image one of IREE's executable libraries
  *
  * One emitter writes one module, on one thread. The IR is what the machine shall do: no
  * mid-level pass follows. Two things LLVM would do badly are avoided here: calls into
@@ -69,6 +70,10 @@ void tb_emit_begin(tb_emitter *e, LLVMContextRef cx, const tb_target *target,
                    const char *name);
 /* Adds one verified kernel whose entry gets the name `symbol`. */
 void tb_emit_kernel(tb_emitter *e, const tb_kernel *k, const char *symbol);
+/* library.c -- adds what IREE's runtime calls n kernels by. */
+void tb_emit_library(tb_emitter *e, uint32_t n_kernels);
+#define TB_LIBRARY_ANCHOR "iree.anchor"
+#define TB_LIBRARY_THUNKS "iree." /* and the kernel's number */
 /* Releases the builder; the module stays. */
 void tb_emit_end(tb_emitter *e);
 

@@ -195,8 +195,7 @@ find_entries(linker *l, const char *const *names, uint32_t n, uint32_t *entries)
         for (uint32_t j = 0; j < o->n_symbols; j++) {
             const tb_object_symbol *s = &o->symbols[j];
             uint32_t cursor = 0, v;
-            if (!s->is_function || s->section >= o->n_sections ||
-                o->sections[s->section].base == NOWHERE)
+            if (s->section >= o->n_sections || o->sections[s->section].base == NOWHERE)
                 continue;
             uint64_t hash = tb_hash(s->name, strlen(s->name), 0);
             while ((v = tb_map_next(&by_name, hash, &cursor)))

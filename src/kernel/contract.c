@@ -8,7 +8,7 @@
  * A is read where it lies (geometry.c). B is in panels of 64 columns (or 48, 32, 16, as
  * fits), [panel][r][64]: packed at compile time if it is constant, by a kernel of its own
  * otherwise, or read in place: as panels, or along r if its columns are contiguous (inner.c).
- * The kernel is in product.c. The shape of the register tile
+ * The kernel is in product.c and epilogue.c. The shape of the register tile
  * (MR rows, NV vectors) is the target's affair; tiles and panels are the same for all
  * targets, so that one program and one copy of the weights serve them all.
  *
@@ -18,7 +18,7 @@
 #include "kernel/contract.h"
 
 enum { MAX_MC = 192, MAX_COLS = 256 };
-enum { OPEN_ROWS = 256 };
+enum { OPEN_ROWS = 256, TURNED_MC = 96 };
 enum { MIN_MC = 24, MANY_TILES = 64, SHORT_NS = 16000 };
 enum { FLOPS_PER_NS = 100, BYTES_PER_NS = 20 }; /* of one worker */
 enum { INNER_ROWS = 256 }; /* with more, packing pays */
@@ -129,7 +129,7 @@ choose_tiles(tb_contract *c)
     if (!tb_dim_is_const(c->M) && rows < OPEN_ROWS) /* an example's few rows say little */
         rows = most < OPEN_ROWS ? (double)most : OPEN_ROWS;
 
-    c->mc = MAX_MC;
+    c->mc = c->turned ? TURNED_MC : MAX_MC;
     while (c->mc > 12 && (double)c->mc / 2 >= rows)
         c->mc /= 2;
     c->nb = MAX_COLS / c->panel;
@@ -168,6 +168,7 @@ tb_lower_contract(tb_lower *l)
         tb_conv_geometry(&c);
     else
         tb_dot_geometry(&c);
+    tb_contract_root(&c);
     c.panel = c.micro.panel = tb_micro_panel(c.N);
     choose_b(&c);
     choose_tiles(&c);

@@ -104,6 +104,8 @@ typedef struct tb_contract {
     int64_t mc, nb, kc, panel;
     double tile_ns;
     bool one_chunk;                 /* all of r in one chunk: epilogue right after */
+    const tb_ix *root_at;           /* the root's indices */
+    bool turned;                    /* the root is contiguous along m, not n */
 } tb_contract;
 
 /* Binds batch variables to the parts of a row-major index. */
@@ -117,7 +119,13 @@ tb_ix tb_ix_without(const tb_ix *a, uint32_t var);
 void tb_dot_geometry(tb_contract *c);
 void tb_conv_geometry(tb_contract *c);
 /* Indices of the group's root in terms of the product's variables. */
-const tb_ix *tb_contract_root(tb_contract *c);
+void tb_contract_root(tb_contract *c);
+
+/* ---- epilogue.c ---- */
+/* Stores the root for rows [0, rows) of one panel, whose sums are at `block` + c_base:
+ * m0 + row is the row, n0 the panel's first column. */
+void tb_contract_epilogue(tb_contract *c, tb_kv block, tb_kv c_base, tb_kv m0, tb_kv rows,
+                          tb_kv n0);
 
 /* ---- product.c ---- */
 void tb_product_kernel(tb_contract *c); /* writes the whole kernel */

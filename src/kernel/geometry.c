@@ -9,6 +9,8 @@
  */
 #include "kernel/contract.h"
 
+enum { TURNED_LEAST = 16 }; /* rows for which turned stores pay */
+
 void
 tb_bind_batches(tb_lower *l, const uint32_t *vars, uint32_t n, tb_kv flat)
 {
@@ -152,7 +154,7 @@ tb_conv_geometry(tb_contract *c)
 }
 
 /* Root indices in terms of the contraction's variables. */
-const tb_ix *
+void
 tb_contract_root(tb_contract *c)
 {
     tb_lower *l = c->l;
@@ -181,5 +183,11 @@ tb_contract_root(tb_contract *c)
         tb_ix_back(&l->ix, c->g, l->group->path.at[i], at, next);
         memcpy(at, next, sizeof at);
     }
-    return tb_dup(&l->u->cx->keep, at, sizeof at);
+    c->root_at = tb_dup(&l->u->cx->keep, at, sizeof at);
+    tb_val root = l->group->root;
+    tb_ix flat = tb_ix_flat(&l->ix, at, tb_rank(c->g, root), tb_dims(c->g, root));
+    tb_dim step_m, step_n;
+    c->turned = tb_ix_linear(&l->ix, &flat, c->m, &step_m) && step_m == 1 &&
+                tb_ix_linear(&l->ix, &flat, c->n, &step_n) && step_n != 1 &&
+                tb_dim_le(l->u, TURNED_LEAST, c->M);
 }

@@ -5,8 +5,8 @@
  *   index.c      index expressions: sums of coefficient x variable, with div and mod
  *   group.c      which nodes are computed together (lives in src/pass, uses index.c)
  *   pull.c       the value of a node at an index: walks movement as index arithmetic
- *   nest.c       kernels for maps and reductions
- *   contract.c   matrix products and convolutions (with geometry.c, product.c, micro.c,
+ *   nest*.c      kernels for maps and reductions (nest.h)
+ *   contract.c   matrix products and convolutions (with geometry.c, product.c, epilogue.c, micro.c,
  *                inner.c, pack.c, repack.c); attention.c  streaming attention
  *   scan.c, sort.c, scatter.c   one each; rows.c  the loops they share
  *   lower.c      chooses the schedule of a group

@@ -16,76 +16,6 @@ dimv(tb_contract *c, tb_dim d)
     return tb_k_dim(c->l->k, c->l->u, d);
 }
 
-/* The convolution's bias is part of the anchor: added to the sum here. */
-static tb_kv
-finish(tb_contract *c, tb_kv sum)
-{
-    tb_lower *l = c->l;
-    if (!c->conv || tb_node_of(c->g, c->anchor)->n_in < 3)
-        return sum;
-    tb_ix at = tb_ix_var(c->n);
-    if (c->n_batch)
-        at = tb_ix_add(&l->ix, at, tb_ix_scale(&l->ix, tb_ix_var(c->batch[0]), c->N));
-    tb_kv bias = tb_pull(l, tb_in(c->g, c->anchor, 2), &at);
-    return tb_k_map(c->k, TB_P_add, sum, bias, TB_NO_KV);
-}
-
-/* Stores lanes [j, j + lanes) of a row whose sums lie at c_row. */
-static void
-epilogue_lanes(tb_contract *c, const tb_ix *root_at, tb_kv block, tb_kv c_row, tb_kv n0, tb_kv j)
-{
-    tb_lower *l = c->l;
-    tb_val root = l->group->root;
-    tb_kv sum = tb_k_load(c->k, c->acc, l->lanes, block, tb_k_add(c->k, c_row, j), 0, TB_NO_KV);
-    tb_bind_var(l, c->n, tb_k_add(c->k, n0, j), l->lanes > 1);
-    l->known.n = 0;
-    tb_kv v = finish(c, sum);
-    TB_PUSH(&l->u->cx->keep, &l->known, ((tb_known){.node = c->anchor, .value = v}));
-    tb_ix flat = tb_ix_flat(&l->ix, root_at, tb_rank(c->g, root), tb_dims(c->g, root));
-    tb_put(l, root, &flat, tb_pull(l, root, root_at));
-    l->known.n = 0;
-}
-
-/* Rows [0, rows) of one panel: m0 + row is the row, n0 the panel's first column. */
-static void
-epilogue(tb_contract *c, const tb_ix *root_at, tb_kv block, tb_kv c_base, tb_kv m0, tb_kv rows,
-         tb_kv n0)
-{
-    tb_lower *l = c->l;
-    tb_kernel *k = c->k;
-    int w = c->micro.lanes;
-    bool ragged = !tb_dim_is_const(c->N) || c->N % c->panel != 0;
-    tb_kv i = tb_k_for(k, tb_k_int(k, 0), rows, 1, NULL, 0);
-    tb_kv row = tb_k_add(k, c_base, tb_k_mul(k, i, tb_k_int(k, c->panel)));
-
-    tb_bind_var(l, c->m, tb_k_add(k, m0, i), 0);
-    l->lanes = w;
-    l->lane_align = w;
-    if (!ragged) {
-        tb_kv j = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, c->panel), w, NULL, 0);
-        epilogue_lanes(c, root_at, block, row, n0, j);
-        tb_k_end_for(k, NULL, NULL);
-    } else {
-        tb_kv n = tb_k_min(k, tb_k_sub(k, dimv(c, c->N), n0), tb_k_int(k, c->panel));
-        tb_kv whole = tb_k_mul(k, tb_k_div(k, n, tb_k_int(k, w)), tb_k_int(k, w));
-        bool masked = l->target->masks && w > 1;
-        tb_kv j = tb_k_for(k, tb_k_int(k, 0), whole, w, NULL, 0);
-        epilogue_lanes(c, root_at, block, row, n0, j);
-        tb_k_end_for(k, NULL, NULL);
-        j = tb_k_for(k, whole, n, masked ? w : 1, NULL, 0);
-        if (masked)
-            l->mask = tb_k_lt(k, tb_k_lane_ids(k, TB_I64, w),
-                              tb_k_splat(k, tb_k_sub(k, n, j), w));
-        else
-            l->lanes = 1;
-        epilogue_lanes(c, root_at, block, row, n0, j);
-        l->mask = TB_NO_KV;
-        tb_k_end_for(k, NULL, NULL);
-    }
-    tb_k_end_for(k, NULL, NULL);
-    l->lanes = 1;
-}
-
 /* Offset into A of run number `run`. */
 static tb_kv
 run_offset(tb_contract *c, tb_kv run)
@@ -104,7 +34,6 @@ run_offset(tb_contract *c, tb_kv run)
 typedef struct tile {
     tb_kv a, b, block, offsets; /* pointers: A, B, C block, row offsets (I64) */
     tb_kv batch, m0, rows, panel0, panels;
-    const tb_ix *root_at;
 } tile;
 
 /* A tile being multiplied: the micro-kernel's rows, from row i of the tile on. */
@@ -126,7 +55,7 @@ row_pointer(void *user, tb_kv row)
 
 /* Inner products of n rows (from i on) with the columns of one panel, all of r at once. */
 static void
-multiply_rows(tb_contract *c, const tile *t, tb_kv i, tb_kv n, tb_kv n0)
+multiply_rows(tb_contract *c, const tile *t, tb_kv i, tb_kv n, tb_kv n0, tb_kv c_off)
 {
     tb_lower *l = c->l;
     tb_kernel *k = c->k;
@@ -136,7 +65,8 @@ multiply_rows(tb_contract *c, const tile *t, tb_kv i, tb_kv n, tb_kv n0)
     tb_kv j = tb_k_for(k, tb_k_int(k, 0), cols, c->micro.cols, NULL, 0);
     tb_micro_operands o = {.row = row_pointer,
                            .user = &rows,
-                           .c = tb_k_ptr_add(k, t->block, j, (int64_t)tb_dtype_bytes(c->acc)),
+                           .c = tb_k_ptr_add(k, t->block, tb_k_add(k, c_off, j),
+                                             (int64_t)tb_dtype_bytes(c->acc)),
                            .len = dimv(c, c->R)};
 
     tb_bind_var(l, c->r, tb_k_int(k, 0), 0);
@@ -217,28 +147,29 @@ write_tile(tb_contract *c, tile *t)
         b_off = tb_k_mul(k, tb_k_add(k, tb_k_mul(k, at, dimv(c, c->R)), r),
                          tb_k_int(k, c->panel));
     }
-    tb_kv c_panel = tb_k_mul(k, p, one_panel);
+    tb_kv c_panel = c->one_chunk ? zero : tb_k_mul(k, p, one_panel);
     i = tb_k_for(k, zero, t->rows, step, NULL, 0);
     /* sums that are complete leave at once: the register tile's block is used again */
-    tb_kv c_off = c->one_chunk
+    tb_kv c_off = c->one_chunk && !c->turned
                       ? zero
                       : tb_k_add(k, c_panel, tb_k_mul(k, i, tb_k_int(k, c->panel)));
     tb_kv n = tb_k_min(k, tb_k_sub(k, t->rows, i), tb_k_int(k, step));
     if (c->b_kind == TB_B_ROWS)
-        multiply_rows(c, t, i, n, n0);
+        multiply_rows(c, t, i, n, n0, c_off);
     else
         multiply(c, t, i, n, a_off, b_off, pitch, len, c_off);
-    if (c->one_chunk) { /* the sums are complete: store them while they are in L1 */
-        epilogue(c, t->root_at, t->block, c_off, tb_k_add(k, t->m0, i), n, n0);
-    }
+    if (c->one_chunk && !c->turned) /* the sums are complete: store them while they are in L1 */
+        tb_contract_epilogue(c, t->block, c_off, tb_k_add(k, t->m0, i), n, n0);
     tb_k_end_for(k, NULL, NULL);
+    if (c->one_chunk && c->turned)
+        tb_contract_epilogue(c, t->block, zero, t->m0, t->rows, n0);
     tb_k_end_for(k, NULL, NULL);
     tb_k_end_for(k, NULL, NULL);
     if (c->one_chunk)
         return;
     p = tb_k_for(k, zero, t->panels, 1, NULL, 0);
     n0 = tb_k_mul(k, tb_k_add(k, t->panel0, p), tb_k_int(k, c->panel));
-    epilogue(c, t->root_at, t->block, tb_k_mul(k, p, one_panel), t->m0, t->rows, n0);
+    tb_contract_epilogue(c, t->block, tb_k_mul(k, p, one_panel), t->m0, t->rows, n0);
     tb_k_end_for(k, NULL, NULL);
 }
 
@@ -248,7 +179,7 @@ tb_product_kernel(tb_contract *c)
     tb_lower *l = c->l;
     tb_unit *u = l->u;
     tb_kernel *k = c->k = l->k;
-    tile t = {.root_at = tb_contract_root(c)};
+    tile t = {0};
     tb_dim n_m = tb_dim_ceildiv(u, c->M, c->mc);
     tb_dim n_panels = tb_dim_ceildiv(u, c->N, c->panel);
     tb_dim n_n = tb_dim_ceildiv(u, n_panels, c->nb);
@@ -268,8 +199,10 @@ tb_product_kernel(tb_contract *c)
         c->one_chunk = true;
     if (c->one_chunk)
         c->kc = c->R;
-    t.block = tb_k_scratch(k, (c->one_chunk ? c->micro.mr : c->nb * c->mc) * c->panel *
-                                  (int64_t)tb_dtype_bytes(c->acc));
+    int64_t block_rows = !c->one_chunk ? c->nb * c->mc : c->turned ? c->mc : c->micro.mr;
+    if (c->turned)
+        block_rows += c->micro.lanes; /* the last square may go past its rows */
+    t.block = tb_k_scratch(k, block_rows * c->panel * (int64_t)tb_dtype_bytes(c->acc));
     t.offsets = tb_k_scratch(k, c->mc * 8);
     c->micro.fresh = c->one_chunk;
     c->micro.unit_step = c->a_step == 1;

@@ -126,7 +126,7 @@ t_sample(t_artifact *s)
     s->code[38] = (int32_t)t_ref("x must not be empty").off;
     for (int i = 0; i < 2; i++)
         s->flat[i] = (tb_flat_image){t_add_one, sizeof t_add_one, T_TEXT_BYTES,
-                                     s->flat_entries, s->names, 1, TB_EM_X86_64, 0};
+                                     s->flat_entries, s->names, 1, TB_EM_X86_64, 0, NULL};
     s->plan = (tb_plan){.strings = t_strings,
                         .strings_bytes = sizeof t_strings - 1,
                         .module_name = t_ref("tiny"),
@@ -136,5 +136,5 @@ t_sample(t_artifact *s)
     s->plan.n_##name = TB_COUNT(s->name);
     TB_PLAN_SECTIONS(X)
 #undef X
-    s->a = (tb_artifact){&s->plan, s->blobs, s->flat};
+    s->a = (tb_artifact){&s->plan, s->blobs, s->flat, NULL};
 }

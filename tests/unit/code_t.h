@@ -27,7 +27,7 @@ t_compile(const tb_kernel *const *kernels, uint32_t n, int threads)
 {
     t_code c = {0};
 
-    tb_codegen(cx, kernels, n, &target, threads, NULL, NULL, &c.image);
+    tb_codegen(cx, kernels, n, &target, threads, NULL, NULL, NULL, &c.image);
     c.bytes = TB_ALIGN_UP(c.image.n + 1, 4096);
     c.at =
         mmap(NULL, c.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -474,8 +474,8 @@ threads_body(void)
     for (int i = 0; i < 100; i++)
         k[i] = numbered(i);
     steps = last_done = 0;
-    tb_codegen(cx, k, 100, &target, 1, NULL, NULL, &a);
-    tb_codegen(cx, k, 100, &target, 3, count, &steps, &b);
+    tb_codegen(cx, k, 100, &target, 1, NULL, NULL, NULL, &a);
+    tb_codegen(cx, k, 100, &target, 3, NULL, count, &steps, &b);
     EQ_INT(last_done, 100);
     EQ_INT(a.n, b.n);
     CHECK(memcmp(a.bytes, b.bytes, a.n) == 0);
@@ -495,7 +495,7 @@ threads_body(void)
         CHECK(memcmp(&want, r, 4) == 0);
     }
     t_drop(&c);
-    tb_codegen(cx, k, 0, &target, 2, NULL, NULL, &a);
+    tb_codegen(cx, k, 0, &target, 2, NULL, NULL, NULL, &a);
     EQ_INT(a.n, 0);
 }
 LEVELS(threads)

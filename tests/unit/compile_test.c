@@ -233,63 +233,6 @@ attention_full_mask(void)
 }
 
 static void
-conv_case(int64_t channels, int64_t out, int64_t groups, int64_t kernel, int64_t stride,
-          int64_t pad, int64_t dilation, bool fixed)
-{
-    tb_dim n = c_sym("n", 1, 100);
-    tb_val x = IN(F32, n, channels, 14, 13);
-    tb_val w = fixed ? CONST(out, channels / groups, kernel, kernel)
-                     : IN(F32, out, channels / groups, kernel, kernel);
-    tb_val y = tb_conv(g, TB_P_conv, x, w, CONST(out), 2, groups, (int64_t[]){stride, stride},
-                       (int64_t[]){pad, pad}, (int64_t[]){pad, pad},
-                       (int64_t[]){dilation, dilation});
-    c_out(M2(max, y, tb_full_like(g, y, 0)));
-    c_run((c_case){SIZES({1}, {3}), .tolerance = 1e-5});
-}
-
-static void
-conv_plain(void)
-{
-    conv_case(3, 16, 1, 3, 1, 1, 1, true);
-}
-
-static void
-conv_strided(void)
-{
-    conv_case(8, 70, 1, 3, 2, 1, 1, true);
-}
-
-static void
-conv_1x1(void)
-{
-    conv_case(32, 64, 1, 1, 1, 0, 1, true);
-}
-
-static void
-conv_dilated(void)
-{
-    conv_case(4, 5, 1, 3, 1, 2, 2, true);
-}
-
-static void
-conv_groups(void)
-{
-    conv_case(8, 12, 4, 3, 1, 1, 1, true);
-}
-
-static void
-conv_depthwise(void)
-{
-    conv_case(32, 32, 32, 3, 2, 1, 1, true);
-}
-
-static void
-conv_runtime_weights(void)
-{
-    conv_case(6, 10, 2, 3, 1, 1, 1, false);
-}
-
-static void
 globals(void)
 {
     uint32_t no = u->globals.n;
@@ -377,13 +320,6 @@ main(void)
     CASE(attention_bool_mask);
     CASE(attention_float_mask);
     CASE(attention_full_mask);
-    CASE(conv_plain);
-    CASE(conv_strided);
-    CASE(conv_1x1);
-    CASE(conv_dilated);
-    CASE(conv_groups);
-    CASE(conv_depthwise);
-    CASE(conv_runtime_weights);
     CASE(globals);
     CASE(globals_change_places);
     CASE(results_of_many_kinds);

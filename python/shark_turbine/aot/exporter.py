@@ -246,14 +246,21 @@ class ExportOutput:
             raise ValueError(f"import_to: 'import' or 'full', not {import_to!r}")
 
     def compile(
-        self, save_to=None, *, target_backends=("llvm-cpu",), targets=None, dump=None
+        self,
+        save_to=None,
+        *,
+        target_backends=("llvm-cpu",),
+        targets=None,
+        dump=None,
+        stock_iree=False,
     ):
         """Compiles to a .vmfb.
 
         Without `save_to` an object is returned that has `map_memory()` and the buffer
         protocol; with a path or an open binary file that is written and None returned.
         `targets` names CPU levels ("host", "x86_64-v3", ...); by default the file runs on
-        every machine of the last ten years and uses what newer ones add.
+        every machine of the last ten years and uses what newer ones add. With `stock_iree`
+        IREE's own runtime (3.13) runs the file as well, with the same results.
         """
         _check_backends(target_backends)
         with progress("compiling") as report:
@@ -262,6 +269,7 @@ class ExportOutput:
                 bf16_matmul=torch.get_float32_matmul_precision() == "medium",
                 dump=dump,
                 progress=report,
+                stock_iree=stock_iree,
             )
         if save_to is None:
             return artifact

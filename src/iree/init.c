@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * init.c -- `__init`, which the machine runs when a module is loaded, and the module.
+ *
+ * The first image whose features the processor has is loaded. Weights are used where they
+ * are if the file is mapped at a multiple of 64, else they are copied. Globals that may
+ * change, and those of zeroes, get memory of their own.
+ */
+#include "artifact/cpu.h"
+#include "iree/program.h"
+
+/* ---- processors ---- */
+/* Features as IREE's runtime names and numbers them; those that it does not know come with
+ * one that it does. */
+static const struct {
+    uint32_t machine;
+    int bit, iree_bit;
+    const char *key;
+} keys[] = {
+    {TB_EM_X86_64, TB_CPU_SSE3_BIT, 0, "sse3"},
+    {TB_EM_X86_64, TB_CPU_SSSE3_BIT, 1, "ssse3"},
+    {TB_EM_X86_64, TB_CPU_SSE41_BIT, 2, "sse4.1"},
+    {TB_EM_X86_64, TB_CPU_SSE42_BIT, 3, "sse4.2"},
+    {TB_EM_X86_64, TB_CPU_AVX_BIT, 10, "avx"},
+    {TB_EM_X86_64, TB_CPU_FMA_BIT, 11, "fma"},
+    {TB_EM_X86_64, TB_CPU_F16C_BIT, 14, "f16c"},
+    {TB_EM_X86_64, TB_CPU_AVX2_BIT, 15, "avx2"},
+    {TB_EM_X86_64, TB_CPU_AVX512F_BIT, 20, "avx512f"},
+    {TB_EM_X86_64, TB_CPU_AVX512CD_BIT, 21, "avx512cd"},
+    {TB_EM_X86_64, TB_CPU_AVX512VL_BIT, 22, "avx512vl"},
+    {TB_EM_X86_64, TB_CPU_AVX512DQ_BIT, 23, "avx512dq"},
+    {TB_EM_X86_64, TB_CPU_AVX512BW_BIT, 24, "avx512bw"},
+    {TB_EM_X86_64, TB_CPU_AVX512_VNNI_BIT, 28, "avx512vnni"},
+    {TB_EM_X86_64, TB_CPU_AVX512_BF16_BIT, 31, "avx512bf16"},
+    {TB_EM_X86_64, TB_CPU_AMX_TILE_BIT, 50, "amx-tile"},
+    {TB_EM_X86_64, TB_CPU_AMX_INT8_BIT, 51, "amx-int8"},
+    {TB_EM_X86_64, TB_CPU_AMX_BF16_BIT, 52, "amx-bf16"},
+    {TB_EM_AARCH64, TB_CPU_FP16_BIT, 10, "fp16"},
+    {TB_EM_AARCH64, TB_CPU_DOTPROD_BIT, 12, "dotprod"},
+    {TB_EM_AARCH64, TB_CPU_I8MM_BIT, 13, "i8mm"},
+    {TB_EM_AARCH64, TB_CPU_ARM_BF16_BIT, 14, "bf16"},
+    {TB_EM_AARCH64, TB_CPU_SVE_BIT, 20, "sve"},
+    {TB_EM_RISCV, TB_CPU_RVV_BIT, 21, "rvv"},
+};
+
+static bool
+needs(size_t key, uint32_t machine, uint64_t features)
+{
+    return keys[key].machine == machine && features >> keys[key].bit & 1;
+}
+
+uint64_t
+tb_iree_features(uint32_t machine, uint64_t features)
+{
+    uint64_t bits = 0;
+    for (size_t k = 0; k < TB_COUNT(keys); k++)
+        if (needs(k, machine, features))
+            bits |= UINT64_C(1) << keys[k].iree_bit;
+    return bits;
+}
+
+static const char *
+format_of(uint32_t machine)
+{
+    switch (machine) {
+    case TB_EM_X86_64:
+        return "embedded-elf-x86_64";
+    case TB_EM_AARCH64:
+        return "embedded-elf-arm_64";
+    case TB_EM_RISCV:
+        return "embedded-elf-riscv_64";
+    default:
+        return NULL;
+    }
+}
+
+typedef struct init {
+    const tb_plan *p;
+    tb_vm_module *m;
+    tb_vm_fn *v;
+    tb_vm_reg device, allocator, executable, weights;
+    uint32_t fail;
+} init;
+
+static tb_vm_reg
+rodata(init *i, const char *s)
+{
+    return tb_vm_rodata_ref(i->v, tb_vm_text(i->m, tb_str_c(s)));
+}
+
+/* The device's answer: an i64, 0 if it does not know. */
+static tb_vm_reg
+query(init *i, const char *category, const char *key)
+{
+    tb_vm_fn *v = i->v;
+    tb_vm_reg answer[2] = {tb_vm_i32(v), tb_vm_i64(v)}, value = tb_vm_i64(v);
+    tb_vm_call_import(v, TB_VM_DEVICE_QUERY,
+                      &(tb_vm_call){TB_VM_ARGS(i->device, rodata(i, category), rodata(i, key)),
+                                    .results = answer,
+                                    .n_results = 2});
+    tb_vm_select64(v, answer[0], answer[1], tb_vm_const64(v, 0), value);
+    return value;
+}
+
+/* Goes to `other` unless the device says yes. */
+static void
+require(init *i, const char *category, const char *key, uint32_t other)
+{
+    tb_vm_reg yes = tb_vm_i32(i->v);
+    uint32_t next = tb_vm_label(i->v);
+    tb_vm_op1(i->v, TB_VM_NZ, query(i, category, key), yes);
+    tb_vm_branch(i->v, yes, next, other);
+    tb_vm_place(i->v, next);
+}
+
+static void
+load_image(init *i, uint32_t image)
+{
+    tb_vm_fn *v = i->v;
+    const char *format = format_of(i->p->images[image].arch);
+    tb_vm_reg bytes = tb_vm_rodata_ref(v, tb_vm_outside(i->m, TB_FIX_IMAGE, image));
+    tb_vm_call_import(v, TB_VM_EXECUTABLE_CREATE,
+                      &(tb_vm_call){TB_VM_ARGS(i->device, tb_vm_const64(v, -1),
+                                               rodata(i, format), bytes, tb_vm_null(v)),
+                                    .results = &i->executable,
+                                    .n_results = 1});
+}
+
+/* The images for one architecture, best first, of which `base` is the last. IREE's runtime
+ * looks at the processor when it loads the first executable: that is `base`, which says
+ * itself if it cannot run. */
+static void
+choose_among(init *i, uint32_t base, uint32_t done)
+{
+    uint32_t arch = i->p->images[base].arch;
+
+    load_image(i, base);
+    for (uint32_t k = 0; k < base; k++) {
+        const tb_plan_image *im = &i->p->images[k];
+        uint32_t other = tb_vm_label(i->v);
+        if (im->arch != arch)
+            continue;
+        for (size_t f = 0; f < TB_COUNT(keys); f++)
+            if (needs(f, arch, im->features) && !needs(f, arch, i->p->images[base].features))
+                require(i, "hal.cpu", keys[f].key, other);
+        load_image(i, k);
+        tb_vm_jump(i->v, done);
+        tb_vm_place(i->v, other);
+    }
+    tb_vm_jump(i->v, done);
+}
+
+static tb_status
+choose_image(init *i)
+{
+    uint32_t done = tb_vm_label(i->v), n = i->p->n_images;
+
+    for (uint32_t k = 0; k < n; k++) {
+        const tb_plan_image *im = &i->p->images[k];
+        uint32_t other = tb_vm_label(i->v), later = k + 1;
+        if (!format_of(im->arch))
+            return tb_status_make(TB_UNSUPPORTED,
+                                  "a program for IREE's runtime: target %s has no executable "
+                                  "format there",
+                                  i->p->strings + im->target.off);
+        while (later < n && i->p->images[later].arch != im->arch)
+            later++;
+        if (later < n) /* not the last of its architecture */
+            continue;
+        require(i, "hal.executable.format", format_of(im->arch), other);
+        choose_among(i, k, done);
+        tb_vm_place(i->v, other);
+    }
+    tb_vm_fail(i->v, tb_vm_const32(i->v, 14 /* unavailable */),
+               TB_STR("the module has no code for this processor"));
+    tb_vm_place(i->v, done);
+    return NULL;
+}
+
+/* ---- memory ---- */
+static tb_vm_reg
+allocate(init *i, tb_vm_reg bytes, uint32_t usage)
+{
+    tb_vm_fn *v = i->v;
+    tb_vm_reg to = tb_vm_ref(v);
+    tb_vm_call_import(v, TB_VM_ALLOCATE,
+                      &(tb_vm_call){TB_VM_ARGS(i->allocator, tb_vm_const64(v, -1),
+                                               tb_vm_const32(v, HAL_LOCAL_VISIBLE),
+                                               tb_vm_const32(v, usage), bytes),
+                                    .results = &to,
+                                    .n_results = 1});
+    return to;
+}
+
+static tb_vm_reg
+new_fence(init *i)
+{
+    tb_vm_reg fence = tb_vm_ref(i->v);
+    tb_vm_call_import(i->v, TB_VM_FENCE_CREATE,
+                      &(tb_vm_call){TB_VM_ARGS(i->device, tb_vm_const64(i->v, 0)),
+                                    .results = &fence,
+                                    .n_results = 1});
+    return fence;
+}
+
+static void
+await(init *i, tb_vm_reg fence)
+{
+    tb_vm_reg status = tb_vm_i32(i->v), ok = tb_vm_i32(i->v);
+    uint32_t next = tb_vm_label(i->v);
+    tb_t_await(i->v, fence, status);
+    tb_vm_op2(i->v, TB_VM_EQ32, status, tb_vm_const32(i->v, 0), ok);
+    tb_vm_branch(i->v, ok, next, i->fail);
+    tb_vm_place(i->v, next);
+}
+
+static void
+copy_weights(init *i, tb_vm_reg bytes, tb_vm_reg size)
+{
+    tb_vm_fn *v = i->v;
+    tb_vm_reg zero = tb_vm_const64(v, 0), any = tb_vm_const64(v, -1), file = tb_vm_ref(v);
+    tb_vm_reg to = allocate(i, size, HAL_USAGE_CONST), fence = new_fence(i);
+
+    tb_vm_call_import(v, TB_VM_FILE_FROM_MEMORY,
+                      &(tb_vm_call){TB_VM_ARGS(i->device, any, tb_vm_const32(v, HAL_READ),
+                                               bytes, zero, size, tb_vm_const32(v, 0)),
+                                    .results = &file,
+                                    .n_results = 1});
+    tb_vm_call_import(v, TB_VM_QUEUE_READ,
+                      &(tb_vm_call){TB_VM_ARGS(i->device, any, tb_vm_null(v), fence, file,
+                                               zero, to, zero, size, zero)});
+    await(i, fence);
+    tb_vm_assign_ref(v, to, i->weights);
+}
+
+static void
+take_weights(init *i)
+{
+    tb_vm_fn *v = i->v;
+    tb_vm_reg bytes = tb_vm_rodata_ref(v, tb_vm_outside(i->m, TB_FIX_WEIGHTS, 0));
+    tb_vm_reg size = tb_vm_fixed(v, TB_FIX_WEIGHTS_BYTES, 0), mapped = tb_vm_i32(v);
+    uint32_t copy = tb_vm_label(v), done = tb_vm_label(v);
+
+    tb_vm_call_import(v, TB_VM_IMPORT,
+                      &(tb_vm_call){TB_VM_ARGS(i->allocator, tb_vm_const32(v, 1 /* try */),
+                                               tb_vm_const64(v, -1),
+                                               tb_vm_const32(v, HAL_LOCAL_VISIBLE),
+                                               tb_vm_const32(v, HAL_USAGE_CONST), bytes,
+                                               tb_vm_const64(v, 0), tb_vm_const64(v, -1)),
+                                    .results = &i->weights,
+                                    .n_results = 1});
+    tb_vm_op1(v, TB_VM_NZ_REF, i->weights, mapped);
+    tb_vm_branch(v, mapped, done, copy);
+    tb_vm_place(v, copy);
+    copy_weights(i, bytes, size);
+    tb_vm_place(v, done);
+    tb_vm_set_global(v, G_WEIGHTS, T_BUFFER, i->weights);
+}
+
+/* ---- globals ---- */
+static void
+fill_global(init *i, tb_vm_reg commands, uint32_t g, tb_vm_reg to)
+{
+    tb_vm_fn *v = i->v;
+    tb_vm_reg zero = tb_vm_const32(v, 0), zero64 = tb_vm_const64(v, 0);
+    tb_vm_reg bytes = tb_vm_const64(v, tb_t_global_bytes(i->p, g));
+    int32_t from = i->p->globals[g].init;
+
+    if (from >= 0)
+        tb_vm_call_import(v, TB_VM_CMD_COPY,
+                          &(tb_vm_call){TB_VM_ARGS(
+                              commands, zero, zero, i->weights,
+                              tb_vm_fixed(v, TB_FIX_CONST, (uint32_t)from), to, zero64, bytes,
+                              zero64)});
+    else
+        tb_vm_call_import(v, TB_VM_CMD_FILL,
+                          &(tb_vm_call){TB_VM_ARGS(commands, to, zero64, bytes, zero, zero64,
+                                                   tb_vm_const32(v, 1), zero64)});
+}
+
+static void
+make_globals(init *i)
+{
+    tb_vm_fn *v = i->v;
+    tb_vm_reg commands = TB_VM_NONE;
+
+    for (uint32_t g = 0; g < i->p->n_globals; g++) {
+        if (tb_t_is_weight(&i->p->globals[g]))
+            continue;
+        if (commands == TB_VM_NONE) {
+            commands = tb_vm_ref(v);
+            tb_vm_call_import(
+                v, TB_VM_CMD_CREATE,
+                &(tb_vm_call){TB_VM_ARGS(i->device, tb_vm_const32(v, HAL_ONE_SHOT),
+                                         tb_vm_const32(v, HAL_TRANSFER_DISPATCH),
+                                         tb_vm_const64(v, -1), tb_vm_const32(v, 0)),
+                              .results = &commands,
+                              .n_results = 1});
+        }
+        tb_vm_reg to = allocate(i, tb_vm_const64(v, tb_t_global_bytes(i->p, g)), HAL_USAGE);
+        tb_vm_set_global(v, G_FIRST + g, T_BUFFER, to);
+        if (tb_t_global_bytes(i->p, g))
+            fill_global(i, commands, g, to);
+    }
+    if (commands == TB_VM_NONE)
+        return;
+    tb_vm_reg fence = new_fence(i);
+    tb_vm_call_import(v, TB_VM_CMD_FINALIZE, &(tb_vm_call){TB_VM_ARGS(commands)});
+    tb_vm_call_import(v, TB_VM_QUEUE_EXECUTE,
+                      &(tb_vm_call){TB_VM_ARGS(i->device, tb_vm_const64(v, -1), tb_vm_null(v),
+                                               fence, commands, tb_vm_const64(v, 0))});
+    await(i, fence);
+}
+
+/* ---- numbers ---- */
+/* A few workgroups for each of the device's threads, one if there is one. */
+static void
+count_groups(init *i)
+{
+    tb_vm_fn *v = i->v;
+    tb_vm_reg threads = query(i, "hal.dispatch", "concurrency"), one = tb_vm_const64(v, 1);
+    tb_vm_reg several = tb_vm_compare(v, TB_VM_LT, one, threads), n = tb_vm_i64(v);
+    tb_vm_reg four = tb_vm_op64(v, TB_VM_MUL, threads, tb_vm_const64(v, 4));
+
+    tb_vm_select64(v, several, tb_vm_op64(v, TB_VM_MIN, four, tb_vm_const64(v, 256)), one, n);
+    tb_vm_set_global64(v, G64_GROUPS, n);
+}
+
+static void
+find_kernels(init *i, const char *const *symbols)
+{
+    tb_vm_fn *v = i->v;
+    for (uint32_t k = 0; k < i->p->n_kernels; k++) {
+        tb_vm_reg number = tb_vm_i64(v);
+        tb_vm_call_import(v, TB_VM_EXECUTABLE_LOOKUP,
+                          &(tb_vm_call){TB_VM_ARGS(i->executable, rodata(i, symbols[k])),
+                                        .results = &number,
+                                        .n_results = 1});
+        tb_vm_set_global64(v, G64_KERNELS + 8 * k, number);
+    }
+}
+
+tb_status
+tb_t_init(const tb_plan *p, const char *const *symbols, tb_vm_module *m)
+{
+    tb_vm_fn *v = tb_vm_fn_begin(m, TB_STR("__init"), 0, 0);
+    init i = {.p = p, .m = m, .v = v, .fail = tb_vm_label(v)};
+
+    v->exported = true;
+    m->n_ref_globals = G_FIRST + p->n_globals;
+    m->global_bytes = G64_KERNELS + 8 * p->n_kernels;
+    i.device = tb_vm_ref(v);
+    i.allocator = tb_vm_ref(v);
+    i.executable = tb_vm_ref(v);
+    i.weights = tb_vm_ref(v);
+    tb_vm_call_import(v, TB_VM_DEVICES_GET,
+                      &(tb_vm_call){TB_VM_ARGS(tb_vm_const32(v, 0)), .results = &i.device,
+                                    .n_results = 1});
+    tb_vm_call_import(v, TB_VM_DEVICE_ALLOCATOR,
+                      &(tb_vm_call){TB_VM_ARGS(i.device), .results = &i.allocator,
+                                    .n_results = 1});
+    tb_vm_set_global(v, G_DEVICE, T_DEVICE, i.device);
+    tb_vm_set_global(v, G_ALLOCATOR, T_ALLOCATOR, i.allocator);
+    TRY(choose_image(&i));
+    tb_vm_set_global(v, G_EXECUTABLE, T_EXECUTABLE, i.executable);
+    count_groups(&i);
+    find_kernels(&i, symbols);
+    if (p->n_consts)
+        take_weights(&i);
+    make_globals(&i);
+    tb_vm_return(v, NULL, 0);
+    tb_vm_place(v, i.fail);
+    tb_vm_fail(v, tb_vm_const32(v, 13 /* internal */), TB_STR("the module cannot be prepared"));
+    tb_vm_fn_end(v);
+    return NULL;
+}
+
+/* ---- the module ---- */
+tb_status
+tb_iree_exports(const tb_plan_kernel *kernels, uint32_t n, const char *strings, tb_arena *a,
+                const struct tb_flat_export **out)
+{
+    struct tb_flat_export *e = TB_NEWN(a, struct tb_flat_export, n + 1);
+
+    for (uint32_t i = 0; i < n; i++) {
+        const tb_plan_kernel *k = &kernels[i];
+        bool scratch = k->scratch_bytes > 0;
+        uint32_t words = 2 + 2 * k->n_sizes, bindings = k->n_bindings + scratch;
+        if (words > TB_LIBRARY_MAX_WORDS || bindings > TB_LIBRARY_MAX_WORDS)
+            return tb_status_make(TB_UNSUPPORTED,
+                                  "kernel %s for IREE's runtime takes %u buffers and %u words "
+                                  "of sizes, of which at most %d each are passed",
+                                  strings + k->name.off, bindings, words,
+                                  TB_LIBRARY_MAX_WORDS);
+        e[i] = (struct tb_flat_export){(uint8_t)words, (uint8_t)bindings, scratch};
+    }
+    *out = e;
+    return NULL;
+}
+
+tb_status
+tb_iree_module(const tb_plan *plan, const tb_artifact_blob *blobs, const char *const *symbols,
+               const tb_vm_release *release, tb_arena *a, tb_artifact_module *out)
+{
+    tb_vm_module m;
+    tb_str name = {plan->strings + plan->module_name.off, plan->module_name.len};
+
+    tb_vm_begin(&m, a, release, name.len ? name : TB_STR("module"));
+    TRY(tb_t_init(plan, symbols, &m));
+    for (uint32_t i = 0; i < plan->n_functions; i++)
+        if (plan->functions[i].exported)
+            TRY(tb_t_function(plan, blobs, &plan->functions[i], &m));
+    return tb_vm_end(&m, out);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * iree.h -- a second program for the same artifact: `module.fb`, which IREE's own runtime
+ * runs over the same images and weights, with the same results. docs/formats/iree.md tells
+ * what it consists of.
+ *
+ *   release.h  what a release of IREE expects, as data
+ *   flat.c     flatbuffers
+ *   vm.h       programs for IREE's virtual machine: code.c, module.c
+ *   program.h  a plan in its instructions: size.c, step.c, function.c, init.c
+ */
+#pragma once
+#include "artifact/artifact.h"
+#include "iree/release.h"
+
+/* By kernel: what images must be made with (tb_codegen). Fails if a kernel takes more than
+ * IREE's runtime passes. The result is in the arena. */
+tb_status tb_iree_exports(const tb_plan_kernel *kernels, uint32_t n,
+                          const char *strings, tb_arena *a,
+                          const struct tb_flat_export **out) TB_MUST_CHECK;
+
+/* The features of a level (TB_CPU_*) by IREE's numbers, as its executable libraries get
+ * them. */
+uint64_t tb_iree_features(uint32_t machine, uint64_t features);
+
+/* Says with TB_UNSUPPORTED what of the plan cannot be expressed. The plan must be sound but
+ * for the places of constants and images, blobs[i] the bytes of constant i. symbols: the
+ * names of the kernels in all images. The result is in the arena. */
+tb_status tb_iree_module(const tb_plan *plan, const tb_artifact_blob *blobs,
+                         const char *const *symbols,
+                         const tb_vm_release *release, tb_arena *a,
+                         tb_artifact_module *out) TB_MUST_CHECK;

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * nest.h -- what the files of the schedule for maps and reductions share.
+ *
+ *   nest.c         loops around rows, tiles, the root
+ *   nest_look.c    looks at a group before it is written: costs, which axis goes along the
+ *                  lanes, which axes are one
+ *   nest_reduce.c  the reductions of a row
+ *   nest_turn.c    copies whose reads and writes are contiguous along different axes
+ */
+#pragma once
+#include "kernel/lower.h"
+
+enum { TB_NEST_UNROLL = 4 };
+
+/* Reductions that run in one pass over the row. */
+typedef struct tb_nest_stage {
+    uint32_t first, n;            /* reductions */
+    uint32_t vars[TB_MAX_RANK];   /* row variables, outermost first */
+    uint32_t n_vars;
+} tb_nest_stage;
+
+typedef struct tb_nest {
+    tb_lower *l;
+    tb_kernel *k;
+    const tb_group *gr;
+    const tb_ix *root_at;
+    TB_VEC(tb_nest_stage) stages;
+    uint32_t outer[TB_MAX_RANK], n_outer; /* loops around rows, without an outer lane var */
+    uint32_t inner[TB_MAX_RANK], n_inner; /* root axes inside the row */
+    uint32_t lane;      /* the lane variable of the root's loops */
+    bool lane_outer;    /* lane is an outer axis */
+    int unroll;
+    int lanes;
+    tb_kv (*values)[TB_NEST_UNROLL]; /* by reduction: result, per lane block if lane_outer */
+} tb_nest;
+
+/* ---- nest_look.c ---- */
+typedef struct tb_nest_met {
+    tb_val node;
+    const tb_ix *at;
+} tb_nest_met;
+typedef struct tb_nest_survey {
+    tb_lower *l;
+    tb_marks *seen;
+    TB_VEC(tb_nest_met) met; /* nodes that have been walked through */
+    double ops;          /* weighted instructions per element */
+    uint32_t n_vars;
+    int *score;          /* by variable: how well it would vectorise */
+    const tb_ix *flat;   /* the root's position */
+    bool only_flat;      /* every load is at that very position, or a single number */
+    bool plain;          /* no index has a bound of its own: no pad, concat or gather */
+    TB_VEC(tb_ix) accesses; /* positions read and, last, written */
+} tb_nest_survey;
+tb_nest_survey tb_nest_look_begin(tb_lower *l, const tb_ix *root_flat);
+void tb_nest_look(tb_nest_survey *s, tb_val v, const tb_ix *idx);
+void tb_nest_look_access(tb_nest_survey *s, const tb_ix *flat, int weight);
+/* Without reductions: makes neighbouring outer axes one where every access allows it. */
+void tb_nest_merge_axes(tb_nest *n, tb_nest_survey *s);
+/* Chooses the lane variable and puts the row variables in order. */
+void tb_nest_choose_lanes(tb_nest *n, tb_nest_survey *s);
+double tb_nest_hint(const tb_nest *n, uint32_t var); /* typical extent */
+
+/* ---- nest.c ---- */
+/* A body that runs for one block of lanes (blocks = unroll) or once per scalar; gets and
+ * changes carried values. */
+typedef void tb_nest_body(tb_nest *n, void *arg, int blocks, tb_kv *carried);
+/* for i in [lo, hi): lanes along var; const_len: its length if that is constant, or -1.
+ * carried: n_carried values that the loops carry; what they mean is the body's business. */
+void tb_nest_lane_loop(tb_nest *n, uint32_t var, tb_kv lo, tb_kv hi, int64_t const_len,
+                       tb_nest_body *body, void *arg, tb_kv *carried, uint32_t n_carried);
+/* Moves the lane variable to block b of the unrolled body. */
+void tb_nest_to_block(tb_nest *n, uint32_t var, tb_kv base, int b);
+bool tb_nest_const_extent(const tb_nest *n, uint32_t var, int64_t *extent);
+tb_kv tb_nest_extent(const tb_nest *n, uint32_t var);
+
+/* ---- nest_reduce.c ---- */
+bool tb_nest_is_arg(tb_prim p); /* argmax, argmin */
+void tb_nest_make_stages(tb_nest *n);
+/* Runs one stage; results go to n->values and to `known`. */
+void tb_nest_run_stage(tb_nest *n, const tb_nest_stage *s, int blocks);
+
+/* ---- nest_turn.c ---- */
+/* Writes the kernel if the group is one that is better turned round in registers. */
+bool tb_nest_turned(tb_nest *n, const tb_nest_survey *s);

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * nest_look.c -- looks at a group of maps and reductions before its kernel is written.
+ *
+ * Every way from the root to memory is walked once, with the indices it would have. An axis
+ * scores for each access that moves by one element along it and loses for others.
+ */
+#include "kernel/nest.h"
+
+/* ---- looking at a group before writing it ---- */
+void
+tb_nest_look_access(tb_nest_survey *s, const tb_ix *flat, int weight)
+{
+    if (flat->n && !tb_ix_same(flat, s->flat))
+        s->only_flat = false;
+    TB_PUSH(&s->l->u->cx->keep, &s->accesses, *flat);
+    for (uint32_t var = 0; var < s->n_vars; var++) {
+        tb_dim coef;
+        if (!tb_ix_linear(&s->l->ix, flat, var, &coef))
+            s->score[var] -= 2 * weight;
+        else if (coef == 1)
+            s->score[var] += 2 * weight;
+        else if (coef != 0)
+            s->score[var] -= weight;
+    }
+}
+
+static double
+op_weight(tb_prim p)
+{
+    switch (p) {
+    case TB_P_exp:
+    case TB_P_log:
+    case TB_P_tanh:
+    case TB_P_erf:
+    case TB_P_sin:
+    case TB_P_cos:
+    case TB_P_pow:
+    case TB_P_expm1:
+    case TB_P_log1p:
+    case TB_P_lgamma:
+        return 12;
+    case TB_P_div:
+    case TB_P_sqrt:
+    case TB_P_gather:
+        return 4;
+    default:
+        return 1;
+    }
+}
+
+/* Was v met at these very indices? Few nodes are met twice. */
+static bool
+met_there(const tb_nest_survey *s, tb_val v, const tb_ix *idx, int rank)
+{
+    for (uint32_t m = 0; m < s->met.n; m++)
+        if (s->met.at[m].node.id == v.id) {
+            for (int i = 0; i < rank; i++)
+                if (!tb_ix_same(&s->met.at[m].at[i], &idx[i]))
+                    return false;
+            return true;
+        }
+    return false;
+}
+
+void
+tb_nest_look(tb_nest_survey *s, tb_val v, const tb_ix *idx)
+{
+    tb_lower *l = s->l;
+    const tb_graph *g = l->g;
+    const tb_node *n = tb_node_of(g, v);
+    tb_ix in[TB_MAX_RANK + 1] = {{0}};
+    int rank = n->rank;
+
+    if (n->prim == TB_P_full || n->prim == TB_P_dim || tb_prim_is_fold(n->prim))
+        return;
+    tb_val stored = v.id == l->group->root.id ? TB_NO_VAL : tb_storage(l->gs, v);
+    if (stored.id) {
+        tb_ix flat = tb_ix_flat(&l->ix, idx, rank, tb_dims(g, v));
+        tb_nest_look_access(s, &flat, 1);
+        s->ops += 1;
+        return;
+    }
+    if (!tb_mark(s->seen, v.id)) {
+        s->plain = s->plain && met_there(s, v, idx, rank);
+        return;
+    }
+    TB_PUSH(&l->u->cx->keep, &s->met,
+            ((tb_nest_met){v, tb_dup(&l->u->cx->keep, idx, sizeof *idx * (size_t)(rank + 1))}));
+    if (tb_prim_is_map(n->prim)) {
+        s->ops += op_weight(n->prim);
+        for (uint32_t i = 0; i < n->n_in; i++)
+            tb_nest_look(s, tb_in(g, v, i), idx);
+        return;
+    }
+    switch ((tb_prim)n->prim) {
+    case TB_P_pad:
+        s->ops += 4;
+        s->only_flat = s->plain = false;
+        tb_ix_through(&l->ix, g, v, idx, in);
+        tb_nest_look(s, tb_in(g, v, 0), in);
+        return;
+    case TB_P_permute:
+    case TB_P_reshape:
+    case TB_P_expand:
+    case TB_P_slice:
+    case TB_P_flip:
+    case TB_P_window:
+        tb_ix_through(&l->ix, g, v, idx, in);
+        tb_nest_look(s, tb_in(g, v, 0), in);
+        return;
+    case TB_P_concat: {
+        int axis = (int)tb_attrs(g, v)[0];
+        memcpy(in, idx, sizeof(tb_ix) * (size_t)rank);
+        s->only_flat = s->plain = false;
+        for (uint32_t i = 0; i < n->n_in; i++) {
+            s->ops += 2;
+            tb_nest_look(s, tb_in(g, v, i), in);
+            in[axis] = tb_ix_offset(
+                &l->ix, in[axis], tb_dim_sub(l->u, 0, tb_dims(g, tb_in(g, v, i))[axis]));
+        }
+        return;
+    }
+    case TB_P_gather: {
+        uint32_t mask = (uint32_t)tb_attrs(g, v)[0], k = 1;
+        int rest = tb_rank(g, tb_in(g, v, 1)), i_rank = rest;
+        s->ops += 4;
+        s->only_flat = s->plain = false;
+        for (int a = 0; a < tb_rank(g, tb_in(g, v, 0)); a++) {
+            if ((mask >> a) & 1)
+                in[a] = tb_ix_var(tb_ix_data(&l->ix, tb_in(g, v, k++), idx, i_rank,
+                                             tb_dims(g, tb_in(g, v, 0))[a]));
+            else
+                in[a] = idx[rest++];
+        }
+        tb_nest_look(s, tb_in(g, v, 0), in);
+        return;
+    }
+    default:
+        s->only_flat = s->plain = false;
+    }
+}
+
+tb_nest_survey
+tb_nest_look_begin(tb_lower *l, const tb_ix *root_flat)
+{
+    tb_arena *a = &l->u->cx->keep;
+    tb_nest_survey s = {.l = l, .flat = root_flat, .only_flat = true, .plain = true};
+    s.seen = tb_marks_begin(l->marks);
+    s.n_vars = l->ix.vars.n;
+    s.score = TB_NEWN(a, int, s.n_vars + 1);
+    return s;
+}
+
+double
+tb_nest_hint(const tb_nest *n, uint32_t var)
+{
+    return (double)tb_dim_hint(n->l->u, n->l->ix.vars.at[var].extent);
+}
+
+/* Do axes a and b = a + 1 of the root move every access as one axis would? */
+static bool
+one_axis(tb_nest *n, tb_nest_survey *s, uint32_t a, uint32_t b)
+{
+    tb_unit *u = n->l->u;
+    tb_dim extent = n->l->ix.vars.at[b].extent, ca, cb;
+
+    for (uint32_t i = 0; i < s->accesses.n; i++) {
+        const tb_ix *flat = &s->accesses.at[i];
+        if (!tb_ix_linear(&n->l->ix, flat, a, &ca) || !tb_ix_linear(&n->l->ix, flat, b, &cb) ||
+            !tb_dim_eq(u, ca, tb_dim_mul(u, cb, extent)))
+            return false;
+    }
+    return true;
+}
+
+void
+tb_nest_merge_axes(tb_nest *n, tb_nest_survey *s)
+{
+    tb_lower *l = n->l;
+    tb_arena *a = &l->u->cx->keep;
+    uint32_t first[TB_MAX_RANK], count[TB_MAX_RANK], n_runs = 0;
+    tb_ix *at = tb_dup(a, n->root_at, sizeof *at * (size_t)(tb_rank(l->g, n->gr->root) + 1));
+    int *score;
+
+    for (uint32_t i = 0; s->plain && i < n->n_outer; i++) {
+        if (i && one_axis(n, s, n->outer[i - 1], n->outer[i])) {
+            count[n_runs - 1]++;
+            continue;
+        }
+        first[n_runs] = i;
+        count[n_runs++] = 1;
+    }
+    if (!s->plain || n_runs == n->n_outer)
+        return;
+    for (uint32_t r = 0; r < n_runs; r++) {
+        if (count[r] == 1) {
+            n->outer[r] = n->outer[first[r]];
+            continue;
+        }
+        tb_dim total = 1;
+        for (uint32_t i = first[r]; i < first[r] + count[r]; i++)
+            total = tb_dim_mul(l->u, total, l->ix.vars.at[n->outer[i]].extent);
+        uint32_t var = tb_ix_loop(&l->ix, total);
+        uint32_t last = n->outer[first[r] + count[r] - 1];
+        tb_ix flat = tb_ix_var(var);
+        for (uint32_t i = first[r] + count[r]; i-- > first[r];) {
+            tb_dim extent = l->ix.vars.at[n->outer[i]].extent;
+            at[n->outer[i]] = i > first[r] ? tb_ix_rem(&l->ix, flat, extent) : flat;
+            if (i > first[r])
+                flat = tb_ix_quot(&l->ix, flat, extent);
+        }
+        score = TB_NEWN(a, int, l->ix.vars.n + 1);
+        memcpy(score, s->score, sizeof *score * s->n_vars);
+        score[var] = score[last]; /* it moves accesses as the last of them did */
+        s->score = score;
+        s->n_vars = l->ix.vars.n;
+        for (uint32_t i = 0; i < s->accesses.n; i++) {
+            tb_ix *flat_of = &s->accesses.at[i], rest = tb_ix_const(flat_of->c);
+            tb_dim step = 0;
+            for (uint32_t j = 0; j < flat_of->n; j++) {
+                bool merged = false;
+                for (uint32_t m = first[r]; m < first[r] + count[r]; m++)
+                    merged = merged || flat_of->t[j].var == n->outer[m];
+                if (!merged)
+                    rest.t[rest.n++] = flat_of->t[j];
+                else if (flat_of->t[j].var == last)
+                    step = flat_of->t[j].coef;
+            }
+            *flat_of = tb_ix_add(&l->ix, rest, tb_ix_scale(&l->ix, tb_ix_var(var), step));
+        }
+        n->outer[r] = var;
+    }
+    n->n_outer = n_runs;
+    n->root_at = at;
+}
+
+/* The best of the candidate variables; on a draw the later one. */
+static uint32_t
+best_lane(tb_nest *n, const tb_nest_survey *s, const uint32_t *vars, uint32_t count, int *score)
+{
+    uint32_t best = UINT32_MAX;
+    *score = INT32_MIN;
+    for (uint32_t i = 0; i < count; i++) {
+        int sc = s->score[vars[i]] * 4;
+        if (tb_nest_hint(n, vars[i]) < n->lanes)
+            sc -= 3 + (int)(n->lanes / (tb_nest_hint(n, vars[i]) + 0.5));
+        if (tb_nest_hint(n, vars[i]) <= 1)
+            sc -= 1000;
+        if (sc >= *score) {
+            *score = sc;
+            best = vars[i];
+        }
+    }
+    return best;
+}
+
+void
+tb_nest_choose_lanes(tb_nest *n, tb_nest_survey *s)
+{
+    const tb_group *gr = n->gr;
+    int row_score = INT32_MIN, outer_score = INT32_MIN;
+    uint32_t outer = UINT32_MAX;
+
+    if (n->stages.n == 0) {
+        n->lane = best_lane(n, s, n->outer, n->n_outer, &outer_score);
+        if (n->lane == UINT32_MAX)
+            return;
+        n->inner[n->n_inner++] = n->lane;
+    } else {
+        const tb_nest_stage *st = &n->stages.at[0];
+        outer = best_lane(n, s, n->outer, n->n_outer, &outer_score);
+        best_lane(n, s, st->vars, st->n_vars, &row_score);
+        n->lane_outer = outer != UINT32_MAX && outer_score > row_score && n->n_inner == 0;
+        if (n->lane_outer)
+            n->lane = outer;
+        else if (n->n_inner)
+            n->lane = best_lane(n, s, n->inner, n->n_inner, &row_score);
+    }
+    if (n->lane_outer || n->stages.n == 0) { /* no plain loop over the lane variable */
+        uint32_t j = 0;
+        for (uint32_t i = 0; i < n->n_outer; i++)
+            if (n->outer[i] != n->lane)
+                n->outer[j++] = n->outer[i];
+        n->n_outer = j;
+    }
+    /* within a stage the best row variable goes last, along the lanes */
+    for (uint32_t i = 0; i < n->stages.n && !n->lane_outer; i++) {
+        tb_nest_stage *st = &n->stages.at[i];
+        uint32_t v = best_lane(n, s, st->vars, st->n_vars, &row_score), j = 0;
+        for (uint32_t a = 0; a < st->n_vars; a++)
+            if (st->vars[a] != v)
+                st->vars[j++] = st->vars[a];
+        if (st->n_vars)
+            st->vars[j] = v;
+    }
+    (void)gr;
+}
+

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Artifacts with stock_iree, run by IREE's own runtime: the same bits as by ours."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import shark_turbine.aot as aot  # noqa: E402
+from stock import check, needs_stock, run_ours, run_stock, tool  # noqa: E402
+from torch.export import Dim  # noqa: E402
+
+pytestmark = needs_stock
+
+
+def compiled(tmp_path, module, *args, **options):
+    path = tmp_path / "model.vmfb"
+    aot.export(module, args=args, **options).compile(str(path), stock_iree=True)
+    return path
+
+
+class Linear(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = torch.nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.inner(x)
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+
+
+def test_linear(tmp_path):
+    path = compiled(tmp_path, Linear(), torch.randn(2, 4))
+    calls = [("main", [normal(2, 4, seed=i)]) for i in range(3)]
+    check(
+        path,
+        calls,
+        [(d, h) for d in ("local-sync", "local-task") for h in ("mmap", "copy")],
+    )
+
+
+def test_tools(tmp_path):
+    path = compiled(tmp_path, Linear(), torch.randn(1, 4))
+    text = tool("iree-dump-module", "--output=metadata", path)
+    assert "hal, version >= 7" in text
+    assert "main(!vm.ref<?>) -> (!vm.ref<?>)" in text
+    x = normal(1, 4)
+    want = run_ours(path, [("main", [x])])[0][0]
+    np.save(tmp_path / "x.npy", x)
+    for mode in ("preload", "mmap"):
+        tool(
+            "iree-run-module",
+            f"--module={path}",
+            f"--module_mode={mode}",
+            "--device=local-task",
+            "--function=main",
+            f"--input=@{tmp_path}/x.npy",
+            f"--output=@{tmp_path}/y.npy",
+        )
+        assert np.load(tmp_path / "y.npy").tobytes() == want.tobytes()
+
+
+def test_wrong_inputs_are_refused(tmp_path):
+    path = compiled(tmp_path, Linear(), torch.randn(2, 4))
+    got = run_stock(
+        path, [("main", [normal(3, 4)]), ("main", [normal(2, 4).astype("f8")])]
+    )
+    assert all(isinstance(g, str) and "input 0" in g for g in got), got
+
+
+def test_mlp_with_dynamic_batch(tmp_path):
+    torch.manual_seed(0)
+    mlp = torch.nn.Sequential(
+        torch.nn.Linear(64, 256),
+        torch.nn.GELU(),
+        torch.nn.LayerNorm(256),
+        torch.nn.Linear(256, 10),
+    )
+    batch = Dim("batch", min=1, max=512)
+    path = compiled(tmp_path, mlp, torch.randn(3, 64), dynamic_shapes=[{0: batch}])
+    calls = [("main", [normal(n, 64, seed=n)]) for n in (1, 2, 7, 33, 512, 7)]
+    check(path, calls)
+    got = run_stock(path, [("main", [normal(513, 64)])])[0]
+    assert "expected dimension 0 from" in got

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/* conv_test.c -- convolutions and layouts: compiled code against the evaluator. */
+#include "unit/compile_t.h"
+
+#define M1(op, a) tb_map1(g, TB_P_##op, a)
+#define M2(op, a, b) tb_map2(g, TB_P_##op, a, b)
+#define DIMS(...) (tb_dim[]) { __VA_ARGS__ }
+#define AXES(...) (int64_t[]) { __VA_ARGS__ }
+#define SIZES(...) (int64_t[][C_MAX]){__VA_ARGS__}, \
+    (int)(sizeof((int64_t[][C_MAX]){__VA_ARGS__}) / sizeof(int64_t[C_MAX]))
+
+/* ---- convolutions ---- */
+typedef struct conv_shape {
+    int64_t in, out, groups, kernel, stride, pad, dilation, height, width;
+} conv_shape;
+
+static tb_val
+conv(tb_val x, const conv_shape *s, tb_val w)
+{
+    return tb_conv(g, TB_P_conv, x, w, CONST(s->out), 2, s->groups, AXES(s->stride, s->stride),
+                   AXES(s->pad, s->pad), AXES(s->pad, s->pad), AXES(s->dilation, s->dilation));
+}
+
+static void
+conv_case(conv_shape s, bool fixed)
+{
+    tb_dim n = c_sym("n", 1, 100);
+    tb_val x = IN(F32, n, s.in, s.height, s.width);
+    tb_val w = fixed ? CONST(s.out, s.in / s.groups, s.kernel, s.kernel)
+                     : IN(F32, s.out, s.in / s.groups, s.kernel, s.kernel);
+    tb_val y = conv(x, &s, w);
+    c_out(M2(max, y, tb_full_like(g, y, 0)));
+    c_run((c_case){SIZES({1}, {3}), .tolerance = 1e-5});
+}
+
+static void
+conv_plain(void)
+{
+    conv_case((conv_shape){3, 16, 1, 3, 1, 1, 1, 14, 13}, true);
+}
+
+static void
+conv_strided(void)
+{
+    conv_case((conv_shape){8, 70, 1, 3, 2, 1, 1, 14, 13}, true);
+}
+
+static void
+conv_1x1(void)
+{
+    conv_case((conv_shape){32, 64, 1, 1, 1, 0, 1, 14, 13}, true);
+}
+
+static void
+conv_1x1_ragged(void)
+{
+    conv_case((conv_shape){17, 70, 1, 1, 1, 0, 1, 9, 11}, true);
+}
+
+static void
+conv_dilated(void)
+{
+    conv_case((conv_shape){4, 5, 1, 3, 1, 2, 2, 14, 13}, true);
+}
+
+static void
+conv_groups(void)
+{
+    conv_case((conv_shape){8, 12, 4, 3, 1, 1, 1, 14, 13}, true);
+}
+
+static void
+conv_depthwise(void)
+{
+    conv_case((conv_shape){32, 32, 32, 3, 2, 1, 1, 14, 13}, true);
+}
+
+static void
+conv_runtime_weights(void)
+{
+    conv_case((conv_shape){6, 10, 2, 3, 1, 1, 1, 14, 13}, false);
+}
+
+/* Several chunks of the reduction, and two blocks of rows. */
+static void
+conv_deep(void)
+{
+    conv_case((conv_shape){70, 33, 1, 3, 1, 1, 1, 12, 17}, true);
+}
+
+/* Channels first on both sides, with what is read in that layout by the epilogue. */
+static void
+conv_residual(void)
+{
+    conv_shape s = {20, 20, 1, 3, 1, 1, 1, 9, 10};
+    tb_val x = IN(F32, 2, 20, 9, 10), scale = IN(F32, 20, 1, 1), y;
+    y = conv(x, &s, CONST(20, 20, 3, 3));
+    y = M2(mul, y, tb_expand(g, scale, 4, tb_dims(g, y)));
+    c_out(M1(tanh, M2(add, y, x)));
+    c_run((c_case){.tolerance = 1e-5});
+}
+
+/* ---- products stored along rows ---- */
+static void
+dot_transposed_result(void)
+{
+    tb_dim n = c_sym("n", 16, 300);
+    tb_val x = IN(F32, 70, 37), y = IN(F32, n, 40), z = IN(F32, 3, 33, 9);
+    c_out(tb_permute(g, tb_dot(g, x, CONST(37, 21)), AXES(1, 0)));
+    c_out(M1(neg, tb_permute(g, tb_dot(g, y, CONST(40, 65)), AXES(1, 0))));
+    c_out(tb_permute(g, tb_dot(g, z, IN(F32, 3, 9, 18)), AXES(2, 0, 1)));
+    c_run((c_case){SIZES({16}, {100}, {193}), .tolerance = 1e-5});
+}
+
+/* ---- copies between layouts ---- */
+static void
+turned_copies(void)
+{
+    tb_val x = IN(F32, 2, 40, 5, 7), y = IN(F32, 33, 16), z = IN(I64, 21, 3, 18);
+    tb_val h = IN(BF16, 17, 64), b = IN(I8, 2, 19, 30), m = IN(BOOL, 20, 20);
+    c_out(tb_permute(g, x, AXES(0, 2, 3, 1)));
+    c_out(tb_permute(g, y, AXES(1, 0)));
+    c_out(tb_permute(g, z, AXES(2, 1, 0)));
+    c_out(tb_permute(g, h, AXES(1, 0)));
+    c_out(tb_permute(g, b, AXES(0, 2, 1)));
+    c_out(tb_permute(g, m, AXES(1, 0)));
+    c_run((c_case){.tolerance = 0});
+}
+
+/* Computed on the way: few instructions, many, other operands in either layout. */
+static void
+turned_maps(void)
+{
+    tb_dim n = c_sym("n", 1, 50), m = c_sym("m", 16, 200);
+    tb_val x = IN(F32, n, m, 20), y = IN(F32, n, 20, m), w = IN(F32, m), t;
+    t = tb_permute(g, x, AXES(0, 2, 1));
+    c_out(M2(mul, t, tb_expand(g, w, 3, tb_dims(g, t))));
+    c_out(M1(tanh, M2(add, M1(exp, t), M1(exp, M2(mul, t, t)))));
+    c_out(M2(add, t, y));
+    c_run((c_case){SIZES({1, 16}, {3, 17}, {2, 90}, {2, 128}), .tolerance = 1e-5});
+}
+
+static void
+turned_pad_and_slice(void)
+{
+    tb_val x = IN(F32, 2, 20, 18, 17), p, s, zero = tb_full_f(g, TB_F32, 0, NULL, 0);
+    p = tb_permute(g, x, AXES(0, 2, 3, 1));
+    c_out(tb_pad(g, p, DIMS(0, 1, 2, 0), DIMS(0, 1, 1, 0), zero));
+    c_out(tb_pad(g, p, DIMS(0, 0, 0, 3), DIMS(0, 0, 0, 9), tb_full_f(g, TB_F32, 0, NULL, 2)));
+    s = tb_slice_axis(g, x, 3, 1, 16, 1);
+    c_out(tb_permute(g, s, AXES(0, 2, 3, 1)));
+    c_out(tb_permute(g, tb_flip(g, x, 8), AXES(0, 2, 3, 1)));
+    c_run((c_case){.tolerance = 0});
+}
+
+/* Axes that every operand walks as one are one, others are not. */
+static void
+merged_axes(void)
+{
+    tb_val x = IN(F32, 3, 4, 5, 6), r = IN(F32, 4, 5), c = IN(F32, 5, 6), e, y;
+    e = tb_expand(g, tb_reshape(g, r, 4, DIMS(1, 4, 5, 1)), 4, DIMS(3, 4, 5, 6));
+    c_out(M2(add, x, e));
+    c_out(M2(add, x, tb_expand(g, c, 4, DIMS(3, 4, 5, 6))));
+    y = tb_permute(g, x, AXES(1, 0, 2, 3));
+    c_out(M2(add, y, tb_expand(g, c, 4, DIMS(4, 3, 5, 6))));
+    y = M2(mul, x, x);
+    c_out(M2(sub, y, tb_permute(g, tb_permute(g, y, AXES(2, 1, 0, 3)), AXES(2, 1, 0, 3))));
+    c_out(M2(add, tb_permute(g, y, AXES(0, 1, 3, 2)),
+             tb_reshape(g, tb_permute(g, y, AXES(0, 1, 3, 2)), 4, DIMS(3, 4, 6, 5))));
+    c_run((c_case){.tolerance = 1e-6});
+}
+
+int
+main(void)
+{
+    CASE(conv_plain);
+    CASE(conv_strided);
+    CASE(conv_1x1);
+    CASE(conv_1x1_ragged);
+    CASE(conv_dilated);
+    CASE(conv_groups);
+    CASE(conv_depthwise);
+    CASE(conv_runtime_weights);
+    CASE(conv_deep);
+    CASE(conv_residual);
+    CASE(dot_transposed_result);
+    CASE(turned_copies);
+    CASE(turned_maps);
+    CASE(turned_pad_and_slice);
+    CASE(merged_axes);
+    return t_done();
+}
