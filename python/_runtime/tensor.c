@@ -320,6 +320,27 @@ out:
     return result;
 }
 
+/* Tensor.over(object): the bytes of a dense, writable object that speaks the buffer protocol,
+ * in place. A memoryview keeps them where they are. */
+static PyObject *
+tensor_over(PyObject *type, PyObject *object)
+{
+    PyObject *keep = PyMemoryView_FromObject(object), *result = NULL;
+    Py_buffer view;
+
+    (void)type;
+    if (!keep)
+        return NULL;
+    if (PyObject_GetBuffer(keep, &view, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS) == 0) {
+        tb_tensor t = {.data = view.buf, .bytes = (size_t)view.len, .dtype = TB_U8, .rank = 1};
+        t.dims[0] = view.len;
+        PyBuffer_Release(&view);
+        result = tensor_from_tb(&t, keep);
+    }
+    Py_DECREF(keep);
+    return result;
+}
+
 /* view(dtype, shape, offset=0): other glasses on the same memory */
 static PyObject *
 tensor_view(PyObject *o, PyObject *args)
@@ -390,6 +411,8 @@ static PyMethodDef tensor_methods[] = {
     {"__dlpack_device__", tensor_dlpack_device, METH_NOARGS, "(kDLCPU, 0)"},
     {"copy_of", copy_of, METH_VARARGS | METH_STATIC,
      "copy_of(object, dtype=None): a dense copy of an array, tensor or number"},
+    {"over", tensor_over, METH_O | METH_STATIC,
+     "over(object): the bytes of a dense, writable buffer, in place, as ui8"},
     {"view", tensor_view, METH_VARARGS, "view(dtype, shape, offset=0): the same memory"},
     {0},
 };

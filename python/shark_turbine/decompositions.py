@@ -5,9 +5,13 @@ The rule: an operator that the compiler has a row for stays whole; PyTorch's own
 decompositions are used for the others.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 
@@ -27,7 +31,9 @@ def has_row(op):
     namespace, _, name = schema.name.partition("::")
     if namespace != "aten":
         name = f"{namespace}.{name}"
-    return (f"{name}.{schema.overload_name}" if schema.overload_name else name) in rows()
+    return (
+        f"{name}.{schema.overload_name}" if schema.overload_name else name
+    ) in rows()
 
 
 def _usable(op, fn):
@@ -43,7 +49,9 @@ def _default():
     table = {op: fn for op, fn in decomposition_table.items() if _usable(op, fn)}
     table.update(torch.export.default_decompositions().items())
     # Operators that change an argument must go, row or not: programs are functional.
-    return {op: fn for op, fn in table.items() if op._schema.is_mutable or not has_row(op)}
+    return {
+        op: fn for op, fn in table.items() if op._schema.is_mutable or not has_row(op)
+    }
 
 
 def default_table():
@@ -51,7 +59,7 @@ def default_table():
     return dict(_default())
 
 
-def current_aot_decompositions():
+def current_aot_decompositions() -> dict[Any, Callable[..., Any]]:
     """The table that `aot.export` uses in this thread; a copy."""
     stack = getattr(_local, "stack", None)
     return dict(stack[-1]) if stack else default_table()
@@ -76,7 +84,12 @@ def _decomposition(op):
 
 
 @contextlib.contextmanager
-def extend_aot_decompositions(*, from_current=True, add_ops=None, remove_ops=None):
+def extend_aot_decompositions(
+    *,
+    from_current: bool = True,
+    add_ops: Sequence[Any] | None = None,
+    remove_ops: Sequence[Any] | None = None,
+) -> Iterator[None]:
     """Adds operators to be decomposed, or removes some; a context manager or decorator."""
     table = current_aot_decompositions() if from_current else {}
     for op in _overloads(add_ops):

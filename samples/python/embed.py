@@ -67,7 +67,9 @@ def check(model, path, tolerance):
             want = cases[f"out_{key}"]
             got = model.main(cases[f"ids_{key}"], cases[f"mask_{key}"]).to_host()
             if got.shape != want.shape or not np.isfinite(got).all():
-                sys.exit(f"{key}: expected {want.shape}, found {got.shape} or not finite")
+                sys.exit(
+                    f"{key}: expected {want.shape}, found {got.shape} or not finite"
+                )
             error = float(np.abs(got - want).max())
             worst = max(worst, error)
             print(f"  batch x length {key:>8}: max abs error {error:.1e}")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The samples and the demo do what they say."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -34,6 +35,76 @@ def test_seed_samples(name):
     ours, torchs = [np.fromstring(s.strip("[]"), sep=" ") for s in lines]
     assert ours.shape == (3,)
     np.testing.assert_allclose(ours, torchs, rtol=1e-5, atol=1e-6)
+
+
+QUICKSTART = Path(__file__).parent / "quickstart"  # the guide's samples, to the letter
+
+
+def as_old_name(text):
+    """With the names of today's IREE packages, where those are absent."""
+    if importlib.util.find_spec("iree.turbine").origin.startswith(str(ROOT)):
+        text = text.replace("shark_turbine.aot", "iree.turbine.aot")
+    return text.replace('"turbine_cpu"', '"iree_turbine"')
+
+
+@pytest.mark.parametrize("change", [str, as_old_name])
+@pytest.mark.parametrize("name", ["jit", "aot"])
+def test_quickstart(name, change, capsys):
+    torch = pytest.importorskip("torch")
+    code = compile(
+        change((QUICKSTART / f"{name}.py").read_text()), f"{name}.py", "exec"
+    )
+    space = {"__name__": "__main__"}
+    exec(code, space)  # noqa: S102
+    model = space["linear_module"]
+    if name == "jit":
+        got, want = space["turbine_output"], model(space["args"])
+    else:
+        got = torch.from_numpy(space["result"].to_host().copy())
+        want = model(torch.from_numpy(space["input"]))
+        printed = np.fromstring(capsys.readouterr().out.strip("[]\n"), sep=" ")
+        np.testing.assert_allclose(printed, want.detach(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-6)
+
+
+def test_regression_sample(tmp_path):
+    pytest.importorskip("torch")
+    sample = ROOT / "samples" / "python" / "regression.py"
+    text = run(sys.executable, sample, tmp_path)
+    ours = re.search(r"^loss (\S+) -> (\S+) in 60 steps$", text, re.M)
+    theirs = re.search(r"^PyTorch: loss (\S+) -> (\S+)$", text, re.M)
+    np.testing.assert_allclose(
+        [float(x) for x in ours.groups()],
+        [float(x) for x in theirs.groups()],
+        rtol=1e-2,
+    )
+    assert float(ours[2]) < 2e-4 < 20 < float(ours[1])
+    assert float(re.search(r"y\(1, 1, 1\) = (\S+)", text)[1]) == pytest.approx(
+        10, abs=0.01
+    )
+    # Where there is neither PyTorch nor the compiler, the file alone does it.
+    code = f"""
+import sys
+sys.modules["torch"] = sys.modules["shark_turbine._compiler"] = None
+sys.path.insert(0, {str(sample.parent)!r})
+import regression
+losses, y = regression.train({str(tmp_path / "regression.vmfb")!r}, "again.safetensors")
+print(losses[-1], y)
+"""
+    last, y = run(sys.executable, "-c", code, cwd=tmp_path).split()
+    assert float(last) == pytest.approx(float(ours[2]), rel=1e-2)
+    assert float(y) == pytest.approx(10, abs=0.01)
+
+
+def test_fine_tuning_sample():
+    pytest.importorskip("torch")
+    text = run(sys.executable, ROOT / "samples" / "python" / "finetune.py")
+    rows = re.findall(r"^ *\d+ +(\S+) +(\S+)$", text, re.M)
+    ours, theirs = np.array(rows, float).T
+    np.testing.assert_allclose(ours, theirs, rtol=2e-3, atol=2e-4)
+    assert ours[0] > 0.5 and ours[-1] < 0.2
+    assert float(re.search(r"^(\d+)% of new", text, re.M)[1]) > 90
+    assert "16 of 30 parameters learn" in text
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Types of the arguments of a CompiledModule's functions."""
 
+from __future__ import annotations
+
 import operator
+from typing import Any
 
 import torch
 from torch.export import Dim
@@ -14,17 +17,17 @@ _ANY = 5
 class AbstractTensor:
     """A tensor of these sizes (None: any) and element type."""
 
-    def __init__(self, *size, dtype=torch.float32):
+    def __init__(self, *size: Any, dtype: torch.dtype = torch.float32) -> None:
         if len(size) == 1 and isinstance(size[0], (tuple, list, torch.Size)):
-            size = size[0]
+            size = tuple(size[0])
         self.size = tuple(None if d is None else int(d) for d in size)
         self.dtype = dtype
 
-    def example(self):
+    def example(self) -> torch.Tensor:
         sizes = [_ANY if d is None else d for d in self.size]
         return torch.zeros(sizes, dtype=self.dtype)
 
-    def dynamic_shape(self):
+    def dynamic_shape(self) -> dict[int, Any]:
         return {i: Dim.DYNAMIC for i, d in enumerate(self.size) if d is None}
 
     def __repr__(self):
@@ -34,13 +37,13 @@ class AbstractTensor:
 class AbstractScalar:
     """A number: a tensor of rank 0."""
 
-    def __init__(self, name, dtype):
+    def __init__(self, name: str, dtype: torch.dtype) -> None:
         self.name, self.dtype = name, dtype
 
-    def example(self):
+    def example(self) -> torch.Tensor:
         return torch.zeros((), dtype=self.dtype)
 
-    def dynamic_shape(self):
+    def dynamic_shape(self) -> dict[int, Any]:
         return {}
 
     def __repr__(self):
@@ -57,7 +60,7 @@ AbstractBool = AbstractScalar("AbstractBool", torch.bool)
 ABSTRACT = (AbstractTensor, AbstractScalar)
 
 
-def abstractify(tree):
+def abstractify(tree: Any) -> Any:
     """The tree with abstract types for tensors; for globals, the types of what they hold."""
     from .globals import GlobalsDef
 
@@ -115,7 +118,7 @@ class DynamicDim:
     def __eq__(self, other):
         return self._relation(operator.eq, other)
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
 
 class Constraint:

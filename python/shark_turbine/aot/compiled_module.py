@@ -6,10 +6,15 @@ the buffers of one nn.Module, a method is its forward, and torch.export finds ou
 ones it changes.
 """
 
+from __future__ import annotations
+
 import functools
 import inspect
+import os
 import re
 import types
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch.utils import _pytree as pytree
@@ -37,14 +42,14 @@ class Jittable:
 
 
 def jittable(
-    f=None,
+    f: Callable[..., Any] | None = None,
     *,
-    decompose_ops=None,
-    decomposition_table=None,
-    dynamic_shapes=None,
-    function_name=None,
-    passes=None,
-):
+    decompose_ops: Sequence[Any] | None = None,
+    decomposition_table: Any = None,
+    dynamic_shapes: Any = None,
+    function_name: str | None = None,
+    passes: Any = None,
+) -> Any:
     """Marks a torch function as one that methods call; usable as a decorator.
 
     `decompose_ops` names operators to take apart. The others are accepted for the sake of
@@ -171,8 +176,17 @@ class CompiledModuleMeta(type):
 class CompiledModule(metaclass=CompiledModuleMeta, _root=True):
     """Base class of modules that are defined in Python and compiled as a whole."""
 
+    _unit: _compiler.Unit
+
     @staticmethod
-    def create_from_dict(name, dct, *, export_name=None, options=None, bases=None):
+    def create_from_dict(
+        name: str,
+        dct: dict[str, Any],
+        *,
+        export_name: str | None = None,
+        options: Any = None,
+        bases: tuple[type, ...] | None = None,
+    ) -> Any:
         """The same without class syntax."""
         return CompiledModuleMeta(
             name,
@@ -183,36 +197,38 @@ class CompiledModule(metaclass=CompiledModuleMeta, _root=True):
         )
 
     @staticmethod
-    def get_class_info(module_class):
+    def get_class_info(module_class: Any) -> ClassInfo:
         return module_class._info
 
     @staticmethod
-    def get_info(inst):
+    def get_info(inst: CompiledModule) -> _InstanceInfo:
         return _InstanceInfo(type(inst)._info, inst)
 
     @staticmethod
-    def get_module_builder(inst):
+    def get_module_builder(inst: CompiledModule) -> _ModuleBuilder:
         if not isinstance(inst, CompiledModule):
             raise ValueError(f"expected a CompiledModule instance, found {inst!r}")
         return _ModuleBuilder(inst)
 
     @staticmethod
-    def get_mlir_module(inst):
+    def get_mlir_module(inst: CompiledModule) -> MlirModule:
         return MlirModule(inst._unit)
 
     @staticmethod
-    def run_import(inst, import_to="import"):
+    def run_import(inst: CompiledModule, import_to: str | None = "import") -> None:
         """Captured already."""
         del inst
         _check_phase(import_to)
 
     @staticmethod
-    def expand_custom_ops(inst):
+    def expand_custom_ops(inst: CompiledModule) -> None:
         """Custom operators are taken apart while the module is captured."""
         del inst
 
     @staticmethod
-    def run_pass_pipeline(inst, pipeline, enable_ir_printing=False):
+    def run_pass_pipeline(
+        inst: CompiledModule, pipeline: str, enable_ir_printing: bool = False
+    ) -> None:
         del inst, enable_ir_printing
         raise NotImplementedError(
             f"pass pipelines of MLIR, such as '{pipeline}', do not run here: "
@@ -220,12 +236,14 @@ class CompiledModule(metaclass=CompiledModuleMeta, _root=True):
         )
 
     @staticmethod
-    def save_mlir(inst, path):
+    def save_mlir(inst: CompiledModule, path: str | os.PathLike[str]) -> None:
         with open(path, "w", encoding="utf-8") as f:
             f.write(inst._unit.mlir())
 
     @staticmethod
-    def signature_info(*, arg_device=None):
+    def signature_info(
+        *, arg_device: Any = None
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """A decorator that is accepted: there is one device."""
         del arg_device
         return lambda fn: fn

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """aot.export: programs as torch-dialect MLIR and as compiled artifacts."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch.utils import _pytree as pytree
@@ -20,18 +24,18 @@ BACKENDS = ("llvm-cpu", "vmvx", "host")
 
 
 def export(
-    mdl,
+    mdl: Any,
     /,
-    *example_args,
-    args=None,
-    kwargs=None,
-    dynamic_shapes=None,
-    module_name=None,
-    function_name=None,
-    strict_export=False,
-    import_symbolic_shape_expressions=False,
-    arg_device=None,
-):
+    *example_args: Any,
+    args: Sequence[Any] | None = None,
+    kwargs: dict[str, Any] | None = None,
+    dynamic_shapes: Any = None,
+    module_name: str | None = None,
+    function_name: str | None = None,
+    strict_export: bool = False,
+    import_symbolic_shape_expressions: bool = False,
+    arg_device: Any = None,
+) -> ExportOutput:
     """Captures a program.
 
     `mdl` is an nn.Module with example arguments (`export(m, x)` or `export(m, args=(x,),
@@ -55,7 +59,7 @@ def export(
     ):
         mdl = load(mdl)
     if isinstance(mdl, type) and issubclass(mdl, CompiledModule):
-        mdl = mdl(module_name=module_name)
+        mdl = mdl(module_name=module_name)  # type: ignore[call-arg] # the metaclass
     if isinstance(mdl, CompiledModule):
         return ExportOutput(mdl._unit, mdl)
     if isinstance(mdl, FxPrograms):
@@ -213,47 +217,47 @@ class ExportOutput:
         self.compiled_module = compiled_module
 
     @classmethod
-    def from_mlir(cls, text, file_name="<text>"):
+    def from_mlir(cls, text: str | bytes, file_name: str = "<text>") -> ExportOutput:
         """A program given as torch-dialect MLIR; ValueError says line and column."""
         return cls(_compiler.parse_mlir(text, file_name))
 
     @property
-    def mlir_module(self):
+    def mlir_module(self) -> MlirModule:
         return MlirModule(self.unit)
 
-    def evaluate(self, *inputs, function="main"):
+    def evaluate(self, *inputs: Any, function: str = "main") -> Any:
         """Results of the reference evaluator: for tests, and to tell whose fault it is."""
         return evaluate(self.unit, inputs, function)
 
-    def verify(self):
+    def verify(self) -> None:
         """Raises if the program is malformed."""
         self.unit.verify()
 
-    def print_readable(self, large_elements_limit=50):
+    def print_readable(self, large_elements_limit: int = 50) -> None:
         """Prints the MLIR; constants with more elements are left out."""
         print(self.unit.mlir(large_elements_limit=large_elements_limit))
 
     def __str__(self):
         return self.unit.mlir(large_elements_limit=50)
 
-    def save_mlir(self, file_path):
+    def save_mlir(self, file_path: str | os.PathLike[str]) -> None:
         """Writes the MLIR as text, whatever the suffix: every reader takes text."""
         with open(file_path, "w", encoding="utf-8") as f:
             f.write(self.unit.mlir())
 
-    def import_to(self, import_to):
+    def import_to(self, import_to: str | None) -> None:
         if import_to not in (None, "import", "full"):
             raise ValueError(f"import_to: 'import' or 'full', not {import_to!r}")
 
     def compile(
         self,
-        save_to=None,
+        save_to: Any = None,
         *,
-        target_backends=("llvm-cpu",),
-        targets=None,
-        dump=None,
-        stock_iree=False,
-    ):
+        target_backends: str | Sequence[str] | None = ("llvm-cpu",),
+        targets: Sequence[str] | None = None,
+        dump: str | None = None,
+        stock_iree: bool = False,
+    ) -> _compiler.Artifact | None:
         """Compiles to a .vmfb.
 
         Without `save_to` an object is returned that has `map_memory()` and the buffer

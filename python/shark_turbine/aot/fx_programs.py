@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Several entry points over one module's parameters and state."""
 
+from __future__ import annotations
+
 import copy
 import inspect
 import json
 import os
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
@@ -14,22 +18,24 @@ from .exporter import capture
 class FxPrograms:
     """Captured programs by name; `aot.export(programs)` puts them into one artifact."""
 
-    def __init__(self):
-        self.programs = {}
+    def __init__(self) -> None:
+        self.programs: dict[str, torch.export.ExportedProgram] = {}
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike[str]) -> int:
         """Writes the programs beside a JSON index; returns how many tensors were shared.
 
         A tensor that several programs use is written once, with the first of them.
         """
         path = os.fspath(path)
         stem = path.removesuffix(".json")
-        seen, shared, rows = {}, 0, {}
+        seen: dict[Any, list[str]] = {}
+        shared, rows = 0, {}
         for name, ep in self.programs.items():
             borrowed = {}
             for key, tensor in ep.state_dict.items():
-                place = tensor.untyped_storage().data_ptr(), tensor.storage_offset()
-                place += tuple(tensor.shape), tuple(tensor.stride()), tensor.dtype
+                layout = tuple(tensor.shape), tuple(tensor.stride()), tensor.dtype
+                storage = tensor.untyped_storage().data_ptr()
+                place = storage, tensor.storage_offset(), *layout
                 if tensor.numel() and place in seen:
                     borrowed[key] = seen[place]
                     shared += 1
@@ -49,7 +55,7 @@ class FxPrograms:
         return shared
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | os.PathLike[str]) -> FxPrograms:
         path = os.fspath(path)
         with open(path, encoding="utf-8") as f:
             rows = json.load(f)["programs"]
@@ -72,21 +78,21 @@ class FxProgramsBuilder(FxPrograms):
     def forward(module, x): ...
     """
 
-    def __init__(self, root_module):
+    def __init__(self, root_module: torch.nn.Module) -> None:
         super().__init__()
         self.root_module = root_module
 
     def export_program(
         self,
-        f=None,
+        f: Callable[..., Any] | None = None,
         *,
-        args=None,
-        kwargs=None,
-        dynamic_shapes=None,
-        strict=True,
-        name=None,
-        arg_device=None,
-    ):
+        args: Sequence[Any] | None = None,
+        kwargs: dict[str, Any] | None = None,
+        dynamic_shapes: Any = None,
+        strict: bool = True,
+        name: str | None = None,
+        arg_device: Any = None,
+    ) -> Any:
         """A decorator; the function's first argument is the root module.
 
         `strict` and `arg_device` are accepted for the sake of scripts that set them.

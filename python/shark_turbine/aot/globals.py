@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """State of a CompiledModule: tensors that its functions share and may change."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch.utils import _pytree as pytree
@@ -21,7 +25,7 @@ class GlobalAttributes:
     mutable: bool = False
     external: bool | None = None
     external_scope: str | None = None
-    name_mapper: object = None
+    name_mapper: Callable[[str], str | None] | None = None
     uninitialized: bool | None = None
     noinline: bool = False  # accepted: nothing is inlined here
 
@@ -31,7 +35,7 @@ class GlobalAttributes:
         if self.uninitialized and self.external:
             raise ValueError("a global is either external or uninitialized")
 
-    def external_name(self, full_name):
+    def external_name(self, full_name: str) -> tuple[str, str]:
         """(scope, name) among the parameters."""
         mapped = self.name_mapper(full_name) if self.name_mapper else None
         scope = DEFAULT_SCOPE if self.external_scope is None else self.external_scope
@@ -127,16 +131,16 @@ def _attributes(attrs, mutable, external, external_scope, name_mapper, uninitial
 
 
 def export_global(
-    value,
+    value: Any,
     *,
-    name=None,
-    mutable=None,
-    external=None,
-    external_scope=None,
-    name_mapper=None,
-    uninitialized=None,
-    attrs=None,
-):
+    name: str | None = None,
+    mutable: bool | None = None,
+    external: bool | None = None,
+    external_scope: str | None = None,
+    name_mapper: Callable[[str], str | None] | None = None,
+    uninitialized: bool | None = None,
+    attrs: GlobalAttributes | None = None,
+) -> GlobalsDef:
     """One tensor (or an abstract type: zeros) as a global; see GlobalAttributes."""
     attributes = _attributes(
         attrs, mutable, external, external_scope, name_mapper, uninitialized
@@ -148,15 +152,15 @@ def export_global(
 
 
 def export_global_tree(
-    tree,
+    tree: Any,
     *,
-    mutable=None,
-    external=None,
-    external_scope=None,
-    name_mapper=None,
-    uninitialized=None,
-    attrs=None,
-):
+    mutable: bool | None = None,
+    external: bool | None = None,
+    external_scope: str | None = None,
+    name_mapper: Callable[[str], str | None] | None = None,
+    uninitialized: bool | None = None,
+    attrs: GlobalAttributes | None = None,
+) -> GlobalsDef:
     """A tree of tensors as globals; see GlobalAttributes."""
     attributes = _attributes(
         attrs, mutable, external, external_scope, name_mapper, uninitialized
@@ -179,15 +183,15 @@ def _key(entry):
 
 
 def export_parameters(
-    module,
+    module: torch.nn.Module,
     *,
-    mutable=None,
-    external=None,
-    external_scope=None,
-    name_mapper=None,
-    uninitialized=None,
-    attrs=None,
-):
+    mutable: bool | None = None,
+    external: bool | None = None,
+    external_scope: str | None = None,
+    name_mapper: Callable[[str], str | None] | None = None,
+    uninitialized: bool | None = None,
+    attrs: GlobalAttributes | None = None,
+) -> GlobalsDef:
     """A module's parameters as globals, by their qualified names; see GlobalAttributes."""
     attributes = _attributes(
         attrs, mutable, external, external_scope, name_mapper, uninitialized
@@ -196,15 +200,15 @@ def export_parameters(
 
 
 def export_buffers(
-    module,
+    module: torch.nn.Module,
     *,
-    mutable=None,
-    external=None,
-    external_scope=None,
-    name_mapper=None,
-    uninitialized=None,
-    attrs=None,
-):
+    mutable: bool | None = None,
+    external: bool | None = None,
+    external_scope: str | None = None,
+    name_mapper: Callable[[str], str | None] | None = None,
+    uninitialized: bool | None = None,
+    attrs: GlobalAttributes | None = None,
+) -> GlobalsDef:
     """A module's buffers as globals, by their qualified names; see GlobalAttributes."""
     attributes = _attributes(
         attrs, mutable, external, external_scope, name_mapper, uninitialized

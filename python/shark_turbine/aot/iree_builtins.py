@@ -5,6 +5,10 @@ Starts of slices may be numbers that are known at run time only (AbstractIndex);
 are known, or sizes of other tensors.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import torch
 
 
@@ -21,29 +25,31 @@ def _ranges(x, indices):
 
 class IREE:
     @staticmethod
-    def tensor_dim(x, index, *, dtype=None):
+    def tensor_dim(x: torch.Tensor, index: int, *, dtype: Any = None) -> Any:
         """A size of a tensor."""
         del dtype
         return x.shape[index]
 
     @staticmethod
-    def tensor_empty(*dims, dtype=torch.float32):
+    def tensor_empty(*dims: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         """A tensor of zeros: nothing here is left to chance."""
         return torch.zeros(dims, dtype=dtype)
 
     @staticmethod
-    def tensor_splat(*dims, value, dtype=torch.float32):
+    def tensor_splat(
+        *dims: int, value: Any, dtype: torch.dtype = torch.float32
+    ) -> torch.Tensor:
         """A tensor of one value."""
         if isinstance(value, torch.Tensor):
             return value.to(dtype).expand(dims).clone()
         return torch.full(dims, value, dtype=dtype)
 
     @staticmethod
-    def tensor_reshape(x, *dims):
+    def tensor_reshape(x: torch.Tensor, *dims: int) -> torch.Tensor:
         return x.reshape(dims)
 
     @staticmethod
-    def tensor_slice(x, *indices):
+    def tensor_slice(x: torch.Tensor, *indices: Any) -> torch.Tensor:
         """One (start, length) or start per axis; axes that are not named stay whole."""
         for axis, (start, length) in enumerate(_ranges(x, indices)):
             if isinstance(start, torch.Tensor):
@@ -54,9 +60,11 @@ class IREE:
         return x
 
     @staticmethod
-    def tensor_update(x, update, *starts):
+    def tensor_update(
+        x: torch.Tensor, update: torch.Tensor, *starts: Any
+    ) -> torch.Tensor:
         """`x` with the block at `starts` replaced by `update`, of the same rank."""
-        starts = [*starts, *[0] * (x.dim() - len(starts))]
+        starts = (*starts, *[0] * (x.dim() - len(starts)))
         where = []
         for axis, start in enumerate(starts):
             at = torch.arange(update.shape[axis]) + start
@@ -64,6 +72,6 @@ class IREE:
         return x.index_put(tuple(where), update)
 
     @staticmethod
-    def tensor_trace(key, *tensors):
+    def tensor_trace(key: str, *tensors: torch.Tensor) -> None:
         """Traces nothing: there is no sink for it in the artifact."""
         del key, tensors

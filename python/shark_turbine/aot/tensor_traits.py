@@ -2,6 +2,7 @@
 """Marks on tensors that say how they are exported."""
 
 import dataclasses
+from typing import ClassVar
 
 
 class DeviceAffinity:
@@ -16,7 +17,7 @@ class DeviceAffinity:
             return False
         return (self.ordinal, self.queues) == (other.ordinal, other.queues)
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self):
         if self.queues is None:
@@ -26,6 +27,8 @@ class DeviceAffinity:
 
 class _Trait:
     """Kept as an attribute of the tensor object itself."""
+
+    _attribute: ClassVar[str]
 
     @classmethod
     def get(cls, tensor):
@@ -46,6 +49,8 @@ class DeviceTensorTrait(_Trait):
     ordinal: int
     queues: list | None = None
 
+    _attribute = "_turbine_device_tensor_trait"
+
 
 @dataclasses.dataclass
 class ExternalTensorTrait(_Trait):
@@ -55,6 +60,4 @@ class ExternalTensorTrait(_Trait):
     external_scope: str
     external_name: str
 
-
-DeviceTensorTrait._attribute = "_turbine_device_tensor_trait"
-ExternalTensorTrait._attribute = "_turbine_external_tensor_trait"
+    _attribute = "_turbine_external_tensor_trait"

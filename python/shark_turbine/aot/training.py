@@ -6,8 +6,12 @@ stand-ins for the parameters, with its state (moments, step counts, learning rat
 further buffers of the module. So whatever optimizer can be traced can be exported.
 """
 
+from __future__ import annotations
+
 import copy
 import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -19,17 +23,17 @@ from .program import Names, import_programs
 
 
 def export_training(
-    model,
-    loss_fn,
-    optimizer,
+    model: torch.nn.Module,
+    loss_fn: Callable[..., torch.Tensor],
+    optimizer: torch.optim.Optimizer,
     *,
-    args,
-    targets=(),
-    kwargs=None,
-    dynamic_shapes=None,
-    max_grad_norm=None,
-    module_name=None,
-):
+    args: Sequence[Any],
+    targets: Sequence[Any] = (),
+    kwargs: dict[str, Any] | None = None,
+    dynamic_shapes: Any = None,
+    max_grad_norm: float | None = None,
+    module_name: str | None = None,
+) -> ExportOutput:
     """Captures training and inference of a model; compile() makes the artifact.
 
     Three functions share the parameters, the buffers and the optimizer's state:

@@ -23,6 +23,8 @@ from .hal import (
     MappedMemory,
     Shape,
 )
+from .queue import HalCommandBuffer, HalDeviceLoopBridge
+from .refs import VmBuffer, VmRef
 from .state import State
 from .system_api import (
     TARGET_BACKEND_TO_DRIVER,
@@ -42,13 +44,21 @@ from .system_setup import (
     get_first_device,
     query_available_drivers,
 )
+from .timeline import (
+    ExternalTimepointFlags,
+    ExternalTimepointType,
+    HalExternalTimepoint,
+    HalFence,
+    HalSemaphore,
+    SemaphoreCompatibility,
+)
 from .vm import (
+    HalModuleDebugSink,
     Linkage,
     VmContext,
     VmFunction,
     VmInstance,
     VmModule,
-    VmRef,
     VmVariantList,
     create_hal_module,
 )
@@ -60,21 +70,31 @@ __all__ = [
     "BufferUsage",
     "Config",
     "DeviceArray",
+    "ExternalTimepointFlags",
+    "ExternalTimepointType",
     "FunctionInvoker",
     "HalAllocator",
     "HalBuffer",
     "HalBufferView",
+    "HalCommandBuffer",
     "HalDevice",
+    "HalDeviceLoopBridge",
     "HalDriver",
     "HalElementType",
+    "HalExternalTimepoint",
+    "HalFence",
+    "HalModuleDebugSink",
+    "HalSemaphore",
     "Linkage",
     "MappedMemory",
     "MemoryAccess",
     "MemoryType",
+    "SemaphoreCompatibility",
     "Shape",
     "State",
     "SystemContext",
     "TARGET_BACKEND_TO_DRIVER",
+    "VmBuffer",
     "VmContext",
     "VmFunction",
     "VmInstance",

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Element types and the HAL's enumerations, with IREE's numeric values."""
 
+from __future__ import annotations
+
 import enum
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .. import _runtime
 
@@ -45,7 +48,7 @@ class HalElementType(enum.IntEnum):
     FLOAT_8_E8M0_FNU = 0x28000008
 
     @staticmethod
-    def map_to_dtype(element_type):
+    def map_to_dtype(element_type: int) -> np.dtype:
         """The numpy dtype of an element type."""
         name = name_of_element_type(element_type)
         if name is None:
@@ -53,11 +56,11 @@ class HalElementType(enum.IntEnum):
         return dtype_of_name(name)
 
     @staticmethod
-    def is_byte_aligned(element_type):
+    def is_byte_aligned(element_type: int) -> bool:
         return (int(element_type) & 0xFF) % 8 == 0
 
     @staticmethod
-    def dense_byte_count(element_type):
+    def dense_byte_count(element_type: int) -> int:
         return ((int(element_type) & 0xFF) + 7) // 8
 
 
@@ -118,7 +121,7 @@ class BufferCompatibility(enum.IntFlag):
 
 # name in our runtime -> (numpy dtype, IREE's element type, further element types taken)
 _E = HalElementType
-_TABLE = {
+_TABLE: dict[str, tuple[str | None, _E, tuple[_E, ...]]] = {
     "i1": ("bool", _E.BOOL_8, ()),
     "ui8": ("uint8", _E.UINT_8, ()),
     "i8": ("int8", _E.SINT_8, (_E.INT_8,)),
@@ -137,23 +140,25 @@ _TABLE = {
 }
 assert set(_TABLE) == {name for name, _, _ in _runtime.DTYPES}
 
-_NUMPY = {name: np.dtype(row[0]) for name, row in _TABLE.items() if row[0]}
+_NUMPY: dict[str, np.dtype] = {
+    name: np.dtype(row[0]) for name, row in _TABLE.items() if row[0]
+}
 _NAME = {dtype: name for name, dtype in _NUMPY.items()}
 _BY_ELEMENT = {
     int(e): name for name, (_, first, more) in _TABLE.items() for e in (first, *more)
 }
 
 
-def _bfloat16():
+def _bfloat16() -> np.dtype:
     """numpy has no bfloat16. ml_dtypes adds one; without it the bits show as uint16."""
     try:
-        import ml_dtypes
+        import ml_dtypes  # type: ignore[import-not-found]
     except ImportError:
         return np.dtype(np.uint16)
     return np.dtype(ml_dtypes.bfloat16)
 
 
-def dtype_of_name(name):
+def dtype_of_name(name: str) -> np.dtype:
     """numpy dtype of "f32"."""
     dtype = _NUMPY.get(name)
     if dtype is None:
@@ -161,16 +166,16 @@ def dtype_of_name(name):
     return dtype
 
 
-def name_of_dtype(dtype):
+def name_of_dtype(dtype: DTypeLike) -> str | None:
     """ "f32" of a numpy dtype, or None."""
     dtype = np.dtype(dtype)
     return "bf16" if dtype.name == "bfloat16" else _NAME.get(dtype)
 
 
-def name_of_element_type(element_type):
+def name_of_element_type(element_type: int) -> str | None:
     """ "f32" of HalElementType.FLOAT_32 or its number, or None."""
     return _BY_ELEMENT.get(int(element_type))
 
 
-def element_type_of_name(name):
+def element_type_of_name(name: str) -> HalElementType:
     return _TABLE[name][1]

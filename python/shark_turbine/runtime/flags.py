@@ -12,7 +12,7 @@ _known = {
 }
 
 
-def parse_flags(*flags):
+def parse_flags(*flags: str) -> None:
     """`--task_topology_group_count=N` (or `max_group_count`): workers of local-task."""
     for flag in flags:
         name, _, value = flag.lstrip("-").partition("=")
@@ -27,7 +27,7 @@ def parse_flags(*flags):
             raise ValueError(f"--{name}: expected a number, got '{value}'") from None
 
 
-def default_workers():
+def default_workers() -> int:
     """Workers of a new device; 0 = as many as the process may use."""
     limits = [n for n in _known.values() if n > 0]
     return min(limits) if limits else 0

@@ -6,8 +6,18 @@ How tensors make up the values of Python is said by one of two attributes of a f
 Both become the trees that structure.py works with.
 """
 
+from __future__ import annotations
+
+import concurrent.futures
+from typing import TYPE_CHECKING, Any
+
+from . import timeline
 from .array_interop import DeviceArray
 from .structure import Structure
+
+if TYPE_CHECKING:
+    from .hal import HalDevice
+    from .vm import VmContext, VmFunction
 
 
 class FunctionInvoker:
@@ -19,11 +29,22 @@ class FunctionInvoker:
     in lists, tuples and dicts. Results that were nested come as a `Results`.
     """
 
-    __slots__ = ("_call", "_device", "_structure", "_is_flat", "_plain", "vm_function")
+    __slots__ = (
+        "_call",
+        "_context",
+        "_device",
+        "_is_flat",
+        "_plain",
+        "_structure",
+        "vm_function",
+    )
 
-    def __init__(self, vm_context, device, vm_function):
+    def __init__(
+        self, vm_context: VmContext, device: HalDevice, vm_function: VmFunction
+    ) -> None:
         session = vm_context._session(vm_function._module)
         self._call = session.bind(vm_function.ordinal)
+        self._context = vm_context
         self._device = device
         self.vm_function = vm_function
         names = [row[0] for row in session.module.inputs(vm_function.ordinal)]
@@ -31,9 +52,9 @@ class FunctionInvoker:
         self._is_flat = self._structure.has_flat_arguments
         self._plain = self._structure.has_plain_results
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if kwargs or not self._is_flat:
-            args = self._structure.flatten(args, kwargs)
+            args = tuple(self._structure.flatten(args, kwargs))
         result = self._call(*args)
         if self._plain:
             if type(result) is tuple:
@@ -45,5 +66,32 @@ class FunctionInvoker:
         arrays = [DeviceArray._wrap(self._device, r) for r in tensors]
         return self._structure.results(arrays)
 
-    def __repr__(self):
+    def submit(self, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
+        """The same call in the context's own thread, while the caller goes on.
+
+        The future has the result, or the exception, that the call would have given;
+        `await asyncio.wrap_future(f.submit(x))` waits in an event loop. Calls submitted in
+        one context run one after the other, in order. Arguments must not change meanwhile.
+        """
+        return self._context._submit(lambda: self(*args, **kwargs))
+
+    def __repr__(self) -> str:
         return repr(self.vm_function)
+
+
+class AsyncFunctionInvoker(FunctionInvoker):
+    """NAME$async: takes the fence to wait for and the one to signal behind the inputs.
+
+    Gives what NAME gives, now or later: see VmContext.invoke, which has buffer views that
+    wait. Here the call waits for the first fence.
+    """
+
+    __slots__ = ()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        *inputs, wait, signal = args
+        if wait is not None:
+            wait.wait()
+        result = super().__call__(*inputs, **kwargs)
+        timeline.signal(signal)
+        return result

@@ -7,10 +7,14 @@ Layout: 8 bytes, the length of a JSON header (little-endian); the header, {"name
 without gaps. https://github.com/huggingface/safetensors has the definition.
 """
 
+from __future__ import annotations
+
 import json
 import math
 import os
 import tempfile
+from collections.abc import Iterable
+from typing import IO, Any
 
 import numpy as np
 
@@ -34,10 +38,13 @@ TYPES = {
     "C64": "complex<f32>",
 }
 _NAMES = {ours: name for name, ours in TYPES.items()}
+Entry = tuple[str, list[int], int, int]  # type, shape, begin, end
 _MOST_HEADER = 100_000_000  # bytes; the format's own limit
 
 
-def parse_header(data, where="safetensors"):
+def parse_header(
+    data: np.ndarray, where: str = "safetensors"
+) -> tuple[dict[str, Entry], dict[str, str]]:
     """({name: (type, shape, begin, end)}, metadata) of a whole file's bytes.
 
     `type` is our name ("f32"), offsets are from the start of the file. ValueError says
@@ -64,7 +71,7 @@ def parse_header(data, where="safetensors"):
     }, metadata
 
 
-def _entry(name, row, where):
+def _entry(name: str, row: Any, where: str) -> Entry:
     try:
         kind, shape, (begin, end) = row["dtype"], row["shape"], row["data_offsets"]
     except (TypeError, KeyError, ValueError):
@@ -82,7 +89,7 @@ def _entry(name, row, where):
     return TYPES[kind], list(shape), begin, end
 
 
-def _check_cover(entries, total, where):
+def _check_cover(entries: dict[str, Entry], total: int, where: str) -> None:
     at = 0
     for name, (_, _, begin, end) in sorted(entries.items(), key=lambda e: e[1][2:]):
         if begin != at:
@@ -92,7 +99,9 @@ def _check_cover(entries, total, where):
         raise ValueError(f"{where}: expected {at} bytes of data, found {total}")
 
 
-def load(path):
+def load(
+    path: str | os.PathLike[str],
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """({name: array}, metadata). The arrays are views of the mapped file, read-only."""
     where = os.fspath(path)
     data = map_file(where)
@@ -103,16 +112,20 @@ def load(path):
     }, metadata
 
 
-def map_file(path):
+def map_file(path: str | os.PathLike[str]) -> np.ndarray:
     """A file's bytes as a read-only array, mapped where the system can."""
     if os.path.getsize(path) == 0:
         return np.empty(0, np.uint8)
     return np.memmap(path, np.uint8, mode="r")
 
 
-def header_of(tensors, metadata=None):
+def header_of(
+    tensors: Iterable[tuple[str, str, Iterable[int], int]],
+    metadata: dict[str, Any] | None = None,
+) -> bytes:
     """The bytes before the data; `tensors` are (name, our type name, shape, bytes)."""
-    header, at = {}, 0
+    header: dict[str, Any] = {}
+    at = 0
     if metadata:
         header["__metadata__"] = {str(k): str(v) for k, v in metadata.items()}
     for name, kind, shape, size in tensors:
@@ -129,7 +142,11 @@ def header_of(tensors, metadata=None):
     return len(text).to_bytes(8, "little") + text
 
 
-def save(path, tensors, metadata=None):
+def save(
+    path: str | os.PathLike[str],
+    tensors: Iterable[tuple[str, str, Any]],
+    metadata: dict[str, Any] | None = None,
+) -> None:
     """Writes (name, our type name, buffer) rows; whole or not at all.
 
     A buffer is what memoryview takes, dense; its shape is that of the tensor.
@@ -137,16 +154,18 @@ def save(path, tensors, metadata=None):
     rows = []
     for name, kind, buffer in sorted(tensors, key=_by_alignment):
         view = memoryview(buffer)
-        rows.append((name, kind, view.shape, view))
+        rows.append((name, kind, view.shape or (), view))
     header = header_of([(n, k, s, v.nbytes) for n, k, s, v in rows], metadata)
     with replacing(path) as f:
         f.write(header)
         for *_, view in rows:
             if view.nbytes:
-                f.write(view.cast("B") if view.format != "B" or view.ndim != 1 else view)
+                f.write(
+                    view.cast("B") if view.format != "B" or view.ndim != 1 else view
+                )
 
 
-def _by_alignment(row):
+def _by_alignment(row: tuple[str, str, Any]) -> tuple[int, str]:
     """Wide types first, so that every tensor is aligned to its type in the file."""
     name, kind, _ = row
     return -dtype_of_name(kind).itemsize, name
@@ -155,16 +174,16 @@ def _by_alignment(row):
 class replacing:  # noqa: N801 -- used like open()
     """A binary file that takes the name `path` when it is complete."""
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
 
-    def __enter__(self):
+    def __enter__(self) -> IO[bytes]:
         folder = os.path.dirname(os.path.abspath(self.path))
         handle, self.temporary = tempfile.mkstemp(dir=folder, prefix=".turbine-")
         self.file = os.fdopen(handle, "wb")
         return self.file
 
-    def __exit__(self, kind, value, trace):
+    def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
         self.file.close()
         if kind is not None:
             os.unlink(self.temporary)

@@ -5,17 +5,29 @@ A tree is a number (the n-th tensor), None, ["constant", value], ["list", tree .
 ["tuple", tree ...] or ["dict", [key, tree] ...].
 """
 
+from __future__ import annotations
+
 import json
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from .array_interop import DeviceArray
 
+Tree = Any  # a number, None or a list; see above
 _CONTAINERS = (list, tuple, dict, type(None))
 
 
 class Structure:
     """How one function's tensors make up its Python arguments and results."""
 
-    def __init__(self, name, arguments, results, *, keep_results=False):
+    def __init__(
+        self,
+        name: str,
+        arguments: list[tuple[str, Tree]],
+        results: Tree,
+        *,
+        keep_results: bool = False,
+    ) -> None:
         self.name = name
         self.arguments = arguments  # [(name, tree)]
         self.result_tree = results
@@ -26,7 +38,9 @@ class Structure:
         self.has_plain_results = _is_plain(results)
 
     @classmethod
-    def of(cls, name, reflection, input_names):
+    def of(
+        cls, name: str, reflection: dict[str, str], input_names: Sequence[str]
+    ) -> Structure:
         """From a function's attributes; without any, arguments are flat."""
         ours, iree = reflection.get("turbine.abi"), reflection.get("iree.abi")
         if ours is not None:
@@ -39,17 +53,17 @@ class Structure:
 
     # ---- arguments ----
 
-    def flatten(self, args, kwargs):
+    def flatten(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Sequence[Any]:
         """The tensors of a call, in the function's order."""
         flat = not kwargs and len(args) == self.n_inputs
         if flat and not any(isinstance(a, _CONTAINERS) for a in args):
             return args
-        out = [None] * self.n_inputs
+        out: list[Any] = [None] * self.n_inputs
         for (name, tree), value in zip(self.arguments, self._bind(args, kwargs)):
             self._place(tree, value, name, out)
         return out
 
-    def _bind(self, args, kwargs):
+    def _bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         """One value for every argument of the Python function."""
         if kwargs and not any(name for name, _ in self.arguments):
             raise ValueError("kwargs not supported for dynamic dispatch functions")
@@ -67,14 +81,14 @@ class Structure:
             )
         return [*args, *(self._keyword(name, tree, kwargs) for name, tree in rest)]
 
-    def _keyword(self, name, tree, kwargs):
+    def _keyword(self, name: str, tree: Tree, kwargs: dict[str, Any]) -> Any:
         if name in kwargs:
             return kwargs[name]
         if _count(tree):
             raise ValueError(f"{self.name}: argument '{name}' is missing")
         return _constants(tree)
 
-    def _place(self, tree, value, path, out):
+    def _place(self, tree: Tree, value: Any, path: str, out: list[Any]) -> None:
         if isinstance(tree, int):
             out[tree] = value
         elif tree is None or tree[0] == "constant":
@@ -92,7 +106,7 @@ class Structure:
             for i, (part, v) in enumerate(zip(tree[1:], value)):
                 self._place(part, v, f"{path}.{i}", out)
 
-    def _constant(self, known, value, path):
+    def _constant(self, known: Any, value: Any, path: str) -> None:
         if value is None and known is None:
             return
         if isinstance(value, (bool, int, float, str)):
@@ -103,14 +117,14 @@ class Structure:
             f"and is part of it; found {value!r}"
         )
 
-    def _mismatch(self, path, expected, value):
+    def _mismatch(self, path: str, expected: str, value: Any) -> ValueError:
         return ValueError(
             f"{self.name}: argument '{path}': expected {expected}, found {value!r}"
         )
 
     # ---- results ----
 
-    def results(self, arrays):
+    def results(self, arrays: Sequence[DeviceArray]) -> Any:
         """What a call returns, for functions whose results are nested."""
         if self.keep_results:
             return _build(self.result_tree, arrays)
@@ -121,7 +135,7 @@ class Structure:
         return Results._of(arrays, self.result_tree)
 
 
-class Results(tuple):
+class Results(tuple[Any, ...]):
     """Several results: a flat tuple, which also knows how they were nested.
 
     `results[0]` and iteration see the tensors in order, as IREE's runtime gives them;
@@ -129,18 +143,20 @@ class Results(tuple):
     the whole of what it returned.
     """
 
+    tree: Any
+
     @classmethod
-    def _of(cls, arrays, tree):
+    def _of(cls, arrays: Sequence[DeviceArray], tree: Tree) -> Results:
         self = cls(arrays)
         self.tree = _build(tree, arrays)
         return self
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         if isinstance(index, str):
             return _look_up(self.tree, index)
         return super().__getitem__(index)
 
-    def keys(self):
+    def keys(self) -> Any:
         """Keys of the dict that was returned, if it was one."""
         return self.tree.keys() if isinstance(self.tree, dict) else ()
 
@@ -148,19 +164,22 @@ class Results(tuple):
 class _NamedArray(DeviceArray):
     """A single result inside a list or dict."""
 
+    tree: Any
+
     @classmethod
-    def _of(cls, array, tree):
-        self = cls._wrap(array._device, array._tensor)
+    def _of(cls, array: DeviceArray, tree: Tree) -> _NamedArray:
+        self = cls.__new__(cls)
+        self.__dict__.update(array.__dict__)
         self.tree = _build(tree, [array])
         return self
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         if isinstance(index, str):
             return _look_up(self.tree, index)
         return super().__getitem__(index)
 
 
-def _look_up(tree, key):
+def _look_up(tree: Any, key: str) -> Any:
     if isinstance(tree, dict) and key in tree:
         return tree[key]
     known = f"; there are {', '.join(map(str, tree))}" if isinstance(tree, dict) else ""
@@ -170,7 +189,7 @@ def _look_up(tree, key):
 # ---- trees ----
 
 
-def _count(tree):
+def _count(tree: Tree) -> int:
     """Tensors in a tree."""
     if isinstance(tree, int):
         return 1
@@ -180,14 +199,14 @@ def _count(tree):
     return sum(map(_count, parts))
 
 
-def _is_plain(tree):
+def _is_plain(tree: Tree) -> bool:
     """Whether results are what a flat call gives anyway."""
     if tree is None or isinstance(tree, int):
         return True
     return tree[0] in ("list", "tuple") and tree[1:] == list(range(len(tree) - 1))
 
 
-def _build(tree, arrays):
+def _build(tree: Tree, arrays: Sequence[DeviceArray]) -> Any:
     if isinstance(tree, int):
         return arrays[tree]
     if tree is None:
@@ -200,12 +219,12 @@ def _build(tree, arrays):
     return (list if kind == "list" else tuple)(_build(p, arrays) for p in parts)
 
 
-def _constants(tree):
+def _constants(tree: Tree) -> Any:
     """The value of an argument that holds no tensor."""
     return _build(tree, ())
 
 
-def _as_dict(value):
+def _as_dict(value: Any) -> dict[str, Any] | None:
     """Dicts as they are; dataclasses and named tuples by their fields; else None."""
     if isinstance(value, dict):
         return value
@@ -222,7 +241,7 @@ def _as_dict(value):
 _IREE = {"slist": "list", "stuple": "tuple", "sdict": "dict", "sdict_kwargs": "dict"}
 
 
-def _from_iree(abi):
+def _from_iree(abi: dict[str, Any]) -> tuple[list[tuple[str, Tree]], Tree]:
     """(arguments, results' tree) of {"a": [desc ...], "r": [desc ...]}."""
     count = iter(range(1 << 30))
     arguments = []
@@ -239,7 +258,7 @@ def _from_iree(abi):
     return arguments, trees[0] if len(trees) == 1 else ["tuple", *trees]
 
 
-def _iree_tree(desc, count):
+def _iree_tree(desc: Any, count: Iterator[int]) -> Tree:
     kind = desc[0] if isinstance(desc, list) else desc
     if kind not in _IREE:
         return next(count)
@@ -248,7 +267,7 @@ def _iree_tree(desc, count):
     return [_IREE[kind], *(_iree_tree(d, count) for d in desc[1:])]
 
 
-def _parse(name, text):
+def _parse(name: str, text: str) -> dict[str, Any]:
     try:
         return json.loads(text)
     except json.JSONDecodeError as e:

@@ -1,26 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Finding devices."""
 
+from __future__ import annotations
+
 import os
 import threading
+from collections.abc import Sequence
 
-from .hal import DRIVERS, HalDriver
+from .hal import DRIVERS, HalDevice, HalDriver
 
 _lock = threading.Lock()
-_devices = {}
+_devices: dict[str, HalDevice] = {}
 
 DEFAULT_DEVICES = ("local-task", "cuda", "vulkan")
 
 
-def query_available_drivers():
+def query_available_drivers() -> list[str]:
     return list(DRIVERS)
 
 
-def _driver_name(uri):
+def _driver_name(uri: str) -> str:
     return uri.partition(":")[0].partition("?")[0]
 
 
-def get_driver(device_uri):
+def get_driver(device_uri: str) -> HalDriver:
     """The driver of a URI such as "local-task" or "local-task://?workers=4"."""
     name = _driver_name(device_uri)
     if name not in DRIVERS:
@@ -30,7 +33,7 @@ def get_driver(device_uri):
     return HalDriver(name)
 
 
-def get_device(device_uri, cache=True):
+def get_device(device_uri: str, cache: bool = True) -> HalDevice:
     """The device of a URI; with `cache`, the same object for the same URI."""
     driver = get_driver(device_uri)
     if not cache:
@@ -42,7 +45,9 @@ def get_device(device_uri, cache=True):
         return device
 
 
-def get_first_device(device_uris=None, cache=True):
+def get_first_device(
+    device_uris: Sequence[str] | None = None, cache: bool = True
+) -> HalDevice:
     """The first of several URIs that works."""
     if device_uris is None:
         env = os.environ.get("IREE_DEFAULT_DEVICE")

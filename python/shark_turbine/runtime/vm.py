@@ -1,15 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Modules, functions and contexts under the names IREE's VM gives them."""
 
+from __future__ import annotations
+
+import concurrent.futures
 import enum
 import itertools
 import mmap as _mmap
+import os
 import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from .. import _runtime
-from .hal import HalBufferView
+from . import timeline
+from .hal import HalBufferView, HalDevice
+from .refs import Referenced, VmRef
 
 # What a function's `reflection` can hold.
 _ATTRIBUTES = ("turbine.abi", "iree.abi", "iree.abi.declaration")
@@ -27,40 +35,66 @@ class VmInstance:
     """Shared by modules and contexts; holds nothing, as the runtime has no global state."""
 
 
+# Every function NAME is also there as NAME$async: it takes two fences behind its inputs,
+# runs once the first is reached, and signals the second. IREE's compiler makes such pairs.
+_ASYNC = "$async"
+
+
 class VmFunction:
-    def __init__(self, module, ordinal):
+    """A function of a module."""
+
+    def __init__(self, module: VmModule, ordinal: int, is_async: bool = False) -> None:
         self._module = module
+        self._is_async = is_async
         self.ordinal = ordinal
-        self.name = module._module.functions[ordinal]
+        self.name = module.function_names[ordinal] + (_ASYNC if is_async else "")
         self.module_name = module.name
         self.linkage = Linkage.EXPORT
-        pairs = ((k, module._module.function_attr(ordinal, k)) for k in _ATTRIBUTES)
-        self.reflection = {k: v for k, v in pairs if v is not None}
+        self.reflection: dict[str, str] = module._reflection(ordinal)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<VmFunction {self.name}, reflection = {self.reflection}>"
 
 
 class VmModule:
     """A loaded .vmfb. Immutable; may be used in any number of contexts."""
 
-    def __init__(self, module, blob=None, name=None):
-        self._module = module  # None for the hal module, which has nothing to call
+    def __init__(
+        self,
+        module: _runtime.Module | None,
+        blob: Any = None,
+        name: str | None = None,
+        device: HalDevice | None = None,
+    ) -> None:
+        self._loaded = module  # None for the hal module, which has nothing to call
         self._blob = blob
         self._name = name
+        self._device = device  # of the hal module
+
+    @property
+    def _module(self) -> _runtime.Module:
+        if self._loaded is None:
+            raise ValueError(f"module '{self._name}' has no functions")
+        return self._loaded
 
     # Ways in. `instance` is IREE's and means nothing here.
 
     @classmethod
-    def copy_buffer(cls, instance, buffer):
+    def copy_buffer(cls, instance: VmInstance | None, buffer: Any) -> VmModule:
         """A module from a copy of any bytes-like object."""
         return cls(_runtime.Module.from_buffer(buffer, True), buffer)
 
     @classmethod
-    def wrap_buffer(cls, instance, buffer, destroy_callback=None, close_buffer=False):
+    def wrap_buffer(
+        cls,
+        instance: VmInstance | None,
+        buffer: Any,
+        destroy_callback: Callable[[], Any] | None = None,
+        close_buffer: bool = False,
+    ) -> VmModule:
         """A module that uses the buffer in place; it must be aligned to 64 bytes."""
 
-        def on_release():
+        def on_release() -> None:
             if close_buffer:
                 buffer.close()
             if destroy_callback is not None:
@@ -71,7 +105,9 @@ class VmModule:
         return cls(_runtime.Module.from_buffer(buffer, False, hook), blob)
 
     @classmethod
-    def from_buffer(cls, instance, buffer, warn_if_copy=True):
+    def from_buffer(
+        cls, instance: VmInstance | None, buffer: Any, warn_if_copy: bool = True
+    ) -> VmModule:
         """wrap_buffer if the buffer is aligned, else copy_buffer."""
         if (
             len(memoryview(buffer))
@@ -89,46 +125,82 @@ class VmModule:
     from_flatbuffer = from_buffer
 
     @classmethod
-    def mmap(cls, instance, filepath, destroy_callback=None):
+    def mmap(
+        cls,
+        instance: VmInstance | None,
+        filepath: str | os.PathLike[str],
+        destroy_callback: Callable[[], Any] | None = None,
+    ) -> VmModule:
         """A module over a mapped file, which must not change meanwhile."""
         with open(filepath, "rb") as f:
             try:
                 mapped = _mmap.mmap(f.fileno(), 0, access=_mmap.ACCESS_READ)
             except ValueError as e:
-                raise ValueError(f"{filepath}: {e}") from None
+                raise ValueError(f"{os.fspath(filepath)}: {e}") from None
         self = cls.wrap_buffer(instance, mapped, destroy_callback)
         self._blob = mapped
         return self
 
+    @staticmethod
+    def resolve_module_dependency(
+        instance: VmInstance | None, name: str, minimum_version: int = 0
+    ) -> VmModule:
+        """IREE loads shared libraries under such names; here there are none."""
+        raise ValueError(
+            f"module '{name}' (version {minimum_version}) is not registered: modules "
+            "come from files and buffers here, not from shared libraries"
+        )
+
     # What it says about itself.
 
     @property
-    def name(self):
+    def name(self) -> str:
         return self._name or self._module.name
 
     @property
-    def version(self):
+    def version(self) -> int:
         return 0
 
     @property
-    def function_names(self):
-        return self._module.functions if self._module else []
+    def function_names(self) -> list[str]:
+        """Names of the functions; each is there as NAME$async, too."""
+        return self._loaded.functions if self._loaded is not None else []
 
     @property
-    def stashed_flatbuffer_blob(self):
+    def stashed_flatbuffer_blob(self) -> Any:
+        """What the module was made from, unless close_buffer was asked for."""
         return self._blob
 
-    def lookup_function(self, name, linkage=Linkage.EXPORT):
+    def lookup_function(
+        self, name: str, linkage: Linkage = Linkage.EXPORT
+    ) -> VmFunction | None:
         """The function, or None."""
-        if linkage != Linkage.EXPORT or name not in self.function_names:
+        if linkage != Linkage.EXPORT:
             return None
-        return VmFunction(self, self.function_names.index(name))
+        names = self.function_names
+        if name in names:
+            return VmFunction(self, names.index(name))
+        plain = name.removesuffix(_ASYNC)
+        return VmFunction(self, names.index(plain), True) if plain in names else None
 
-    def __repr__(self):
+    def _reflection(self, ordinal: int) -> dict[str, str]:
+        pairs = ((k, self._module.function_attr(ordinal, k)) for k in _ATTRIBUTES)
+        return {k: v for k, v in pairs if v is not None}
+
+    def _bind(self, context: VmContext) -> Any:
+        """What calls this module's functions in a context; see VmContext._session."""
+        return _runtime.Session(self._module, context._hal_device()._device)
+
+    def __repr__(self) -> str:
         return f"<VmModule {self.name} : [{', '.join(self.function_names)}]>"
 
 
-def create_hal_module(instance, device=None, devices=None, debug_sink=None):
+def create_hal_module(
+    instance: VmInstance | None,
+    device: HalDevice | None = None,
+    devices: Sequence[HalDevice] | None = None,
+    debug_sink: HalModuleDebugSink | None = None,
+) -> VmModule:
     """The module that stands for the device in a list of modules."""
     if device is None:
         if not devices:
@@ -136,74 +208,64 @@ def create_hal_module(instance, device=None, devices=None, debug_sink=None):
                 "create_hal_module: expected a device or a list of devices"
             )
         device = devices[0]
-    module = VmModule(None, name="hal")
-    module._device = device
-    return module
+    return VmModule(None, name="hal", device=device)
 
 
-class VmRef:
-    """A reference in a VmVariantList."""
+class HalModuleDebugSink:
+    """Where traced tensors of a program go. Programs compiled here trace none."""
 
-    def __init__(self, value):
-        self._value = value
-
-    def isinstance(self, cls):
-        return isinstance(self._value, cls)
-
-    def deref(self, cls, optional=False):
-        if isinstance(self._value, cls):
-            return self._value
-        if optional:
-            return None
-        raise ValueError(
-            f"expected a {cls.__name__}, found a {type(self._value).__name__}"
-        )
-
-    def __eq__(self, other):
-        return isinstance(other, VmRef) and self._value is other._value
-
-    __hash__ = None
+    def __init__(
+        self,
+        buffer_view_trace_callback: Callable[[str, list[HalBufferView]], Any]
+        | None = None,
+    ) -> None:
+        self.buffer_view_trace_callback = buffer_view_trace_callback
 
 
-class VmVariantList:
+class VmVariantList(Referenced):
     """Arguments and results of VmContext.invoke."""
 
-    def __init__(self, capacity):
-        self._items = []
+    def __init__(self, capacity: int) -> None:
+        del capacity  # lists grow
+        self._items: list[Any] = []
 
-    def push_int(self, value):
+    def push_int(self, value: int) -> None:
         self._items.append(int(value))
 
-    def push_float(self, value):
+    def push_float(self, value: float) -> None:
         self._items.append(float(value))
 
-    def push_list(self, value):
+    def push_list(self, value: VmVariantList) -> None:
         self._items.append(value)
 
-    def push_ref(self, value):
-        self._items.append(value._value if isinstance(value, VmRef) else value)
+    def push_ref(self, ref: Any) -> None:
+        """A VmRef or what has one: a buffer view, a fence, a list."""
+        self._items.append(ref._value if isinstance(ref, VmRef) else ref)
 
-    def get_variant(self, i):
-        item = self._items[i]
-        return item if isinstance(item, (int, float, VmVariantList)) else VmRef(item)
+    def get_variant(self, index: int) -> Any:
+        item = self._items[index]
+        if item is None or isinstance(item, (int, float, VmVariantList)):
+            return item
+        return VmRef(item)
 
-    def get_as_ref(self, i):
-        return VmRef(self._items[i])
+    def get_as_ref(self, index: int) -> VmRef:
+        return VmRef(self._items[index])
 
-    def get_as_object(self, i, cls):
-        return VmRef(self._items[i]).deref(cls)
+    def get_as_object(self, index: int, clazz: type | None = None) -> Any:
+        item = self._items[index]
+        return item if clazz is None else VmRef(item).deref(clazz)
 
-    def get_as_list(self, i):
-        return self.get_as_object(i, VmVariantList)
+    def get_as_list(self, index: int) -> VmVariantList:
+        return self.get_as_object(index, VmVariantList)
 
     @property
-    def size(self):
+    def size(self) -> int:
         return len(self._items)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._items)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<VmVariantList({len(self._items)}): {self._items}>"
 
 
@@ -213,43 +275,122 @@ _context_ids = itertools.count(1)
 class VmContext:
     """Modules with their state: one session for each on the context's device."""
 
-    def __init__(self, instance, modules=None):
+    def __init__(
+        self,
+        instance: VmInstance | None,
+        modules: Sequence[VmModule] | None = None,
+    ) -> None:
         self.instance = instance
         self.context_id = next(_context_ids)
-        self._modules = []
-        self._sessions = {}
-        self._device = None
+        self._modules: list[VmModule] = []
+        self._sessions: dict[int, Any] = {}
+        self._device: HalDevice | None = None
+        self._thread: concurrent.futures.ThreadPoolExecutor | None = None
         self.register_modules(modules or [])
 
-    def register_modules(self, modules):
+    def register_modules(self, modules: Sequence[VmModule]) -> None:
         for module in modules:
             if any(m.name == module.name for m in self._modules):
                 raise ValueError(
                     f"a module named '{module.name}' is registered already"
                 )
-            if module._module is None:
+            if module._device is not None:
                 self._device = module._device
             self._modules.append(module)
 
-    def _session(self, module):
+    def _hal_device(self) -> HalDevice:
+        if self._device is None:
+            raise ValueError(
+                "the context has no hal module: pass create_hal_module(...) first"
+            )
+        return self._device
+
+    def _session(self, module: VmModule) -> Any:
         session = self._sessions.get(id(module))
         if session is None:
             if not any(module is m for m in self._modules):
                 raise ValueError(f"module '{module.name}' is not part of this context")
-            if self._device is None:
-                raise ValueError(
-                    "the context has no hal module: pass create_hal_module(...) first"
-                )
-            session = _runtime.Session(module._module, self._device._device)
-            self._sessions[id(module)] = session
+            session = self._sessions[id(module)] = module._bind(self)
         return session
 
-    def invoke(self, function, inputs, outputs):
-        """Calls `function`; results are appended to `outputs` as HalBufferView."""
+    def _submit(
+        self, work: Callable[..., Any], *args: Any
+    ) -> concurrent.futures.Future[Any]:
+        """Runs in the context's own thread, after what was submitted before."""
+        if self._thread is None:
+            name = f"turbine-context-{self.context_id}"
+            self._thread = concurrent.futures.ThreadPoolExecutor(1, name)
+        return self._thread.submit(work, *args)
+
+    def invoke(
+        self, function: VmFunction, inputs: VmVariantList, outputs: VmVariantList
+    ) -> None:
+        """Calls `function`; results are appended to `outputs` as HalBufferView.
+
+        Of a NAME$async function the last two inputs are fences (or None). If the first
+        has been reached, the call is made here and its errors are raised; otherwise a
+        thread of the context makes it later, an error fails the second fence, and looking
+        into a result waits.
+        """
         session = self._session(function._module)
-        args = [a._tensor if hasattr(a, "_tensor") else a for a in inputs._items]
-        results = session.call(function.ordinal, *args)
-        if results is None:
-            return
-        for r in results if isinstance(results, tuple) else (results,):
-            outputs.push_ref(HalBufferView._wrap(r))
+        args = list(inputs._items)
+        wait, signal = _fences(function, args) if function._is_async else (None, None)
+        if timeline.are_reached(wait):
+            for r in _call(session, function, args):
+                outputs.push_ref(HalBufferView._wrap(r))
+            timeline.signal(signal)
+        else:
+            self._invoke_later(session, function, args, wait, signal, outputs)
+
+    def _invoke_later(
+        self,
+        session: Any,
+        function: VmFunction,
+        args: list[Any],
+        wait: timeline.HalFence | None,
+        signal: timeline.HalFence | None,
+        outputs: VmVariantList,
+    ) -> None:
+        done: concurrent.futures.Future[tuple[Any, ...]] = concurrent.futures.Future()
+
+        def run(failure: str | None) -> None:
+            try:
+                if failure is not None:
+                    raise RuntimeError(failure)
+                done.set_result(_call(session, function, args))
+            except Exception as e:
+                done.set_exception(e)
+                timeline.signal(signal, str(e))
+            else:
+                timeline.signal(signal)
+
+        def begin(failure: str | None) -> None:
+            self._submit(run, failure)
+
+        def result(i: int) -> Callable[[], Any]:
+            return lambda: done.result()[i]
+
+        for i in range(len(session.module.results(function.ordinal))):
+            outputs.push_ref(HalBufferView._later(result(i)))
+        timeline.after(wait, begin)
+
+
+def _fences(
+    function: VmFunction, args: list[Any]
+) -> tuple[timeline.HalFence | None, timeline.HalFence | None]:
+    """Takes the fences off the end of a list of inputs."""
+    taken = args[-2:]
+    fits = len(taken) == 2
+    if not fits or any(f and not isinstance(f, timeline.HalFence) for f in taken):
+        raise ValueError(f"{function.name}: expected two fences behind the inputs")
+    del args[-2:]
+    return taken[0], taken[1]
+
+
+def _call(session: Any, function: VmFunction, args: list[Any]) -> tuple[Any, ...]:
+    """Results of a session's function."""
+    tensors = [a._tensor if hasattr(a, "_tensor") else a for a in args]
+    results = session.call(function.ordinal, *tensors)
+    if results is None:
+        return ()
+    return results if isinstance(results, tuple) else (results,)
