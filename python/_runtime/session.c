@@ -35,6 +35,10 @@ create(session_obj *self)
         return NULL;
     }
     self->idle = idle;
+    if (profile_watch(self->profile, self->module, s) < 0) {
+        tb_session_destroy(s);
+        return NULL;
+    }
     self->n_sessions++;
     return s;
 }
@@ -209,18 +213,23 @@ session_write_global(PyObject *o, PyObject *args)
 static PyObject *
 session_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {"module", "device", NULL};
-    PyObject *module, *device;
+    static const char *const names[] = {"module", "device", "profile", NULL};
+    PyObject *module, *device, *profile = Py_None;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!:Session", (char **)names, module_type,
-                                     &module, device_type, &device))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!|O:Session", (char **)names,
+                                     module_type, &module, device_type, &device, &profile))
         return NULL;
+    if (profile != Py_None && !PyObject_TypeCheck(profile, profile_type)) {
+        PyErr_SetString(PyExc_TypeError, "Session: profile: expected a Profile or None");
+        return NULL;
+    }
     allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     session_obj *self = (session_obj *)alloc(type, 0);
     if (!self)
         return NULL;
     self->module = (module_obj *)Py_NewRef(module);
     self->device = (device_obj *)Py_NewRef(device);
+    self->profile = profile == Py_None ? NULL : Py_NewRef(profile);
     self->first = create(self);
     if (self->first && self->module->n_globals) {
         self->turn = PyThread_allocate_lock();
@@ -251,6 +260,7 @@ session_dealloc(PyObject *o)
         PyThread_free_lock(self->turn);
     Py_XDECREF((PyObject *)self->module);
     Py_XDECREF((PyObject *)self->device);
+    Py_XDECREF(self->profile);
     release(o);
     Py_DECREF(type);
 }
@@ -290,7 +300,7 @@ static PyGetSetDef session_getset[] = {
 };
 
 static PyType_Slot session_slots[] = {
-    {Py_tp_doc, (void *)"Session(module, device): calls a module's functions. Thread-safe."},
+    {Py_tp_doc, (void *)"Session(module, device, profile=None): calls a module's functions. Thread-safe."},
     {Py_tp_new, session_new},
     {Py_tp_dealloc, session_dealloc},
     {Py_tp_methods, session_methods},

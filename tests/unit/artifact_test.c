@@ -366,6 +366,13 @@ hostile_functions(void)
     REFUSED(s.dims[1].reg = 10, "result 0");
     REFUSED(s.dims[0].min = 2000, "input 0");
     REFUSED(s.dims[3].value = INT64_MAX, "result 1");
+    REFUSED(s.works[0].at = 83, "work 0");
+    REFUSED(s.works[1].at = 43, "work 1");
+    REFUSED(s.works[0].n_locs = 0, "work 0");
+    REFUSED(s.works[0].n_locs = 2, "work 0");
+    REFUSED(s.works[1].loc = UINT32_MAX, "work 1");
+    REFUSED(s.works[0].flops = 10, "work 0");
+    REFUSED(s.works[0].bytes = -2, "work 0");
     REFUSED(s.functions[0].n_inputs = UINT32_MAX, "function 0");
     REFUSED(s.functions[0].result = 0, "function 0");
     REFUSED(s.functions[0].n_bufs = 7, "function 0");

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 
 from .. import _runtime
+from ..profile import recorder
 from .rng import draw_seed
 
 
@@ -26,13 +27,15 @@ class Plan:
 class Program:
     """Loaded for this process; `call(*args)` gives a tuple, `boxed([args])` a list."""
 
-    def __init__(self, plan, artifact, device_name):
+    def __init__(self, plan, artifact, device_name, profile=None):
         self.plan, self.artifact, self.device_name = plan, artifact, device_name
         if artifact is None:
             self.call, self.boxed = _without_program(plan)
             return
         self.module = _runtime.Module.from_buffer(artifact)
-        self.session = _runtime.Session(self.module, device(device_name))
+        self.session = _runtime.Session(
+            self.module, device(device_name), recorder(profile, device(device_name))
+        )
         draws = any(position is None for position, _ in plan.inputs)
         self.bind = functools.partial(
             self.session.bind,
