@@ -27,7 +27,8 @@ SOURCES = """
     artifact/cpu artifact/hash artifact/zipread artifact/elfread artifact/verify
     artifact/read artifact/transient
     runtime/tensor runtime/map runtime/code runtime/module runtime/info runtime/device
-    runtime/local_sync runtime/null runtime/exec runtime/session runtime/place
+    runtime/local_sync runtime/null runtime/exec runtime/safetensors runtime/params
+    runtime/session runtime/place
 """.split()
 THREADS = ["runtime/wait.h", "runtime/cpus.c", "runtime/local_task.c"]
 

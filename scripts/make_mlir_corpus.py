@@ -323,6 +323,24 @@ def types():
     write("lists", fx_op(Lists(), (torch.randn(3, 6), torch.tensor([0, 2]))))
 
 
+class Loop(nn.Module):
+    """A loop that reads nothing from outside: the importer knows no other."""
+
+    def forward(self, x):
+        def below(i, a):
+            return a.sum() < 100
+
+        def body(i, a):
+            return i + 1, a * 1.5 + i
+
+        return torch._higher_order_ops.while_loop(below, body, (torch.tensor(0), x))[1]
+
+
+@maker
+def loop():
+    write("loop", fx_op(Loop(), (torch.rand(3, 2),)))
+
+
 # ---- models ----
 
 

@@ -28,6 +28,10 @@ typedef struct run {
     tb_target targets[MAX_TARGETS];
     uint32_t n_targets;
     tb_packs packs;
+    uint32_t *parameter;    /* by constant of the unit: global + 1 that stands for it; */
+    bool *chosen;           /*   made external for this compilation; NULL: there are none */
+    uint32_t n_parameter;   /* constants there were at the start; */
+    uint32_t n_globals;     /*   globals */
     const char *at; /* the stage that progress was told of, or NULL */
     uint32_t func;  /* number of the function it works on */
 } run;
@@ -168,6 +172,62 @@ refuse_complex(const tb_graph *g)
     }
 }
 
+/* ---- parameters ---- */
+/* Which constants stay outside of the artifact. Those are changed for the time of the
+ * compilation; undone by forget_parameters. */
+static void
+choose_parameters(run *r)
+{
+    tb_unit *u = r->u;
+    r->n_parameter = u->consts.n;
+    for (uint32_t i = 0; i < u->consts.n; i++) {
+        tb_const *c = &u->consts.at[i];
+        bool chosen = !c->external && c->parameter && r->o && r->o->external_parameters;
+        if ((c->external || chosen) && !r->parameter) {
+            r->parameter = TB_NEWN(&r->cx->keep, uint32_t, u->consts.n);
+            r->chosen = TB_NEWN(&r->cx->keep, bool, u->consts.n);
+        }
+        if (chosen) {
+            r->chosen[i] = true;
+            c->external = true;
+            c->scope = r->o->scope;
+        }
+    }
+}
+
+static void
+forget_parameters(run *r)
+{
+    r->u->globals.n = r->n_globals;
+    for (uint32_t i = 0; r->chosen && i < r->n_parameter; i++)
+        if (r->chosen[i]) {
+            r->u->consts.at[i].external = false;
+            r->u->consts.at[i].scope = TB_STR("");
+        }
+}
+
+/* A parameter is read like a global that nobody writes: nothing is known of its values,
+ * so no pass computes with them, and no schedule lays them out anew. */
+static tb_val
+read_parameter(tb_rewrite *rw, tb_val v)
+{
+    run *r = rw->user;
+    if (tb_node_of(rw->from, v)->prim != TB_P_const)
+        return TB_NO_VAL;
+    uint32_t index = (uint32_t)tb_attrs(rw->from, v)[0];
+    const tb_const *c = &r->u->consts.at[index];
+    if (index >= r->n_parameter || !c->external)
+        return TB_NO_VAL;
+    if (!r->parameter[index]) {
+        tb_global g = {.name = c->name, .dtype = c->dtype, .rank = c->rank,
+                       .parameter = true, .init = index + 1};
+        memcpy(g.dims, c->dims, sizeof g.dims);
+        TB_PUSH(&r->cx->keep, &r->u->globals, g);
+        r->parameter[index] = r->u->globals.n;
+    }
+    return tb_read(rw->to, r->parameter[index] - 1);
+}
+
 /* ---- the graphs of a function ---- */
 static const tb_body *lower_graph(run *r, tb_graph *g);
 
@@ -235,6 +295,8 @@ lower_graph(run *r, tb_graph *g)
 {
     tb_body *b = TB_NEW(&r->cx->keep, tb_body);
     bool pass = r->stage && is_pass(r->stage);
+    if (r->parameter)
+        g = tb_rewrite_graph(g, read_parameter, r);
     if (!stop_at(r, "decompose"))
         g = tb_run_passes(g, pass ? r->stage : NULL, begin_stage, r);
     b->g = g;
@@ -269,6 +331,8 @@ lower_function(run *r, const tb_func *f)
         tb_graph_print(g, r->out);
         return NULL;
     }
+    if (r->parameter) /* here already, so that no operator's body looks at values */
+        g = tb_rewrite_graph(g, read_parameter, r);
     begin_stage(r, "decompose");
     if (needs_decompose(g))
         g = tb_decompose(g);
@@ -337,6 +401,7 @@ compile(void *user)
     tb_program *p = TB_NEW(&r->cx->keep, tb_program);
 
     choose_targets(r);
+    choose_parameters(r);
     tb_program_begin(p, r->u, r->targets, r->n_targets);
     uint32_t n = r->u->funcs.n;
     for (uint32_t i = 0; i < n; i++) {
@@ -366,6 +431,10 @@ compile(void *user)
     tb_program_end(p);
     tb_artifact art = {.plan = &p->plan, .blobs = p->blobs.at, .images = images};
     tb_artifact_module module;
+    for (uint32_t i = 0; stock_iree(r) && i < p->plan.n_globals; i++)
+        if (p->plan.globals[i].init == TB_INIT_PARAM)
+            tb_raise(r->cx, (tb_loc){0}, TB_UNSUPPORTED,
+                     "parameters outside of the artifact in a file for IREE's runtime");
     if (stock_iree(r))
         add_module(r, &art, &module);
     progress(r, "writing", 0, 1);
@@ -377,7 +446,9 @@ compile(void *user)
 static tb_status
 guarded(run *r)
 {
+    r->n_globals = r->u->globals.n;
     tb_status st = tb_guard(r->cx, compile, r);
+    forget_parameters(r);
     if (!st && r->out->failed)
         st = tb_status_make(TB_OUT_OF_MEMORY, "not enough memory for the artifact");
     if (st)

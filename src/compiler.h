@@ -10,6 +10,10 @@ typedef struct tb_compile_options {
     size_t n_targets;           /* 0 = every level of the host's architecture from v3 up */
     int threads;                /* code generation threads, 0 = as many as useful */
     bool bf16_matmul;           /* f32 contractions may multiply in bf16 */
+    /* Constants that are parameters of the model are left out of the artifact; a session
+     * is given them under this scope. Beside those that are external already. */
+    bool external_parameters;
+    tb_str scope;
     bool stock_iree;            /* the artifact runs on IREE's own runtime as well */
     const char *dump;           /* comma list of stages to print to stderr, or NULL */
     /* Called from the compiling thread; done counts up to total within a stage. */

@@ -24,6 +24,12 @@ call_flag(tool_call *c, const char *arg)
     if (flag_value(arg, "module", &c->module_path) ||
         flag_value(arg, "function", &c->function) || flag_value(arg, "device", &c->device_uri))
         return true;
+    if (flag_value(arg, "parameters", &value)) {
+        if (c->n_parameters == CALL_MAX_FILES)
+            return false;
+        c->parameters[c->n_parameters++] = value;
+        return true;
+    }
     if (!flag_value(arg, "input", &value))
         return false;
     if (c->n_input_text < CALL_MAX)
@@ -53,6 +59,33 @@ load(tool_call *c)
     return st;
 }
 
+/* "scope=file"; a file's name may have a = behind a slash. */
+static tb_status
+add_parameters(tool_call *c, const char *text)
+{
+    const char *equals = strchr(text, '='), *slash = strchr(text, '/');
+    char scope[256];
+    size_t n = equals ? (size_t)(equals - text) : 0;
+    if (!equals || (slash && slash < equals))
+        return tb_params_add_file(c->params, NULL, text);
+    if (n >= sizeof scope)
+        return tb_status_make(TB_INVALID_ARGUMENT, "--parameters=%s: the scope is too long",
+                              text);
+    memcpy(scope, text, n);
+    scope[n] = '\0';
+    return tb_params_add_file(c->params, scope, equals + 1);
+}
+
+static tb_status
+load_parameters(tool_call *c)
+{
+    if (c->n_parameters)
+        TRY(tb_params_create(&c->params));
+    for (int i = 0; i < c->n_parameters; i++)
+        TRY(add_parameters(c, c->parameters[i]));
+    return NULL;
+}
+
 static tb_status
 find_function(tool_call *c)
 {
@@ -78,10 +111,11 @@ call_open(tool_call *c)
 {
     double begin = call_now();
     TRY(load(c));
+    TRY(load_parameters(c));
     c->load_seconds = call_now() - begin;
     TRY(find_function(c));
     TRY(tb_device_create(c->device_uri ? c->device_uri : "local-task", 0, &c->device));
-    tb_session_options o = {.device = c->device};
+    tb_session_options o = {.device = c->device, .params = c->params};
     TRY(tb_session_create(c->module, &o, &c->session));
     c->n_results = tb_module_result_count(c->module, c->fn);
     if (c->n_results > CALL_MAX || tb_module_input_count(c->module, c->fn) > CALL_MAX)
@@ -160,6 +194,7 @@ call_close(tool_call *c)
     for (int i = 0; i < c->n_results && i < CALL_MAX; i++)
         tb_tensor_release(&c->results[i]);
     tb_session_destroy(c->session);
+    tb_params_release(c->params);
     tb_device_release(c->device);
     tb_module_release(c->module);
 }

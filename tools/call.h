@@ -5,16 +5,19 @@
 #include "base/base.h"
 #include "turbine/runtime.h"
 
-enum { CALL_MAX = 1024 }; /* inputs or results */
+enum { CALL_MAX = 1024 /* inputs or results */, CALL_MAX_FILES = 64 };
 
 typedef struct tool_call {
     /* from flags */
     const char *module_path, *function, *device_uri;
     const char *input_text[CALL_MAX];
     int n_input_text;
+    const char *parameters[CALL_MAX_FILES]; /* "scope=file" or "file" */
+    int n_parameters;
     /* made by call_open */
     tb_module *module;
     tb_device *device;
+    tb_params *params;
     tb_session *session;
     int fn, n_inputs, n_results;
     tb_tensor inputs[CALL_MAX], results[CALL_MAX];
@@ -23,7 +26,7 @@ typedef struct tool_call {
 
 /* If arg is "--name=value", *value gets the value. */
 bool flag_value(const char *arg, const char *name, const char **value);
-/* Takes --module=, --function=, --device= and --input=; false if arg is none of them. */
+/* Takes --module=, --function=, --device=, --parameters= and --input=; false if arg is none of them. */
 bool call_flag(tool_call *c, const char *arg);
 #define CALL_USAGE                                                                       \
     "  --module=FILE      a .vmfb file; - reads standard input\n"                        \
@@ -31,6 +34,8 @@ bool call_flag(tool_call *c, const char *arg);
     "  --input=VALUE      one for each input, in order:\n"                               \
     "                       --input=4xf32=1,2,3,4   --input=\"2x2xi64=[1 2][3 4]\"\n"    \
     "                       --input=4x4xf32=0.5 (all alike)   --input=@file.npy\n"       \
+    "  --parameters=[SCOPE=]FILE.safetensors    parameters that the module does not hold;\n"  \
+    "                     may be repeated. Without a scope they serve any\n"              \
     "  --device=URI       local-sync, local-task (default), local-task://?workers=4\n"
 
 /* Loads the module, finds the function, makes the session. */

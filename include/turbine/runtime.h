@@ -6,6 +6,7 @@
  *                counted, may be used by any number of threads and sessions at once.
  *   tb_session   one user's state: mutable globals and transient memory. One call at a
  *                time; different sessions never wait for each other.
+ *   tb_params    named tensors outside of the file: weights that are mapped and swapped.
  *   tb_device    who executes: "local-sync" (the calling thread) or "local-task" (the
  *                calling thread and a pool). Reference counted, thread-safe.
  *
@@ -31,6 +32,7 @@ extern "C" {
 typedef struct tb_module tb_module;
 typedef struct tb_session tb_session;
 typedef struct tb_device tb_device;
+typedef struct tb_params tb_params;
 
 /* Memory comes from here. `alloc` returns memory aligned to `align` (a power of two) or
  * NULL; `free` gets the same size back. Both may be called from any thread. */
@@ -114,10 +116,45 @@ TB_API int tb_module_result_count(const tb_module *m, int fn);
 TB_API void tb_module_input_info(const tb_module *m, int fn, int i, tb_value_info *out);
 TB_API void tb_module_result_info(const tb_module *m, int fn, int i, tb_value_info *out);
 
+/* ---- parameters: tensors that a module names but does not hold ---- */
+/* A set of tensors by scope and name. Filled once, then used by any number of modules,
+ * sessions and threads; reference counted. Files are mapped: all sessions, and all
+ * processes, share one copy. Where several tensors have a name the first added is taken. */
+TB_API tb_status tb_params_create(tb_params **out) TB_MUST_CHECK;
+TB_API tb_params *tb_params_retain(tb_params *p);
+TB_API void tb_params_release(tb_params *p); /* NULL is fine */
+/* All tensors of a .safetensors file, which must not change while it is mapped (replace it
+ * by renaming). scope NULL: they answer for any scope. The set is unchanged on failure. */
+TB_API tb_status tb_params_add_file(tb_params *p, const char *scope, const char *path)
+    TB_MUST_CHECK;
+/* The same of bytes in memory, borrowed until release(user) (may be NULL; also called on
+ * failure). */
+TB_API tb_status tb_params_add_memory(tb_params *p, const char *scope, const void *bytes,
+                                      size_t n, void (*release)(void *user), void *user)
+    TB_MUST_CHECK;
+/* One tensor whose data is borrowed in the same way. With dtype TB_NONE only its number of
+ * bytes has to fit. */
+TB_API tb_status tb_params_add_tensor(tb_params *p, const char *scope, const char *name,
+                                      const tb_tensor *t, void (*release)(void *user),
+                                      void *user) TB_MUST_CHECK;
+TB_API int tb_params_count(const tb_params *p);
+/* Tensor i, in the order of the names of each file. *scope is NULL for "any". The view and
+ * the texts live as long as the set; nobody may write to the data. */
+TB_API tb_status tb_params_at(const tb_params *p, int i, const char **scope,
+                              const char **name, tb_tensor *out) TB_MUST_CHECK;
+/* TB_NOT_FOUND if there is none. */
+TB_API tb_status tb_params_get(const tb_params *p, const char *scope, const char *name,
+                               tb_tensor *out) TB_MUST_CHECK;
+/* What a module's sessions have to be given: type, name and scope. */
+TB_API int tb_module_parameter_count(const tb_module *m);
+TB_API void tb_module_parameter_info(const tb_module *m, int i, const char **scope,
+                                     tb_value_info *out);
+
 /* ---- sessions ---- */
 typedef struct tb_session_options {
     tb_device *device;             /* retained; NULL = a new local-sync device */
     const tb_allocator *allocator; /* copied; NULL = aligned malloc */
+    tb_params *params;             /* retained; may be NULL if the module has all it needs */
 } tb_session_options;
 /* The session keeps the module alive. options may be NULL. */
 TB_API tb_status tb_session_create(tb_module *m, const tb_session_options *options,

@@ -100,15 +100,17 @@ PyObject *
 unit_compile(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static const char *const keywords[] = {"targets", "threads",  "bf16_matmul",
-                                           "dump",    "progress", "stock_iree", NULL};
+                                           "dump",    "progress", "stock_iree",
+                                           "external_scope", NULL};
     PyObject *targets = NULL, *progress = Py_None, *owner;
-    const char *names[MAX_TARGETS], *dump = NULL;
+    const char *names[MAX_TARGETS], *dump = NULL, *scope = NULL;
     int threads = 0, bf16 = 0, stock = 0;
     work w = {.unit = (unit_obj *)self};
     reporter r = {0};
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OipzOp:compile", (char **)keywords,
-                                     &targets, &threads, &bf16, &dump, &progress, &stock))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OipzOpz:compile", (char **)keywords,
+                                     &targets, &threads, &bf16, &dump, &progress, &stock,
+                                     &scope))
         return NULL;
     if (targets_from(targets, &owner, names, &w.o.n_targets) < 0) {
         Py_XDECREF(owner);
@@ -118,6 +120,8 @@ unit_compile(PyObject *self, PyObject *args, PyObject *kwargs)
     w.o.threads = threads;
     w.o.bf16_matmul = bf16;
     w.o.dump = dump;
+    w.o.external_parameters = scope != NULL;
+    w.o.scope = tb_str_c(scope ? scope : "");
     w.o.stock_iree = stock;
     if (progress != Py_None) {
         r.callable = progress;

@@ -214,19 +214,21 @@ static int
 add_constant(function_obj *f, PyObject *args, PyObject *kwargs, step *s)
 {
     static const char *const names[] = {"data", "dtype", "dims",  "pointer",
-                                        "name", "external", "scope", NULL};
+                                        "name", "external", "scope", "parameter", NULL};
     PyObject *data, *dtype, *dims, *pointer = Py_None, *name = NULL, *scope = NULL;
-    int external = 0;
+    int external = 0, parameter = 0;
     tb_const *c = &s->constant;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|OOpO:constant", (char **)names, &data,
-                                     &dtype, &dims, &pointer, &name, &external, &scope) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|OOpOp:constant", (char **)names, &data,
+                                     &dtype, &dims, &pointer, &name, &external, &scope,
+                                     &parameter) ||
         unit_usable(f->unit) < 0 || dtype_from(dtype, &c->dtype) < 0 ||
         constant_dims(f->unit, dims, c) < 0 ||
         (name && str_from(f->unit, name, &c->name) < 0) ||
         (scope && str_from(f->unit, scope, &c->scope) < 0))
         return -1;
     c->external = external;
+    c->parameter = parameter && c->name.len;
     if (data != Py_None && constant_bytes(f->unit, data, pointer, c) < 0)
         return -1;
     if (data == Py_None && !external) {
@@ -595,7 +597,8 @@ dealloc(PyObject *o)
 }
 
 #define KEYWORDS(fn) (PyCFunction)(void (*)(void))(fn), METH_VARARGS | METH_KEYWORDS
-#define CONSTANT "(data, dtype, dims, pointer=None, name='', external=False, scope='')"
+#define CONSTANT                                                                         \
+    "(data, dtype, dims, pointer=None, name='', external=False, scope='', parameter=False)"
 
 static PyMethodDef methods[] = {
     {"input", function_input, METH_VARARGS, "input(name, dtype, dims) -> Value"},

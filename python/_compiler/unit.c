@@ -384,6 +384,38 @@ get_functions(PyObject *o, void *unused)
     return list;
 }
 
+/* [(scope or None, name, dtype, dims, address of the data or None)]: the model's
+ * parameters, and the constants that are outside anyway */
+static PyObject *
+unit_parameters(PyObject *o, PyObject *unused)
+{
+    unit_obj *self = (unit_obj *)o;
+    const tb_unit *u = self->u;
+    PyObject *list = PyList_New(0);
+
+    (void)unused;
+    for (uint32_t i = 0; list && i < u->consts.n; i++) {
+        const tb_const *c = &u->consts.at[i];
+        if (!c->parameter && !c->external)
+            continue;
+        PyObject *dims = dims_wrap(self, c->dims, c->rank);
+        PyObject *data = c->bytes ? PyLong_FromVoidPtr((void *)(uintptr_t)c->bytes)
+                                  : Py_NewRef(Py_None);
+        PyObject *row = dims && data
+                            ? Py_BuildValue("z#s#sOO", c->external ? c->scope.ptr : NULL,
+                                            (Py_ssize_t)c->scope.len, c->name.ptr,
+                                            (Py_ssize_t)c->name.len, tb_dtype_name(c->dtype),
+                                            dims, data)
+                            : NULL;
+        if (!row || PyList_Append(list, row) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(dims);
+        Py_XDECREF(data);
+        Py_XDECREF(row);
+    }
+    return list;
+}
+
 static PyObject *
 get_constants(PyObject *o, void *unused)
 {
@@ -404,14 +436,16 @@ static PyMethodDef methods[] = {
      "global_(name, dtype, dims, init=None, mutable=True) -> int: state of a session; init "
      "is the number of a constant, None means zeros"},
     {"text", KEYWORDS(unit_text), "text(data=False, locations=False): graphs as .tb text"},
+    {"parameters", unit_parameters, METH_NOARGS,
+     "parameters(): (scope or None, name, dtype, dims, address or None) of each"},
     {"verify", unit_verify, METH_NOARGS, "checks every graph; RuntimeError if malformed"},
     {"mlir", KEYWORDS(unit_mlir),
      "mlir(locations=False, large_elements_limit=-1): torch-dialect MLIR"},
     {"print", KEYWORDS(unit_print_stage), "print(stage, targets=()): the program at a stage"},
     {"compile", KEYWORDS(unit_compile),
      "compile(targets=(), threads=0, bf16_matmul=False, dump=None, progress=None, "
-     "stock_iree=False) -> Artifact; "
-     "what progress(stage, done, total) raises is raised at the end"},
+     "stock_iree=False, external_scope=None) -> Artifact; with a scope, parameters stay "
+     "outside under it; what progress(stage, done, total) raises is raised at the end"},
     {"evaluate", KEYWORDS(unit_evaluate),
      "evaluate(function, inputs) -> list of (bytes, dtype, dims): the reference evaluator"},
     {NULL, NULL, 0, NULL},

@@ -133,11 +133,19 @@ PyObject *torch_block_finish(torch_block *b, const axis_order *order,
 /* The device uses as many threads as torch.set_num_threads allows. 0 or -1. */
 int torch_follow_threads(device_obj *device);
 
+/* ---- params.c ---- */
+typedef struct params_obj {
+    PyObject_HEAD
+    tb_params *p;
+} params_obj;
+extern PyTypeObject *params_type;
+
 /* ---- session.c ---- */
 typedef struct session_obj {
     PyObject_HEAD
     module_obj *module;
     device_obj *device;
+    params_obj *params; /* or NULL */
     tb_session *first;       /* the one whose globals are shown */
     tb_session **idle;       /* stack, guarded by the GIL */
     int n_idle, n_sessions;
@@ -182,6 +190,7 @@ PyObject *session_bind(PyObject *o, PyObject *args, PyObject *kwargs);
 int device_init(PyObject *module);
 int module_init(PyObject *module);
 int tensor_init(PyObject *module);
+int params_init(PyObject *module);
 int session_init(PyObject *module);
 int profile_init(PyObject *module);
 /* profile.c */

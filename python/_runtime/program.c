@@ -313,6 +313,30 @@ get_globals(PyObject *o, void *unused)
     return list;
 }
 
+/* (scope, name, dtype, dims) of what sessions have to be given */
+static PyObject *
+get_parameters(PyObject *o, void *unused)
+{
+    module_obj *self = (module_obj *)o;
+    PyObject *list = PyList_New(0);
+
+    (void)unused;
+    for (int i = 0; list && i < tb_module_parameter_count(self->m); i++) {
+        tb_value_info info;
+        const char *scope;
+        tb_module_parameter_info(self->m, i, &scope, &info);
+        PyObject *all = describe(&info);
+        PyObject *item = all ? Py_BuildValue("(sOOO)", scope, PyTuple_GetItem(all, 0),
+                                             PyTuple_GetItem(all, 1), PyTuple_GetItem(all, 2))
+                             : NULL;
+        if (!item || PyList_Append(list, item) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(all);
+        Py_XDECREF(item);
+    }
+    return list;
+}
+
 static PyObject *
 get_module_name(PyObject *o, void *unused)
 {
@@ -346,6 +370,8 @@ static PyGetSetDef module_getset[] = {
     {"name", get_module_name, NULL, "the module's name", NULL},
     {"target", get_target, NULL, "the CPU level chosen among those in the file", NULL},
     {"functions", get_functions, NULL, "names of all functions", NULL},
+    {"parameters", get_parameters, NULL,
+     "(scope, name, dtype, dims) of the tensors that sessions are given", NULL},
     {"globals", get_globals, NULL, "mutable globals, described like inputs", NULL},
     {0},
 };

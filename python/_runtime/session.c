@@ -19,7 +19,8 @@ PyTypeObject *session_type;
 static tb_session *
 create(session_obj *self)
 {
-    tb_session_options options = {.device = self->device->d};
+    tb_session_options options = {.device = self->device->d,
+                                  .params = self->params ? self->params->p : NULL};
     tb_session *s = NULL;
     tb_status st = tb_session_create(self->module->m, &options, &s);
 
@@ -213,14 +214,19 @@ session_write_global(PyObject *o, PyObject *args)
 static PyObject *
 session_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {"module", "device", "profile", NULL};
-    PyObject *module, *device, *profile = Py_None;
+    static const char *const names[] = {"module", "device", "params", "profile", NULL};
+    PyObject *module, *device, *params = Py_None, *profile = Py_None;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!|O:Session", (char **)names,
-                                     module_type, &module, device_type, &device, &profile))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!|OO:Session", (char **)names,
+                                     module_type, &module, device_type, &device, &params,
+                                     &profile))
         return NULL;
     if (profile != Py_None && !PyObject_TypeCheck(profile, profile_type)) {
         PyErr_SetString(PyExc_TypeError, "Session: profile: expected a Profile or None");
+        return NULL;
+    }
+    if (params != Py_None && !PyObject_TypeCheck(params, params_type)) {
+        PyErr_SetString(PyExc_TypeError, "Session: params: expected a Params or None");
         return NULL;
     }
     allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
@@ -230,6 +236,7 @@ session_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->module = (module_obj *)Py_NewRef(module);
     self->device = (device_obj *)Py_NewRef(device);
     self->profile = profile == Py_None ? NULL : Py_NewRef(profile);
+    self->params = params == Py_None ? NULL : (params_obj *)Py_NewRef(params);
     self->first = create(self);
     if (self->first && self->module->n_globals) {
         self->turn = PyThread_allocate_lock();
@@ -261,6 +268,7 @@ session_dealloc(PyObject *o)
     Py_XDECREF((PyObject *)self->module);
     Py_XDECREF((PyObject *)self->device);
     Py_XDECREF(self->profile);
+    Py_XDECREF((PyObject *)self->params);
     release(o);
     Py_DECREF(type);
 }
@@ -277,6 +285,15 @@ get_device(PyObject *o, void *unused)
 {
     (void)unused;
     return Py_NewRef((PyObject *)((session_obj *)o)->device);
+}
+
+static PyObject *
+get_params(PyObject *o, void *unused)
+{
+    session_obj *self = (session_obj *)o;
+
+    (void)unused;
+    return Py_NewRef(self->params ? (PyObject *)self->params : Py_None);
 }
 
 static PyMethodDef session_methods[] = {
@@ -296,11 +313,13 @@ static PyMethodDef session_methods[] = {
 static PyGetSetDef session_getset[] = {
     {"module", get_module, NULL, "the Module", NULL},
     {"device", get_device, NULL, "the Device", NULL},
+    {"params", get_params, NULL, "the Params, or None", NULL},
     {0},
 };
 
 static PyType_Slot session_slots[] = {
-    {Py_tp_doc, (void *)"Session(module, device, profile=None): calls a module's functions. Thread-safe."},
+    {Py_tp_doc, (void *)"Session(module, device, params=None, profile=None): calls a module's "
+                        "functions. Thread-safe."},
     {Py_tp_new, session_new},
     {Py_tp_dealloc, session_dealloc},
     {Py_tp_methods, session_methods},

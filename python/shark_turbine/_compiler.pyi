@@ -66,6 +66,7 @@ class Function:
         name: str = "",
         external: bool = False,
         scope: str = "",
+        parameter: bool = False,
     ) -> Value: ...
     def constant_index(
         self,
@@ -76,6 +77,7 @@ class Function:
         name: str = "",
         external: bool = False,
         scope: str = "",
+        parameter: bool = False,
     ) -> int: ...
     def call(
         self,
@@ -140,6 +142,9 @@ class Unit:
     ) -> int: ...
     def text(self, data: bool = False, locations: bool = False) -> str: ...
     def verify(self) -> None: ...
+    def parameters(
+        self,
+    ) -> list[tuple[str | None, str, str, list[int], int | None]]: ...
     def mlir(
         self, locations: bool = False, large_elements_limit: int = -1
     ) -> str: ...
@@ -152,6 +157,7 @@ class Unit:
         dump: str | None = None,
         progress: Callable[[str, int, int], Any] | None = None,
         stock_iree: bool = False,
+        external_scope: str | None = None,
     ) -> Artifact: ...
     def evaluate(
         self, function: str, inputs: Sequence[tuple[Any, str, Sequence[int]]]

@@ -224,16 +224,17 @@ class FunctionImporter:
         self.values[node] = self.function.input(name, dtype, dims)
         return self.values[node]
 
-    def constant(self, tensor, name=""):
-        """A tensor whose values are known now; its memory is borrowed."""
+    def constant(self, tensor, name="", parameter=False):
+        """A tensor whose values are known now; its memory is borrowed. A `parameter` has
+        its name in the model's state."""
         key = id(tensor)
         if key not in self._constants:
-            value = self._constant(self.function.constant, tensor, name)
+            value = self._constant(self.function.constant, tensor, name, parameter)
             self._constants[key] = value, tensor
         return self._constants[key][0]
 
-    def constant_index(self, tensor, name=""):
-        return self._constant(self.function.constant_index, tensor, name)
+    def constant_index(self, tensor, name="", parameter=False):
+        return self._constant(self.function.constant_index, tensor, name, parameter)
 
     def external(self, tensor, scope, name):
         """A tensor of this type that the program is given when it is loaded."""
@@ -247,10 +248,12 @@ class FunctionImporter:
         dtype = dtype_name(tensor.dtype)
         return add(None, dtype, dims, name=name, external=True, scope=scope)
 
-    def _constant(self, add, tensor, name):
+    def _constant(self, add, tensor, name, parameter):
         t = pack(tensor)
-        dims = list(t.shape)
-        return add(t, dtype_name(t.dtype), dims, pointer=t.data_ptr(), name=name)
+        dims, kind = list(t.shape), dtype_name(t.dtype)
+        return add(
+            t, kind, dims, pointer=t.data_ptr(), name=name, parameter=bool(parameter)
+        )
 
     def number(self, value):
         """A Python number as a tensor of rank 0."""

@@ -468,6 +468,9 @@ put_consts(const dumper *d)
         tb_buf_puts(d->out, g->mutable_ ? "  mutable" : "");
         if (g->init >= 0)
             tb_buf_printf(d->out, "  starts as c%d\n", g->init);
+        else if (g->init == TB_INIT_PARAM)
+            tb_buf_printf(d->out, "  %s parameter \"%s\"::\"%s\"\n",
+                          g->hidden ? "is" : "starts as", text(d, g->scope), text(d, g->key));
         else
             tb_buf_puts(d->out, "  starts as 0\n");
     }

@@ -20,7 +20,7 @@
 #include "turbine/runtime.h"
 
 #define TB_PLAN_MAGIC 0x4e4c5042u /* "BPLN" */
-#define TB_PLAN_VERSION 3
+#define TB_PLAN_VERSION 4
 
 typedef struct tb_sref {
     uint32_t off, len;
@@ -56,10 +56,13 @@ typedef struct tb_plan_value {
                          dimension at `dims` says its range */
 } tb_plan_value;
 
+/* Hidden globals are parameters of the program, no state: they come last. */
+enum { TB_INIT_ZEROS = -1, TB_INIT_PARAM = -2 };
 typedef struct tb_plan_global {
     tb_plan_value type; /* static dims */
-    int32_t init;       /* constant with the initial bytes, -1 = zeros */
-    uint32_t mutable_;
+    int32_t init;       /* constant with the initial bytes, or TB_INIT_* */
+    uint16_t mutable_, hidden;
+    tb_sref scope, key; /* TB_INIT_PARAM: where a session finds its bytes; else empty */
 } tb_plan_global;
 
 /* One compiled image: a little ELF shared object of its own member of the archive. */

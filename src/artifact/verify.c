@@ -110,8 +110,13 @@ check_data(const tb_plan *p, size_t file_bytes)
     for (uint32_t i = 0; i < p->n_globals; i++) {
         const tb_plan_global *g = &p->globals[i];
         int64_t bytes;
-        if (!is_value(p, &g->type, 0, true, &bytes) || bytes < 0 || g->init < -1)
+        if (!is_value(p, &g->type, 0, true, &bytes) || bytes < 0 ||
+            (uint64_t)bytes > SIZE_MAX / 4 || g->mutable_ > 1 ||
+            g->init < TB_INIT_PARAM || !is_text(p, g->scope) || !is_text(p, g->key))
             return bad("global", i);
+        if (g->hidden > 1 || (g->hidden && (g->init != TB_INIT_PARAM || g->mutable_)) ||
+            (!g->hidden && i > 0 && p->globals[i - 1].hidden))
+            return bad("order of global", i);
         if (g->init >= 0 && ((uint32_t)g->init >= p->n_consts ||
                              p->consts[g->init].bytes != (uint64_t)bytes))
             return bad("initial value of global", i);

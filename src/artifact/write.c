@@ -17,7 +17,7 @@ _Static_assert(sizeof(tb_plan_loc) == 32, "format");
 _Static_assert(sizeof(tb_plan_const) == 48, "format");
 _Static_assert(sizeof(tb_plan_dim) == 32, "format");
 _Static_assert(sizeof(tb_plan_value) == 24, "format");
-_Static_assert(sizeof(tb_plan_global) == 32, "format");
+_Static_assert(sizeof(tb_plan_global) == 48, "format");
 _Static_assert(sizeof(tb_plan_image) == 56, "format");
 _Static_assert(sizeof(tb_plan_kernel) == 40, "format");
 _Static_assert(sizeof(tb_plan_buf) == 16, "format");

@@ -226,6 +226,7 @@ typedef struct tb_const {
     const void *bytes; /* dense row-major; borrowed: lives as long as the unit */
     size_t n_bytes;
     bool external;     /* not stored in the artifact (parameters by name) */
+    bool parameter;    /* named in the model's state: may be left out of the artifact */
     tb_str scope;
 } tb_const;
 
@@ -235,7 +236,8 @@ typedef struct tb_global {
     uint8_t rank;
     int64_t dims[TB_MAX_RANK];
     bool mutable_;
-    uint32_t init; /* constant + 1, 0 = zeros */
+    bool parameter; /* stands for an external constant: no state */
+    uint32_t init;  /* constant + 1, 0 = zeros */
 } tb_global;
 
 typedef struct tb_param {

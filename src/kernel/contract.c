@@ -7,21 +7,22 @@
  *
  * A is read where it lies (geometry.c). B is in panels of 64 columns (or 48, 32, 16, as
  * fits), [panel][r][64]: packed at compile time if it is constant, by a kernel of its own
- * otherwise, or read in place: as panels, or along r if its columns are contiguous (inner.c).
- * The kernel is in product.c and epilogue.c. The shape of the register tile
- * (MR rows, NV vectors) is the target's affair; tiles and panels are the same for all
- * targets, so that one program and one copy of the weights serve them all.
+ * otherwise, or read in place: as panels, along r if its columns are contiguous (inner.c), or
+ * in long rows for a product of few rows (stream.c). The kernel is in product.c and epilogue.c. The shape of
+ * the register tile (MR rows, NV vectors) is the target's affair; tiles and panels are the
+ * same for all targets, so that one program and one copy of the weights serve them all.
  *
  * Measured on AVX-512: 6 x 4 vectors without packing A runs at 85-92 % of the FMA peak
  * (docs/codegen.md).
  */
 #include "kernel/contract.h"
 
-enum { MAX_MC = 192, MAX_COLS = 256 };
+enum { MAX_MC = 192, MAX_COLS = 256, MAX_STREAM = 2048 };
 enum { OPEN_ROWS = 256, TURNED_MC = 96 };
-enum { MIN_MC = 24, MANY_TILES = 64, SHORT_NS = 16000 };
+enum { MIN_MC = 24, MANY_TILES = 64, MAX_PARTS = 16, SHORT_NS = 16000 };
 enum { FLOPS_PER_NS = 100, BYTES_PER_NS = 20 }; /* of one worker */
 enum { INNER_ROWS = 256 }; /* with more, packing pays */
+enum { STREAM_COLS = 512, STREAM_ELEMENTS = 1 << 20 }; /* B is no longer in cache */
 
 /* ---- B ---- */
 static void
@@ -63,9 +64,15 @@ choose_b(tb_contract *c)
         c->micro.ragged = c->R % 16 != 0;
         return;
     }
+    int64_t rows = tb_dim_hint(l->u, c->M), cols = tb_dim_hint(l->u, c->N);
+    if (!c->conv && c->b_step_n == 1 && tb_dim_is_const(c->M) && rows <= TB_STREAM_ROWS &&
+        cols >= STREAM_COLS &&
+        (double)cols * (double)tb_dim_hint(l->u, c->R) >= STREAM_ELEMENTS) {
+        c->b_kind = TB_B_STREAM;
+        return;
+    }
     /* In place: rows of B are panels already. A long pitch costs more than packing once
      * there are rows enough to share it. */
-    int64_t rows = tb_dim_hint(l->u, c->M), cols = tb_dim_hint(l->u, c->N);
     if (c->b_step_n == 1 && tb_dim_is_const(c->N) && c->N % c->panel == 0 &&
         (rows < 64 || cols < 1024)) {
         c->b_kind = TB_B_DIRECT;
@@ -116,6 +123,25 @@ tile_ns(const tb_contract *c, double rows, double width, double depth)
     return products > bytes ? products : bytes;
 }
 
+/* Long rows of B; where that leaves few tiles, r is cut. */
+static void
+choose_stream(tb_contract *c)
+{
+    tb_unit *u = c->l->u;
+    double cols = (double)tb_dim_hint(u, c->N), depth = (double)tb_dim_hint(u, c->R), tiles;
+
+    c->turned = false;
+    c->mc = c->M;
+    c->nb = (c->M > 2 ? MAX_STREAM / 2 : MAX_STREAM) / c->panel;
+    tiles = (double)tb_dim_hint(u, c->batches) *
+            __builtin_ceil(cols / (double)(c->nb * c->panel));
+    c->tile_ns = tile_ns(c, (double)c->M, (double)(c->nb * c->panel), depth);
+    while (c->parts < MAX_PARTS && tiles * (double)c->parts < MANY_TILES &&
+           c->tile_ns / (double)c->parts > 2 * SHORT_NS)
+        c->parts *= 2;
+    tb_micro_shape(&c->micro, c->l->target, c->M, c->mc);
+}
+
 static void
 choose_tiles(tb_contract *c)
 {
@@ -151,6 +177,18 @@ choose_tiles(tb_contract *c)
     tb_micro_shape(&c->micro, t, c->M, c->mc);
 }
 
+/* Ends a kernel and begins the next, with the same variables. */
+static void
+next_kernel(tb_contract *c)
+{
+    tb_lower *l = c->l;
+    tb_ixspace ix = l->ix;
+
+    tb_lower_end(l);
+    tb_lower_begin(l, c->conv ? "conv" : "dot");
+    l->ix = ix;
+}
+
 void
 tb_lower_contract(tb_lower *l)
 {
@@ -171,14 +209,23 @@ tb_lower_contract(tb_lower *l)
     tb_contract_root(&c);
     c.panel = c.micro.panel = tb_micro_panel(c.N);
     choose_b(&c);
-    choose_tiles(&c);
+    c.parts = 1;
+    if (c.b_kind == TB_B_STREAM)
+        choose_stream(&c);
+    else
+        choose_tiles(&c);
     if (c.b_kind == TB_B_TEMP) {
-        tb_ixspace ix = l->ix;
         repack(&c);
-        tb_lower_end(l);
-        tb_lower_begin(l, c.conv ? "conv" : "dot");
-        l->ix = ix; /* the variables made above */
+        next_kernel(&c);
     }
-    tb_product_kernel(&c);
+    if (c.parts > 1) {
+        tb_dim blocks = tb_dim_ceildiv(l->u, c.N, c.nb * c.panel);
+        int64_t bytes = c.parts * c.mc * c.nb * c.panel * (int64_t)tb_dtype_bytes(c.acc);
+        blocks = tb_dim_mul(l->u, blocks, c.batches);
+        c.temp = tb_lower_temp(l, 0, tb_dim_mul(l->u, blocks, bytes));
+        tb_product_kernel(&c, TB_PRODUCT_PARTS);
+        next_kernel(&c);
+    }
+    tb_product_kernel(&c, c.parts > 1 ? TB_PRODUCT_SUM : TB_PRODUCT_WHOLE);
     tb_lower_end(l);
 }

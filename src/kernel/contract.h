@@ -2,10 +2,10 @@
 /*
  * contract.h -- what schedules of products share: addresses (geometry.c), the micro-kernel
  * (micro.c, inner.c), panels of constant operands (pack.c) and of others (repack.c), the kernel
- * (product.c). contract.c chooses among them.
+ * (product.c, stream.c). contract.c chooses among them.
  */
 #pragma once
-#include "kernel/lower.h"
+#include "kernel/rows.h"
 
 enum { TB_MAX_PANEL = 64 }; /* columns of a panel, at most */
 
@@ -96,17 +96,26 @@ typedef struct tb_contract {
     tb_val b_store;
     tb_ix b_flat;                   /* address of element (r, n) */
     tb_dim b_step_r, b_step_n;
-    enum { TB_B_PACKED, TB_B_DIRECT, TB_B_ROWS, TB_B_TEMP } b_kind;
+    enum { TB_B_PACKED, TB_B_DIRECT, TB_B_ROWS, TB_B_STREAM, TB_B_TEMP } b_kind;
     uint32_t packed, temp;
     bool b_batched;                 /* B differs between batches */
     /* tile */
     tb_micro micro;
     int64_t mc, nb, kc, panel;
     double tile_ns;
+    int64_t parts;                  /* of r, each in tiles of its own */
+    tb_dim tiles;                   /* of one part */
     bool one_chunk;                 /* all of r in one chunk: epilogue right after */
     const tb_ix *root_at;           /* the root's indices */
     bool turned;                    /* the root is contiguous along m, not n */
 } tb_contract;
+
+/* Everything of a tile that stays the same while it is computed. */
+typedef struct tb_tile {
+    tb_kv a, b, block, offsets; /* pointers: A, B, C block, row offsets (I64) */
+    tb_kv no, part, temp; /* of parts: which one, pointer to all their blocks */
+    tb_kv batch, m0, rows, panel0, panels;
+} tb_tile;
 
 /* Binds batch variables to the parts of a row-major index. */
 void tb_bind_batches(tb_lower *l, const uint32_t *vars, uint32_t n, tb_kv flat);
@@ -127,5 +136,13 @@ void tb_contract_root(tb_contract *c);
 void tb_contract_epilogue(tb_contract *c, tb_kv block, tb_kv c_base, tb_kv m0, tb_kv rows,
                           tb_kv n0);
 
+/* ---- stream.c ---- */
+enum { TB_STREAM_ROWS = 4 };
+/* Adds all of r, or its part, to the C block, [panel][mc][columns]. M is constant, at most
+ * TB_STREAM_ROWS, and B's columns are neighbours. */
+void tb_stream_tile(tb_contract *c, const tb_tile *t);
+
 /* ---- product.c ---- */
-void tb_product_kernel(tb_contract *c); /* writes the whole kernel */
+typedef enum tb_product_part { TB_PRODUCT_WHOLE, TB_PRODUCT_PARTS, TB_PRODUCT_SUM } tb_product_part;
+/* Writes the whole kernel; PARTS and SUM are one after the other, with c->temp between. */
+void tb_product_kernel(tb_contract *c, tb_product_part part);

@@ -6,8 +6,8 @@
  *   group.c      which nodes are computed together (lives in src/pass, uses index.c)
  *   pull.c       the value of a node at an index: walks movement as index arithmetic
  *   nest*.c      kernels for maps and reductions (nest.h)
- *   contract.c   matrix products and convolutions (with geometry.c, product.c, epilogue.c, micro.c,
- *                inner.c, pack.c, repack.c); attention.c  streaming attention
+ *   contract.c   matrix products and convolutions (with geometry.c, product.c, epilogue.c,
+ *                micro.c, inner.c, stream.c, pack.c, repack.c); attention.c  streaming attention
  *   scan.c, sort.c, scatter.c   one each; rows.c  the loops they share
  *   lower.c      chooses the schedule of a group
  *

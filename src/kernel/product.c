@@ -5,6 +5,9 @@
  * A tile is MC rows x NB panels of one batch. For each chunk of r: for each panel, for each
  * MR rows: the micro-kernel adds to an MR x 64 piece of the C block in scratch. Then the
  * epilogue walks the block while it is in cache and stores the group's root.
+ *
+ * Where there would be few tiles, r is cut in parts: a first kernel leaves the blocks of each
+ * part in a temporary, a second adds them up and goes on with the epilogue.
  */
 #include "kernel/contract.h"
 
@@ -30,16 +33,10 @@ run_offset(tb_contract *c, tb_kv run)
     return off;
 }
 
-/* Everything of a tile that stays the same while it is computed. */
-typedef struct tile {
-    tb_kv a, b, block, offsets; /* pointers: A, B, C block, row offsets (I64) */
-    tb_kv batch, m0, rows, panel0, panels;
-} tile;
-
 /* A tile being multiplied: the micro-kernel's rows, from row i of the tile on. */
 typedef struct row_source {
     tb_contract *c;
-    const tile *t;
+    const tb_tile *t;
     tb_kv i, a_off;
 } row_source;
 
@@ -55,7 +52,7 @@ row_pointer(void *user, tb_kv row)
 
 /* Inner products of n rows (from i on) with the columns of one panel, all of r at once. */
 static void
-multiply_rows(tb_contract *c, const tile *t, tb_kv i, tb_kv n, tb_kv n0, tb_kv c_off)
+multiply_rows(tb_contract *c, const tb_tile *t, tb_kv i, tb_kv n, tb_kv n0, tb_kv c_off)
 {
     tb_lower *l = c->l;
     tb_kernel *k = c->k;
@@ -82,7 +79,7 @@ multiply_rows(tb_contract *c, const tile *t, tb_kv i, tb_kv n, tb_kv n0, tb_kv c
 
 /* One chunk of r against n rows (from i on) of one panel. */
 static void
-multiply(tb_contract *c, const tile *t, tb_kv i, tb_kv n, tb_kv a_off, tb_kv b_off, tb_kv pitch,
+multiply(tb_contract *c, const tb_tile *t, tb_kv i, tb_kv n, tb_kv a_off, tb_kv b_off, tb_kv pitch,
          tb_kv len, tb_kv c_off)
 {
     tb_kernel *k = c->k;
@@ -98,27 +95,15 @@ multiply(tb_contract *c, const tile *t, tb_kv i, tb_kv n, tb_kv a_off, tb_kv b_o
                       .step = dimv(c, c->a_step)});
 }
 
+/* A . B of a tile, chunk by chunk. */
 static void
-write_tile(tb_contract *c, tile *t)
+write_chunks(tb_contract *c, tb_tile *t)
 {
     tb_lower *l = c->l;
     tb_kernel *k = c->k;
     tb_unit *u = l->u;
     int64_t step = c->micro.mr;
-    tb_kv zero = tb_k_int(k, 0), one_panel = tb_k_int(k, c->mc * c->panel);
-
-    tb_kv i = tb_k_for(k, zero, t->rows, 1, NULL, 0);
-    tb_bind_var(l, c->m, tb_k_add(k, t->m0, i), 0);
-    l->lanes = 1;
-    tb_k_store(k, TB_I64, t->offsets, i, 0, tb_ix_value(l, &c->a_row), TB_NO_KV);
-    tb_k_end_for(k, NULL, NULL);
-
-    if (!c->one_chunk) { /* the C block starts at zero */
-        tb_kv none = tb_k_splat(k, tb_k_const(k, c->acc, 0), c->micro.lanes);
-        i = tb_k_for(k, zero, tb_k_mul(k, t->panels, one_panel), c->micro.lanes, NULL, 0);
-        tb_k_store(k, c->acc, t->block, i, 0, none, TB_NO_KV);
-        tb_k_end_for(k, NULL, NULL);
-    }
+    tb_kv zero = tb_k_int(k, 0), one_panel = tb_k_int(k, c->mc * c->panel), i;
 
     tb_dim per_run = tb_dim_ceildiv(u, c->run, c->kc);
     tb_dim chunks = tb_dim_mul(u, per_run, c->n_runs);
@@ -165,52 +150,162 @@ write_tile(tb_contract *c, tile *t)
         tb_contract_epilogue(c, t->block, zero, t->m0, t->rows, n0);
     tb_k_end_for(k, NULL, NULL);
     tb_k_end_for(k, NULL, NULL);
-    if (c->one_chunk)
-        return;
-    p = tb_k_for(k, zero, t->panels, 1, NULL, 0);
-    n0 = tb_k_mul(k, tb_k_add(k, t->panel0, p), tb_k_int(k, c->panel));
-    tb_contract_epilogue(c, t->block, tb_k_mul(k, p, one_panel), t->m0, t->rows, n0);
+}
+
+static void
+all_epilogues(tb_contract *c, tb_tile *t)
+{
+    tb_kernel *k = c->k;
+    tb_kv p = tb_k_for(k, tb_k_int(k, 0), t->panels, 1, NULL, 0);
+    tb_kv n0 = tb_k_mul(k, tb_k_add(k, t->panel0, p), tb_k_int(k, c->panel));
+
+    tb_contract_epilogue(c, t->block, tb_k_mul(k, p, tb_k_int(k, c->mc * c->panel)), t->m0,
+                         t->rows, n0);
     tb_k_end_for(k, NULL, NULL);
 }
 
-void
-tb_product_kernel(tb_contract *c)
+/* The number of the tile among all of its kind, part by part. */
+static tb_kv
+part_offset(tb_contract *c, tb_kv part, tb_kv tile)
+{
+    tb_kernel *k = c->k;
+    tb_kv at = tb_k_add(k, tb_k_mul(k, part, dimv(c, c->tiles)), tile);
+    return tb_k_mul(k, at, tb_k_int(k, c->nb * c->mc * c->panel));
+}
+
+/* The C block becomes the sum of the parts of this tile. */
+static void
+add_parts(tb_contract *c, tb_tile *t)
+{
+    tb_kernel *k = c->k;
+    int w = c->micro.lanes;
+    tb_kv len = tb_k_mul(k, t->panels, tb_k_int(k, c->mc * c->panel));
+    tb_kv i = tb_k_for(k, tb_k_int(k, 0), len, w, NULL, 0), sum = TB_NO_KV;
+
+    for (int64_t p = 0; p < c->parts; p++) {
+        tb_kv at = tb_k_add(k, part_offset(c, tb_k_int(k, p), t->no), i);
+        tb_kv v = tb_k_load(k, c->acc, w, t->temp, at, 0, TB_NO_KV);
+        sum = p ? tb_k_map(k, TB_P_add, sum, v, TB_NO_KV) : v;
+    }
+    tb_k_store(k, c->acc, t->block, i, 0, sum, TB_NO_KV);
+    tb_k_end_for(k, NULL, NULL);
+}
+
+static void
+row_offsets(tb_contract *c, tb_tile *t)
 {
     tb_lower *l = c->l;
-    tb_unit *u = l->u;
-    tb_kernel *k = c->k = l->k;
-    tile t = {0};
-    tb_dim n_m = tb_dim_ceildiv(u, c->M, c->mc);
-    tb_dim n_panels = tb_dim_ceildiv(u, c->N, c->panel);
-    tb_dim n_n = tb_dim_ceildiv(u, n_panels, c->nb);
+    tb_kernel *k = c->k;
+    tb_kv i = tb_k_for(k, tb_k_int(k, 0), t->rows, 1, NULL, 0);
 
-    t.a = tb_bind_node(l, c->a_store, false);
-    t.b = c->b_kind == TB_B_PACKED ? tb_bind_packed(l, c->packed)
-          : c->b_kind == TB_B_TEMP ? tb_bind_temp(l, c->temp, false)
-                                : tb_bind_node(l, c->b_store, false);
-    tb_bind_node(l, l->group->root, true);
-    l->step->tiles = tb_dim_mul(u, c->batches, tb_dim_mul(u, n_m, n_n));
-    l->step->tile_cost_ns = (uint64_t)c->tile_ns + 1;
+    tb_bind_var(l, c->m, tb_k_add(k, t->m0, i), 0);
+    l->lanes = 1;
+    tb_k_store(k, TB_I64, t->offsets, i, 0, tb_ix_value(l, &c->a_row), TB_NO_KV);
+    tb_k_end_for(k, NULL, NULL);
+}
+
+static void
+clear_block(tb_contract *c, tb_tile *t)
+{
+    tb_kernel *k = c->k;
+    tb_kv none = tb_k_splat(k, tb_k_const(k, c->acc, 0), c->micro.lanes);
+    tb_kv len = tb_k_mul(k, t->panels, tb_k_int(k, c->mc * c->panel));
+    tb_kv i = tb_k_for(k, tb_k_int(k, 0), len, c->micro.lanes, NULL, 0);
+
+    tb_k_store(k, c->acc, t->block, i, 0, none, TB_NO_KV);
+    tb_k_end_for(k, NULL, NULL);
+}
+
+static void
+write_tile(tb_contract *c, tb_product_part part, tb_tile *t)
+{
+    if (part == TB_PRODUCT_SUM) {
+        add_parts(c, t);
+    } else if (c->b_kind == TB_B_STREAM) {
+        clear_block(c, t);
+        tb_stream_tile(c, t);
+    } else {
+        row_offsets(c, t);
+        if (!c->one_chunk)
+            clear_block(c, t);
+        write_chunks(c, t);
+    }
+    if (!c->one_chunk && part != TB_PRODUCT_PARTS)
+        all_epilogues(c, t);
+}
+
+/* What is bound; does not depend on the target. */
+static void
+bind(tb_contract *c, tb_product_part part, tb_tile *t)
+{
+    tb_lower *l = c->l;
+
+    if (part != TB_PRODUCT_WHOLE)
+        t->temp = tb_bind_temp(l, c->temp, part == TB_PRODUCT_PARTS);
+    if (part != TB_PRODUCT_SUM) {
+        t->a = tb_bind_node(l, c->a_store, false);
+        t->b = c->b_kind == TB_B_PACKED ? tb_bind_packed(l, c->packed)
+               : c->b_kind == TB_B_TEMP ? tb_bind_temp(l, c->temp, false)
+                                        : tb_bind_node(l, c->b_store, false);
+    }
+    if (part != TB_PRODUCT_PARTS)
+        tb_bind_node(l, l->group->root, true);
+}
+
+/* Chunks of r, the micro-kernel, and scratch. */
+static void
+prepare(tb_contract *c, tb_product_part part, tb_tile *t)
+{
+    tb_kernel *k = c->k;
+    int64_t bytes = c->panel * (int64_t)tb_dtype_bytes(c->acc);
     int64_t panel_row = c->panel * (int64_t)tb_dtype_bytes(c->b_mem);
+
     c->kc = KC;
     c->one_chunk = tb_dim_is_const(c->R) && c->n_runs == 1 && c->R > 0 &&
-                   (c->R <= KC || c->R * panel_row <= l->target->l2_bytes / 2);
+                   (c->R <= KC || c->R * panel_row <= c->l->target->l2_bytes / 2);
     if (c->b_kind == TB_B_ROWS)
         c->one_chunk = true;
+    if (c->b_kind == TB_B_STREAM)
+        c->one_chunk = false;
     if (c->one_chunk)
         c->kc = c->R;
-    int64_t block_rows = !c->one_chunk ? c->nb * c->mc : c->turned ? c->mc : c->micro.mr;
+    int64_t rows = !c->one_chunk ? c->nb * c->mc : c->turned ? c->mc : c->micro.mr;
     if (c->turned)
-        block_rows += c->micro.lanes; /* the last square may go past its rows */
-    t.block = tb_k_scratch(k, block_rows * c->panel * (int64_t)tb_dtype_bytes(c->acc));
-    t.offsets = tb_k_scratch(k, c->mc * 8);
+        rows += c->micro.lanes; /* the last square may go past its rows */
+    if (part != TB_PRODUCT_PARTS)
+        t->block = tb_k_scratch(k, rows * bytes);
+    if (c->b_kind == TB_B_STREAM)
+        return;
+    t->offsets = tb_k_scratch(k, c->mc * 8);
     c->micro.fresh = c->one_chunk;
     c->micro.unit_step = c->a_step == 1;
     c->micro.pitched = c->b_kind == TB_B_DIRECT;
     tb_micro_write(k, &c->micro);
+}
 
+void
+tb_product_kernel(tb_contract *c, tb_product_part part)
+{
+    tb_lower *l = c->l;
+    tb_unit *u = l->u;
+    tb_kernel *k = c->k = l->k;
+    tb_tile t = {0};
+    tb_dim n_m = tb_dim_ceildiv(u, c->M, c->mc);
+    tb_dim n_panels = tb_dim_ceildiv(u, c->N, c->panel);
+    tb_dim n_n = tb_dim_ceildiv(u, n_panels, c->nb);
+    bool parts = part == TB_PRODUCT_PARTS;
+
+    c->tiles = tb_dim_mul(u, c->batches, tb_dim_mul(u, n_m, n_n));
+    bind(c, part, &t);
+    prepare(c, part, &t);
+    l->step->tiles = tb_dim_mul(u, c->tiles, parts ? c->parts : 1);
+    l->step->tile_cost_ns = 1 + (uint64_t)(parts                    ? c->tile_ns / (double)c->parts
+                                           : part == TB_PRODUCT_SUM ? c->parts * c->nb * 20
+                                                                    : c->tile_ns);
     tb_kv no = tb_k_for(k, tb_k_tile_begin(k), tb_k_tile_end(k), 1, NULL, 0);
-    tb_kv mb = tb_k_mod(k, no, dimv(c, n_m)), rest = tb_k_div(k, no, dimv(c, n_m));
+    t.no = parts ? tb_k_div(k, no, tb_k_int(k, c->parts)) : no;
+    t.part = parts ? tb_k_mod(k, no, tb_k_int(k, c->parts)) : tb_k_int(k, 0);
+    tb_kv mb = tb_k_mod(k, t.no, dimv(c, n_m)), rest = tb_k_div(k, t.no, dimv(c, n_m));
     tb_kv nb = tb_k_mod(k, rest, dimv(c, n_n));
     t.batch = tb_k_div(k, rest, dimv(c, n_n));
     tb_bind_batches(l, c->batch, c->n_batch, t.batch);
@@ -218,6 +313,9 @@ tb_product_kernel(tb_contract *c)
     t.rows = tb_k_min(k, tb_k_sub(k, dimv(c, c->M), t.m0), tb_k_int(k, c->mc));
     t.panel0 = tb_k_mul(k, nb, tb_k_int(k, c->nb));
     t.panels = tb_k_min(k, tb_k_sub(k, dimv(c, n_panels), t.panel0), tb_k_int(k, c->nb));
-    write_tile(c, &t);
+    if (parts)
+        t.block = tb_k_ptr_add(k, t.temp, part_offset(c, t.part, t.no),
+                               (int64_t)tb_dtype_bytes(c->acc));
+    write_tile(c, part, &t);
     tb_k_end_for(k, NULL, NULL);
 }

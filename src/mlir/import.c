@@ -42,18 +42,30 @@ look_up(ml_scope *s, tb_str name, uint32_t *first, uint32_t *count)
     return false;
 }
 
+static ml_value *
+find_from(ml_importer *im, ml_scope *s, const ml_use *u)
+{
+    uint32_t first, count;
+    ml_value *v;
+
+    if (!s)
+        return NULL;
+    if (!look_up(s, u->name, &first, &count)) {
+        v = find_from(im, s->outer, u);
+        return v && s->inner ? tb_ml_captured(im, s->inner, v) : v;
+    }
+    if (u->number >= count)
+        tb_ml_fail(im->p, u->place, "%%%.*s has %u results", TB_FMT(u->name), count);
+    return &s->values.at[first + u->number];
+}
+
 ml_value *
 tb_ml_find(ml_importer *im, const ml_use *u)
 {
-    for (ml_scope *s = im->scope; s; s = s->outer) {
-        uint32_t first, count;
+    ml_value *v = find_from(im, im->scope, u);
 
-        if (!look_up(s, u->name, &first, &count))
-            continue;
-        if (u->number >= count)
-            tb_ml_fail(im->p, u->place, "%%%.*s has %u results", TB_FMT(u->name), count);
-        return &s->values.at[first + u->number];
-    }
+    if (v)
+        return v;
     tb_ml_fail(im->p, u->place, "%%%.*s is not defined above", TB_FMT(u->name));
 }
 
@@ -209,7 +221,7 @@ bound_sizes(ml_importer *im, const ml_op *bind, int rank, tb_dim *dims)
     const ml_attr *map = bind->values.n ? &bind->values.at[0]
                                         : tb_ml_key(&bind->attrs, "shape_expressions");
     tb_dim symbols[4 * TB_MAX_RANK];
-    uint32_t n = bind->operands.n ? bind->operands.n - 1 : 0, first, count;
+    uint32_t n = bind->operands.n ? bind->operands.n - 1 : 0;
     ml_value *v;
 
     if (!map || map->kind != ML_ATTR_MAP)
@@ -223,7 +235,7 @@ bound_sizes(ml_importer *im, const ml_op *bind, int rank, tb_dim *dims)
     for (uint32_t i = 0; i < n; i++) {
         const ml_use *u = &bind->operands.at[1 + i];
 
-        if (!look_up(im->scope, u->name, &first, &count))
+        if (!find_from(im, im->scope, u))
             return false;
         v = tb_ml_find(im, u);
         if (v->symbol)
@@ -404,7 +416,8 @@ static bool
 is_return(tb_str name)
 {
     return tb_str_is(name, "return") || tb_str_is(name, "func.return") ||
-           tb_str_is(name, "util.return");
+           tb_str_is(name, "util.return") || tb_str_is(name, "torch.prim.If.yield") ||
+           tb_str_is(name, "torch.prim.Loop.condition");
 }
 
 static void

@@ -48,6 +48,7 @@ typedef struct ml_scope {
     tb_map seen;
     TB_VEC(ml_value) values;
     struct ml_scope *outer; /* of a region, or NULL */
+    struct ml_inner *inner; /* the region is a graph of its own (control.c), or NULL */
 } ml_scope;
 
 /* A tensor that may be overwritten. */
@@ -117,6 +118,11 @@ ml_handler *tb_ml_list_handler(tb_str name);
 /* The first operand, which must be a tensor. */
 tb_val tb_ml_need_tensor(ml_importer *im, const ml_value *in, uint32_t n);
 
+/* ---- control.c ---- */
+ml_handler *tb_ml_control_handler(tb_str name);
+/* A value from outside as the graph of a body sees it. */
+ml_value *tb_ml_captured(ml_importer *im, struct ml_inner *in, const ml_value *outside);
+
 /* ---- compare.c ---- */
 ml_handler *tb_ml_compare_handler(tb_str name);
 ml_value tb_ml_compare_ints(ml_importer *im, ml_compare how, const ml_value *x,
@@ -128,6 +134,8 @@ ml_handler *tb_ml_scalar_handler(tb_str name);
 void tb_ml_takes(const ml_importer *im, uint32_t n, uint32_t want);
 bool tb_ml_is_int(const ml_value *v);
 bool tb_ml_known(const ml_value *v, double *out);     /* a number that is known now */
+/* The integer in a tensor of rank 0, as a symbol; `name` is the value's. */
+tb_dim tb_ml_item(ml_importer *im, tb_val x, tb_str name);
 tb_val tb_ml_f64(ml_importer *im, const ml_value *v); /* of rank 0 */
 ml_value tb_ml_none(void);
 ml_value tb_ml_tensor(tb_val v);

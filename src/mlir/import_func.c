@@ -304,16 +304,26 @@ import_global(ml_importer *im, const ml_op *op)
 /* ---- the unit ---- */
 
 static bool
-is_called(const ml_importer *im, tb_str name)
+calls(const ml_block *b, tb_str name)
 {
-    for (uint32_t i = 0; i < im->p->funcs.n; i++) {
-        const ml_block *b = &im->p->funcs.at[i].body;
+    for (uint32_t k = 0; k < b->ops.n; k++) {
+        const ml_op *op = &b->ops.at[k];
 
-        for (uint32_t k = 0; k < b->ops.n; k++)
-            if (tb_ml_is_call(b->ops.at[k].name) &&
-                tb_str_eq(tb_ml_callee(&b->ops.at[k]), name))
+        if (tb_ml_is_call(op->name) && tb_str_eq(tb_ml_callee(op), name))
+            return true;
+        for (uint32_t i = 0; i < op->regions.n; i++)
+            if (calls(&op->regions.at[i], name))
                 return true;
     }
+    return false;
+}
+
+static bool
+is_called(const ml_importer *im, tb_str name)
+{
+    for (uint32_t i = 0; i < im->p->funcs.n; i++)
+        if (calls(&im->p->funcs.at[i].body, name))
+            return true;
     return false;
 }
 

@@ -457,6 +457,10 @@ static const struct {
 ml_handler *
 tb_ml_handler(tb_str name)
 {
+    ml_handler *control = tb_ml_control_handler(name);
+
+    if (control)
+        return control;
     for (size_t i = 0; i < TB_COUNT(table); i++)
         if (tb_str_is(name, table[i].name))
             return table[i].fn;

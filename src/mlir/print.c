@@ -105,11 +105,17 @@ put_loc(ml_printer *p, tb_loc loc)
 }
 
 void
+tb_ml_newline(ml_printer *p)
+{
+    ML_PUT(p, "\n%*s", (int)p->depth * 2, "");
+}
+
+void
 tb_ml_end(ml_printer *p)
 {
     if (p->o->locations)
         put_loc(p, p->loc);
-    ML_PUT(p, "\n");
+    tb_ml_newline(p);
 }
 
 /* ---- globals ---- */

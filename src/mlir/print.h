@@ -41,6 +41,8 @@ typedef struct ml_printer {
     uint32_t *first_result, *next_result; /* nodes that take a call's results */
     tb_loc loc;
     uint32_t numbers; /* next %n */
+    uint32_t depth;   /* of bodies, for the indentation */
+    bool inside;      /* the body of a branch or a loop: inputs have names already */
 } ml_printer;
 
 #define ML_PUT(p, ...) tb_buf_printf((p)->out, __VA_ARGS__)
@@ -53,14 +55,21 @@ void tb_ml_put_string(ml_printer *p, tb_str s);
 /* @name, quoted where it must be */
 void tb_ml_put_symbol(ml_printer *p, tb_str s);
 bool tb_ml_is_bare(tb_str s);
+/* The end of a line, and how far the next one is moved in beyond what it says itself. */
+void tb_ml_newline(ml_printer *p);
 /* The end of an operation's line, with its location. */
 void tb_ml_end(ml_printer *p);
 
 /* ---- print_func.c ---- */
+void tb_ml_index_results(ml_printer *p); /* fills first_result, next_result for p->g */
 void tb_ml_put_func(ml_printer *p, const tb_func *f);
 
 /* ---- print_node.c ---- */
 void tb_ml_put_node(ml_printer *p, tb_val v);
+
+/* ---- print_control.c ---- */
+/* cond, while, call */
+void tb_ml_put_control(ml_printer *p, tb_val v);
 
 /* ---- print_value.c ---- */
 void tb_ml_put_dtype(ml_printer *p, tb_dtype t, bool builtin);

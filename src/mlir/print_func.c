@@ -24,27 +24,38 @@ want_dims(ml_printer *p, bool *wanted, const tb_dim *dims, int rank)
             tb_dim_syms(p->sizes, dims[i], want_sym, wanted);
 }
 
-/* All symbols that types of this function name, and those that come from its values. */
-static bool *
-wanted_syms(ml_printer *p)
+/* All symbols that types of this graph name, those that come from its values, and those of
+ * graphs inside. */
+static void
+want_graph(ml_printer *p, bool *wanted, const tb_graph *g)
 {
-    bool *wanted = TB_NEWN(&p->cx->scratch, bool, p->u->syms.n + 1);
-
-    for (uint32_t id = 1; id < p->g->n; id++) {
+    for (uint32_t id = 1; id < g->n; id++) {
         tb_val v = {id};
-        const tb_node *n = tb_node_of(p->g, v);
+        const tb_node *n = tb_node_of(g, v);
+        const int64_t *a = tb_attrs(g, v);
 
-        want_dims(p, wanted, tb_dims(p->g, v), n->rank);
+        want_dims(p, wanted, tb_dims(g, v), n->rank);
         if (n->prim == TB_P_item) {
-            int64_t sym = tb_attrs(p->g, v)[0];
+            int64_t sym = a[0];
 
             if (!tb_dim_is_const(sym))
                 sym = p->u->exprs.at[sym - TB_DIM_EXPR].a;
             wanted[sym] = true;
         } else if (n->prim == TB_P_dim) {
-            want_dims(p, wanted, tb_attrs(p->g, v), 1);
+            want_dims(p, wanted, a, 1);
+        } else if (n->prim == TB_P_cond || n->prim == TB_P_while || n->prim == TB_P_call) {
+            for (int i = 0; i < (n->prim == TB_P_call ? 1 : 2); i++)
+                want_graph(p, wanted, p->u->graphs.at[a[i]]);
         }
     }
+}
+
+static bool *
+wanted_syms(ml_printer *p)
+{
+    bool *wanted = TB_NEWN(&p->cx->scratch, bool, p->u->syms.n + 1);
+
+    want_graph(p, wanted, p->g);
     return wanted;
 }
 
@@ -242,8 +253,8 @@ put_return(ml_printer *p)
 }
 
 /* Which nodes take the results of which call. */
-static void
-index_results(ml_printer *p)
+void
+tb_ml_index_results(ml_printer *p)
 {
     p->first_result = TB_NEWN(&p->cx->scratch, uint32_t, p->g->n);
     p->next_result = TB_NEWN(&p->cx->scratch, uint32_t, p->g->n);
@@ -321,7 +332,7 @@ tb_ml_put_func(ml_printer *p, const tb_func *f)
     p->taken.n = p->known.n = p->numbers = 0;
     p->taken_names = p->known_keys = (tb_map){.arena = a};
     p->loc = (tb_loc){0};
-    index_results(p);
+    tb_ml_index_results(p);
     find_int_args(p);
     ML_PUT(p, "  func.func %s", f->exported ? "" : "private ");
     tb_ml_put_symbol(p, f->name);

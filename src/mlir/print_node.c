@@ -413,7 +413,7 @@ put_input(ml_printer *p, tb_val v)
 {
     tb_str name;
 
-    if (!p->int_args[tb_attrs(p->g, v)[0]] || !is_used(p->g, v))
+    if (p->inside || !p->int_args[tb_attrs(p->g, v)[0]] || !is_used(p->g, v))
         return;
     name = tb_ml_name(p, TB_STR(""));
     ML_PUT(p,
@@ -458,6 +458,11 @@ tb_ml_put_node(ml_printer *p, tb_val v)
         return;
     case TB_P_assert:
         put_assert(p, v);
+        return;
+    case TB_P_cond:
+    case TB_P_while:
+    case TB_P_call:
+        tb_ml_put_control(p, v);
         return;
     default:
         put_map(p, v);

@@ -357,15 +357,12 @@ op_exp(ml_importer *im, const ml_value *in, uint32_t n)
 
 /* A value read from a tensor becomes a symbol. Its name is the one in the text, if that is
  * one; torch.symbolic_int of that name may have made it already (ops.c). */
-static tb_dim
-item(ml_importer *im, tb_val x)
+tb_dim
+tb_ml_item(ml_importer *im, tb_val x, tb_str name)
 {
     const tb_dtype t = tb_dtype_of(im->g, x);
-    tb_str name = TB_STR("");
     int64_t attr;
 
-    if (im->op->results.n)
-        name = im->op->results.at[0].name;
     for (uint32_t i = im->u->syms.n; i-- > 0;)
         if (im->u->syms.at[i].kind == TB_SYM_ITEM &&
             tb_str_eq(im->u->syms.at[i].name, name) &&
@@ -379,6 +376,13 @@ item(ml_importer *im, tb_val x)
     if (!name.len || (name.ptr[0] >= '0' && name.ptr[0] <= '9'))
         name = tb_sprintf(&im->cx->scratch, "u%u", im->fresh++);
     return tb_item(im->g, x, tb_ml_plain_name(im, name), INT64_MIN, INT64_MAX);
+}
+
+static tb_dim
+item(ml_importer *im, tb_val x)
+{
+    return tb_ml_item(im, x,
+                      im->op->results.n ? im->op->results.at[0].name : TB_STR(""));
 }
 
 static void

@@ -9,6 +9,7 @@
  *   import_func.c   records to a unit: functions, globals
  *   import.c        bodies: values, types, ATen operators
  *   ops.c, lists.c  operations that are not ATen operators
+ *   control.c       branches and loops
  *   scalar.c, compare.c   integers to sizes, other numbers and truth values
  *   literal.c  dense<...> and resource blobs to bytes
  *   bytecode*.c  MLIR's bytecode to text (bytecode.h)

@@ -267,10 +267,17 @@ write_globals(tb_program *p)
     tb_arena *a = &p->cx->keep;
     for (uint32_t i = 0; i < p->u->globals.n; i++) {
         const tb_global *g = &p->u->globals.at[i];
-        tb_plan_global r = {.init = -1, .mutable_ = g->mutable_};
+        tb_plan_global r = {.init = TB_INIT_ZEROS, .mutable_ = g->mutable_};
         r.type = plan_value(p, g->name, g->dtype, g->rank, g->dims);
-        if (g->init)
+        r.hidden = g->parameter;
+        if (g->init && p->u->consts.at[g->init - 1].external) {
+            const tb_const *c = &p->u->consts.at[g->init - 1];
+            r.init = TB_INIT_PARAM;
+            r.scope = tb_program_string(p, c->scope);
+            r.key = tb_program_string(p, c->name);
+        } else if (g->init) {
             r.init = (int32_t)tb_p_const(p, g->init - 1, false);
+        }
         TB_PUSH(a, &p->globals, r);
     }
 }

@@ -108,13 +108,13 @@ tb_module_result_info(const tb_module *m, int fn, int i, tb_value_info *out)
 int
 tb_module_global_count(const tb_module *m)
 {
-    return (int)m->plan.n_globals;
+    return (int)m->n_globals;
 }
 
 void
 tb_module_global_info(const tb_module *m, int i, tb_value_info *out)
 {
-    if (i >= 0 && (uint32_t)i < m->plan.n_globals)
+    if (i >= 0 && (uint32_t)i < m->n_globals)
         value_info(m, &m->plan.globals[i].type, out);
     else
         *out = (tb_value_info){.name = ""};
@@ -137,4 +137,28 @@ const char *
 tb_module_kernel_name(const tb_module *m, uint32_t kernel)
 {
     return kernel < m->plan.n_kernels ? tb_module_text(m, m->plan.kernels[kernel].name) : "";
+}
+
+int
+tb_module_parameter_count(const tb_module *m)
+{
+    int n = 0;
+    for (uint32_t i = 0; i < m->plan.n_globals; i++)
+        n += m->plan.globals[i].init == TB_INIT_PARAM;
+    return n;
+}
+
+void
+tb_module_parameter_info(const tb_module *m, int i, const char **scope, tb_value_info *out)
+{
+    *scope = "";
+    *out = (tb_value_info){.name = ""};
+    for (uint32_t k = 0; k < m->plan.n_globals; k++) {
+        const tb_plan_global *g = &m->plan.globals[k];
+        if (g->init != TB_INIT_PARAM || i-- != 0)
+            continue;
+        value_info(m, &g->type, out);
+        *scope = tb_module_text(m, g->scope);
+        out->name = tb_module_text(m, g->key);
+    }
 }

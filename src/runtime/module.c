@@ -59,6 +59,8 @@ prepare(tb_module *m)
     const tb_plan *p = &m->plan;
     for (uint32_t i = 0; i < p->n_functions; i++)
         m->n_exported += p->functions[i].exported != 0;
+    for (uint32_t i = 0; i < p->n_globals; i++)
+        m->n_globals += !p->globals[i].hidden;
     for (uint32_t k = 0; k < p->n_kernels; k++) {
         const tb_plan_kernel *pk = &p->kernels[k];
         if (pk->n_bindings > m->max_bindings)

@@ -7,6 +7,8 @@
  *   module.c      loading: bytes to plan, constants in place
  *   code.c        which image, made executable
  *   info.c        what a module says about its functions
+ *   params.c      sets of named tensors
+ *   safetensors.c what is in a .safetensors file
  *   session.c     state between calls; checks of inputs; results' memory
  *   place.c       sessions in memory of the caller
  *   exec.c        the interpreter of a function's instructions
@@ -69,6 +71,7 @@ struct tb_module {
     const uint32_t *entries;    /*   by kernel: offset from there */
     tb_kernel_fn *const *kernels; /* by kernel, instead of those: for tests */
     uint32_t n_exported;
+    uint32_t n_globals; /* that are state */
     bool placed; /* the struct lies in memory of the caller */
     uint32_t max_bindings, max_sizes; /* over kernels, as is scratch_bytes */
     size_t scratch_bytes;
@@ -98,6 +101,32 @@ tb_module_text(const tb_module *m, tb_sref s)
 {
     return m->plan.strings + s.off;
 }
+
+/* ---- safetensors.c ---- */
+typedef struct tb_param {
+    const char *name;
+    const uint8_t *data;
+    uint64_t bytes;
+    tb_dtype dtype; /* TB_NONE with bad_type: the format's own type, which nothing here has */
+    int32_t rank;
+    int64_t *dims;        /* [rank] */
+    const char *bad_type; /* NULL, or what the file calls the type */
+} tb_param;
+/* The tensors in a file's bytes, by name. *rows, *texts and *sizes are blocks of the heap
+ * that hold them; NULL on failure. Everything is checked: tensors cover the data without
+ * gaps. */
+typedef struct tb_param_list {
+    tb_param *rows;
+    uint32_t n;
+    char *texts;
+    int64_t *sizes;
+} tb_param_list;
+tb_status tb_safetensors_read(const uint8_t *bytes, size_t n, tb_param_list *out) TB_MUST_CHECK;
+
+/* ---- params.c ---- */
+/* Checks that p (may be NULL) has what global i of the module is; *data is where. */
+tb_status tb_params_bind(const tb_params *p, const tb_module *m, uint32_t i,
+                         const uint8_t **data) TB_MUST_CHECK;
 
 /* ---- code.c ---- */
 /* Chooses and maps the image; nothing to do for a module without kernels. */
@@ -174,6 +203,7 @@ struct tb_session {
     tb_module *m;
     tb_device *device;    /* own_device if none was given */
     tb_device own_device;
+    tb_params *params;    /* may be NULL */
     tb_allocator allocator;
     atomic_int in_call; /* not a bool: some processors have no atomic bytes */
     void *arena;

@@ -13,10 +13,11 @@
 size_t
 tb_global_bytes(const tb_module *m, uint32_t i)
 {
-    tb_value_info info;
-    size_t n = 0;
-    tb_module_global_info(m, (int)i, &info);
-    return tb_type_bytes(info.dtype, info.rank, info.dims, &n) ? n : 0;
+    const tb_plan_value *v = &m->plan.globals[i].type;
+    size_t n = tb_dtype_bytes((tb_dtype)v->dtype);
+    for (uint32_t d = 0; d < v->rank; d++)
+        n *= (size_t)m->plan.dims[v->dims + d].value;
+    return n;
 }
 
 /* Others are the module's constants until somebody may write. */
@@ -24,8 +25,25 @@ bool
 tb_global_is_owned(const tb_module *m, uint32_t i)
 {
     const tb_plan_global *g = &m->plan.globals[i];
-    return g->mutable_ || g->init < 0 ||
-           m->plan.consts[g->init].bytes < tb_global_bytes(m, i);
+    return g->mutable_ || g->init == TB_INIT_ZEROS ||
+           (g->init >= 0 && m->plan.consts[g->init].bytes < tb_global_bytes(m, i));
+}
+
+/* Where the bytes are that global i starts with; NULL: zeros. */
+static tb_status
+initial(const tb_session *s, uint32_t i, const uint8_t **at)
+{
+    const tb_plan_global *g = &s->m->plan.globals[i];
+    *at = NULL;
+    if (g->init == TB_INIT_PARAM)
+        return tb_params_bind(s->params, s->m, i, at);
+    if (g->init < 0)
+        return NULL;
+    if (s->m->plan.consts[g->init].bytes < tb_global_bytes(s->m, i))
+        return tb_status_make(TB_CORRUPT, "global '%s': its initial value is too short",
+                              tb_module_text(s->m, g->type.name));
+    *at = s->m->bytes + s->m->plan.consts[g->init].offset;
+    return NULL;
 }
 
 /* Gives global i memory of its own. */
@@ -34,16 +52,14 @@ own_global(tb_session *s, uint32_t i)
 {
     const tb_plan_global *g = &s->m->plan.globals[i];
     size_t n = tb_global_bytes(s->m, i);
-    const tb_plan_const *init = g->init >= 0 ? &s->m->plan.consts[g->init] : NULL;
-    if (init && init->bytes < n)
-        return tb_status_make(TB_CORRUPT, "global '%s': its initial value is too short",
-                              tb_module_text(s->m, g->type.name));
+    const uint8_t *init;
+    TRY(initial(s, i, &init));
     void *p = tb_mem_alloc(&s->allocator, n);
     if (!p)
         return tb_status_make(TB_OUT_OF_MEMORY, "no memory for global '%s' (%zu bytes)",
                               tb_module_text(s->m, g->type.name), n);
     if (init && n)
-        memcpy(p, s->m->bytes + init->offset, n);
+        memcpy(p, init, n);
     s->globals[i] = p;
     s->global_owned[i] = true;
     return NULL;
@@ -53,12 +69,13 @@ static tb_status
 create_globals(tb_session *s)
 {
     for (uint32_t i = 0; i < s->m->plan.n_globals; i++) {
-        const tb_plan_global *g = &s->m->plan.globals[i];
-        if (tb_global_is_owned(s->m, i))
+        const uint8_t *at;
+        if (tb_global_is_owned(s->m, i)) {
             TRY(own_global(s, i));
-        else
-            s->globals[i] =
-                (void *)(uintptr_t)(s->m->bytes + s->m->plan.consts[g->init].offset);
+        } else {
+            TRY(initial(s, i, &at));
+            s->globals[i] = (void *)(uintptr_t)at;
+        }
     }
     return NULL;
 }
@@ -67,9 +84,9 @@ tb_status
 tb_session_global(tb_session *s, int i, tb_tensor *out)
 {
     tb_value_info info;
-    if (i < 0 || (uint32_t)i >= s->m->plan.n_globals)
+    if (i < 0 || (uint32_t)i >= s->m->n_globals)
         return tb_status_make(TB_OUT_OF_RANGE, "there is no global %d; the module has %u", i,
-                              s->m->plan.n_globals);
+                              s->m->n_globals);
     if (!s->global_owned[i]) { /* the caller may write: no view of the module's constant */
         TRY(own_global(s, (uint32_t)i));
         s->arena_epoch++;
@@ -90,6 +107,7 @@ fill_session(tb_session *s, tb_module *m, const tb_session_options *o)
     const tb_plan *p = &m->plan;
     const tb_allocator *a = &s->allocator;
     tb_local_sync_init(&s->own_device);
+    s->params = o ? tb_params_retain(o->params) : NULL;
     s->device = o && o->device ? tb_device_retain(o->device) : &s->own_device;
     s->globals = tb_mem_alloc(a, sizeof *s->globals * p->n_globals);
     s->global_owned = tb_mem_alloc(a, sizeof *s->global_owned * p->n_globals);
@@ -153,6 +171,7 @@ tb_session_destroy(tb_session *s)
     tb_mem_free(&a, s->sizes, sizeof *s->sizes * s->m->max_sizes);
     tb_mem_free(&a, s->scratch, s->m->scratch_bytes);
     tb_device_release(s->device);
+    tb_params_release(s->params);
     tb_module *m = s->m;
     tb_mem_free(&a, s, sizeof *s);
     tb_module_release(m);

@@ -98,7 +98,7 @@ run(const uint8_t *file, size_t n)
     if (!st)
         st = tb_module_load_memory(file, n, 0, NULL, NULL, &m);
     if (!st)
-        st = tb_session_create(m, &(tb_session_options){null, &limited}, &s);
+        st = tb_session_create(m, &(tb_session_options){.device = null, .allocator = &limited}, &s);
     if (!st)
         for (int fn = 0; fn < tb_module_function_count(m); fn++)
             call(m, s, fn);

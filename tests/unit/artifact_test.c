@@ -342,7 +342,7 @@ hostile_tables(void)
     REFUSED(s.consts[2].offset = 1 << 21, "constant 2");
     REFUSED(s.consts[2].bytes = UINT64_MAX, "constant 2");
     REFUSED(s.globals[0].init = 3, "global 0");
-    REFUSED(s.globals[0].init = -2, "global 0");
+    REFUSED(s.globals[0].init = -3, "global 0");
     REFUSED(s.globals[0].init = 2, "global 0");
     REFUSED(s.dims[4].value = INT64_MAX, "global 0");
     REFUSED(s.dims[4].value = -1, "global 0");

@@ -86,6 +86,45 @@ inner_slices(void)
     c_run((c_case){.tolerance = 1e-5});
 }
 
+/* ---- few rows, a large operand that lies along n ---- */
+
+static void
+stream_rows(void)
+{
+    tb_val y = tb_dot(g, IN(F32, size, 700), IN(F32, 700, 1537));
+    c_out(tb_map2(g, TB_P_add, y, IN(F32, size, 1537)));
+    c_run((c_case){.tolerance = 1e-4});
+}
+
+/* r in parts, the last ones shorter or empty; a transposed result. */
+static void
+stream_parts(void)
+{
+    c_out(tb_transpose(g, tb_dot(g, IN(F32, 2, 2049), IN(F32, 2049, 1024)), 0, 1));
+    c_out(tb_dot(g, IN(F32, 1, 4099), IN(F32, 4099, 513)));
+    c_out(tb_dot(g, IN(BF16, 3, 2000), IN(BF16, 2000, 1024)));
+    c_run((c_case){.tolerance = 2e-2});
+}
+
+static void
+stream_batched(void)
+{
+    tb_dim b = c_sym("b", 0, 100), n = c_sym("n", 0, 100000), k = c_sym("k", 0, 100000);
+    c_out(tb_dot(g, IN(F32, b, 2, k), IN(F32, b, k, n)));
+    c_out(tb_dot(g, IN(F64, b, 1, k), IN(F64, b, k, n)));
+    c_run((c_case){SIZES({1, 700, 300}, {3, 64, 90}, {2, 1, 17}, {2, 2100, 1}, {2, 5, 0}, {0, 5, 5}),
+                   .tolerance = 1e-4});
+}
+
+static void
+stream_open(void)
+{
+    tb_dim n = c_sym("n", 1100, 100000), k = c_sym("k", 1001, 100000);
+    c_out(tb_dot(g, IN(F32, 2, k), IN(F32, k, n)));
+    c_out(tb_dot(g, IN(F64, 1, k), IN(F64, k, n)));
+    c_run((c_case){SIZES({1100, 1001}, {2500, 1010}), .tolerance = 1e-4});
+}
+
 int
 main(void)
 {
@@ -101,5 +140,10 @@ main(void)
     CASE(inner_open);
     CASE(inner_batched);
     CASE(inner_slices);
+    for (size = 1; size <= 5; size++)
+        CASE(stream_rows);
+    CASE(stream_parts);
+    CASE(stream_batched);
+    CASE(stream_open);
     return t_done();
 }

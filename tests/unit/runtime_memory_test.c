@@ -300,6 +300,24 @@ from_memory(void)
     return st;
 }
 
+static tb_status
+with_parameters(void)
+{
+    static const char header[] = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\""
+                                 ":[0,4]}}    ";
+    static _Alignas(8) uint8_t bytes[8 + sizeof header - 1 + 4] = {sizeof header - 1};
+    float one = 1;
+    tb_tensor t = {.data = &one, .bytes = 4, .dtype = TB_F32}, got;
+    tb_params *p = NULL;
+    memcpy(bytes + 8, header, sizeof header - 1);
+    TRY(tb_params_create(&p));
+    tb_status st = tb_params_add_memory(p, "m", bytes, sizeof bytes, NULL, NULL);
+    st = st ? st : tb_params_add_tensor(p, "m", "b", &t, NULL, NULL);
+    st = st ? st : tb_params_get(p, "m", "a", &got);
+    tb_params_release(p);
+    return st;
+}
+
 static void
 each_fails(tb_status (*scenario)(void), const char *name)
 {
@@ -328,6 +346,7 @@ static void
 every_allocation_fails(void)
 {
     each_fails(from_file, "from a file");
+    each_fails(with_parameters, "parameters");
     each_fails(from_memory, "from memory");
 }
 

@@ -94,7 +94,8 @@ static inline int32_t
 p_global(prog *p, const char *name, const char *type, int32_t init, bool is_mutable)
 {
     p->globals[p->plan.n_globals] =
-        (tb_plan_global){p_type(p, name, type, NULL), init, is_mutable};
+        (tb_plan_global){.type = p_type(p, name, type, NULL), .init = init,
+                         .mutable_ = is_mutable};
     return (int32_t)p->plan.n_globals++;
 }
 

@@ -31,6 +31,13 @@ from .globals import (
     export_parameters,
 )
 from .iree_builtins import IREE
+from .params import (
+    ParameterArchive,
+    ParameterArchiveBuilder,
+    ParameterArchiveEntry,
+    externalize_module_parameters,
+    save_module_parameters,
+)
 from .tensor_traits import DeviceAffinity, DeviceTensorTrait, ExternalTensorTrait
 from .training import export_training
 
@@ -51,6 +58,9 @@ __all__ = [
     "FxProgramsBuilder",
     "GlobalAttributes",
     "IREE",
+    "ParameterArchive",
+    "ParameterArchiveBuilder",
+    "ParameterArchiveEntry",
     "abstractify",
     "current_aot_decompositions",
     "export",
@@ -60,5 +70,7 @@ __all__ = [
     "export_parameters",
     "export_training",
     "extend_aot_decompositions",
+    "externalize_module_parameters",
     "jittable",
+    "save_module_parameters",
 ]

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import math
 import os
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
@@ -16,6 +19,8 @@ from .. import _compiler
 from ..decompositions import current_aot_decompositions
 from ..evaluate import evaluate
 from ..progress import progress
+from ..runtime import safetensors
+from ..runtime.dtypes import dtype_of_name
 from . import gradients
 from .program import import_programs
 
@@ -257,6 +262,8 @@ class ExportOutput:
         targets: Sequence[str] | None = None,
         dump: str | None = None,
         stock_iree: bool = False,
+        parameters: str = "embedded",
+        external_scope: str = "model",
     ) -> _compiler.Artifact | None:
         """Compiles to a .vmfb.
 
@@ -265,14 +272,24 @@ class ExportOutput:
         `targets` names CPU levels ("host", "x86_64-v3", ...); by default the file runs on
         every machine of the last ten years and uses what newer ones add. With `stock_iree`
         IREE's own runtime (3.13) runs the file as well, with the same results.
+
+        With `parameters="external"` the model's parameters and persistent buffers stay
+        outside: the runtime is given them by name, as `save_parameters` and safetensors
+        files have them, under `external_scope`. Other weights of the same shapes then run
+        without compiling again.
         """
         _check_backends(target_backends)
+        if parameters not in ("embedded", "external"):
+            raise ValueError(
+                f"parameters: 'embedded' or 'external', not {parameters!r}"
+            )
         with progress("compiling") as report:
             artifact = self.unit.compile(
                 targets=self.session.targets if targets is None else targets,
                 bf16_matmul=torch.get_float32_matmul_precision() == "medium",
                 dump=dump,
                 progress=report,
+                external_scope=external_scope if parameters == "external" else None,
                 stock_iree=stock_iree,
             )
         if save_to is None:
@@ -282,6 +299,25 @@ class ExportOutput:
         else:
             artifact.save(os.fspath(save_to))
         return None
+
+
+    def save_parameters(self, path: str | os.PathLike[str]) -> None:
+        """Writes what `compile(parameters="external")` leaves out to a .safetensors file,
+        under the names that the artifact looks for. Tensors that are external anyway have
+        no values here."""
+        rows = []
+        for _, name, kind, dims, address in self.unit.parameters():
+            if address is not None:
+                rows.append((name, kind, _view(address, kind, dims)))
+        safetensors.save(path, rows)
+
+
+def _view(address: int, kind: str, dims: list[int]) -> np.ndarray:
+    """An array over memory that the unit keeps."""
+    dtype = dtype_of_name(kind)
+    size = math.prod(dims) * dtype.itemsize
+    memory = (ctypes.c_char * size).from_address(address)
+    return np.frombuffer(memory, dtype).reshape(dims)
 
 
 def _check_backends(backends):

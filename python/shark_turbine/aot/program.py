@@ -54,23 +54,24 @@ class State:
         by_place = self._places.get(_place(tensor)) if tensor.numel() else None
         return by_place or (target if target in self._known else None)
 
-    def index(self, name, tensor, importer):
-        """Number of the global, which starts with the tensor's values."""
+    def index(self, name, tensor, importer, stored=False):
+        """Number of the global, which starts with the tensor's values. `stored`: the model's
+        state_dict has it."""
         if name not in self.globals:
             shown = self.names.shown(name)
             dtype, dims = dtype_name(tensor.dtype), list(tensor.shape)
-            init = self._initial(name, tensor, importer, shown)
+            init = self._initial(name, tensor, importer, shown, stored)
             self.globals[name] = self.unit.global_(shown, dtype, dims, init)
         return self.globals[name]
 
-    def _initial(self, name, tensor, importer, shown):
+    def _initial(self, name, tensor, importer, shown, stored):
         if name in self.names.zeros:
             return None
         external = self.names.external_of(name, tensor)
         if external is not None:
             return importer.external_index(tensor, *external)
         # A copy: later training must not change the program.
-        return importer.constant_index(pack(tensor).clone(), shown)
+        return importer.constant_index(pack(tensor).clone(), shown, stored)
 
 
 class Names:
@@ -91,6 +92,13 @@ class Names:
             return self.external[name]
         trait = ExternalTensorTrait.get(tensor)
         return trait and (trait.external_scope, trait.external_name)
+
+
+def _is_stored(spec):
+    """Whether the model's state_dict has it."""
+    if spec.kind is InputKind.BUFFER:
+        return spec.persistent is not False
+    return spec.kind is InputKind.PARAMETER
 
 
 def _place(tensor):
@@ -202,17 +210,18 @@ class ProgramImporter:
         tensor = _state_tensor(self.ep, spec.target)
         name = self.state.name_of(spec.target, tensor)
         if name is not None:
-            index = self.state.index(name, tensor, self.importer)
+            index = self.state.index(name, tensor, self.importer, _is_stored(spec))
             if node.users:
                 self.importer.values[node] = self.function.read(index)
         elif node.users:
-            self.importer.values[node] = self._constant(spec.target, tensor)
+            self.importer.values[node] = self._constant(spec, tensor)
 
-    def _constant(self, target, tensor):
-        external = self.state.names.external_of(target, tensor)
+    def _constant(self, spec, tensor):
+        external = self.state.names.external_of(spec.target, tensor)
         if external is not None:
             return self.importer.external(tensor, *external)
-        return self.importer.constant(tensor, target)
+        name = self.state.names.shown(spec.target)
+        return self.importer.constant(tensor, name, _is_stored(spec))
 
     def _outputs(self, returned):
         """Adds results and writes to globals; gives the results' tree (see abi)."""

@@ -34,7 +34,9 @@ class Program:
             return
         self.module = _runtime.Module.from_buffer(artifact)
         self.session = _runtime.Session(
-            self.module, device(device_name), recorder(profile, device(device_name))
+            self.module,
+            device(device_name),
+            profile=recorder(profile, device(device_name)),
         )
         draws = any(position is None for position, _ in plan.inputs)
         self.bind = functools.partial(

@@ -73,7 +73,8 @@ class State(collections.abc.MutableMapping[str, Any]):
 
     def reset(self) -> None:
         """Everything as in a new context."""
-        fresh = _runtime.Session(self._session.module, self._session.device)
+        session = self._session
+        fresh = _runtime.Session(session.module, session.device, session.params)
         for i in range(len(self._rows)):
             self._session.write_global(i, fresh.read_global(i))
 

@@ -70,6 +70,7 @@ class VmModule:
         self._blob = blob
         self._name = name
         self._device = device  # of the hal module
+        self._params: _runtime.Params | None = None  # of a module of parameters
 
     @property
     def _module(self) -> _runtime.Module:
@@ -189,7 +190,8 @@ class VmModule:
 
     def _bind(self, context: VmContext) -> Any:
         """What calls this module's functions in a context; see VmContext._session."""
-        return _runtime.Session(self._module, context._hal_device()._device)
+        device = context._hal_device()._device
+        return _runtime.Session(self._module, device, context._params)
 
     def __repr__(self) -> str:
         return f"<VmModule {self.name} : [{', '.join(self.function_names)}]>"
@@ -285,6 +287,7 @@ class VmContext:
         self._modules: list[VmModule] = []
         self._sessions: dict[int, Any] = {}
         self._device: HalDevice | None = None
+        self._params: _runtime.Params | None = None
         self._thread: concurrent.futures.ThreadPoolExecutor | None = None
         self.register_modules(modules or [])
 
@@ -296,6 +299,8 @@ class VmContext:
                 )
             if module._device is not None:
                 self._device = module._device
+            if module._params is not None:
+                self._params = module._params
             self._modules.append(module)
 
     def _hal_device(self) -> HalDevice:
