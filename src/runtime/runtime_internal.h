@@ -15,6 +15,7 @@
  *   device.c      device uris; driver-independent part of a device
  *   local_sync.c  kernels on the calling thread
  *   local_task.c  kernels on the calling thread and a pool
+ *   split.c       among how many workers, and how
  *   cpus.c        how many threads this process may use
  *   null.c        kernels not run at all
  *
@@ -166,6 +167,13 @@ void tb_local_sync_init(tb_device *d); /* in place: lives as long as its memory 
 tb_device *tb_local_task_create(int n_workers);
 tb_device *tb_null_create(void);
 int tb_cpus_allowed(void); /* cpus.c; at least 1 */
+
+/* ---- split.c: worker i of n begins with the tiles from tb_split_begin(i) to that of i + 1,
+ * takes a chunk at a time, and then helps the others. ---- */
+/* At most `limit`; cost 0 is not known. */
+int tb_split_workers(int64_t tiles, uint64_t tile_cost_ns, int limit);
+int64_t tb_split_begin(int64_t tiles, int n, int i);
+int64_t tb_split_chunk(int64_t tiles, uint64_t tile_cost_ns, int n);
 
 /* ---- session.c ---- */
 /* What a session keeps for one function between calls. All arrays lie in one block. */
