@@ -6,6 +6,8 @@ writes docs/op-coverage.md.
     coverage.py --quick                 one sample per check, an eighth of the operators
     coverage.py --op add --op fft.fft   these only; every check is printed
     coverage.py --op add --dtype float32 --mode forward --sample 3 --verbose
+    coverage.py --json all.json --rest --dtype int64     goes on where a run has ended
+    coverage.py --json all.json --keep --failed wrong    again, what was wrong
 
 Each operator runs in a process of its own choice of `--jobs` workers, with a limit of time
 and memory; a worker that dies or hangs is replaced, and the sample that did it is told.
@@ -19,6 +21,7 @@ import resource
 import selectors
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -82,12 +85,13 @@ class Worker:
 
     def start(self):
         read, write = os.pipe()
+        self.log = tempfile.TemporaryFile()
         env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TOP / "scripts"), str(TOP / "tests/ops")])}
         self.process = subprocess.Popen(
             [sys.executable, str(TOP / "scripts" / "coverage.py"), "--worker", str(write)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=self.log,
             pass_fds=[write],
             env=env,
         )
@@ -116,20 +120,31 @@ class Worker:
             self.process.wait()
             self.process.stdin.close()
             os.close(self.channel)
+            self.log.close()
             self.process = None
+
+    def last_words(self):
+        """Why the process has ended, and the last line it wrote."""
+        self.process.wait()
+        self.log.seek(0)
+        lines = self.log.read().decode(errors="replace").split("\n")
+        said = [line.strip() for line in lines if line.strip()][-1:]
+        return ": ".join([crash_text(self.process.returncode), *said])[:200]
 
 
 def crash_text(code):
     return f"signal {-code}" if code < 0 else f"exit status {code}"
 
 
-def run(tasks, jobs, seconds, progress):
-    """Runs all tasks; each gets task["results"], a list of events with a status."""
+def run(tasks, jobs, seconds, minutes, progress):
+    """Runs all tasks; each gets task["results"], a list of events with a status. None is
+    begun once so many `minutes` have passed: their lists stay empty."""
+    end = time.monotonic() + 60 * minutes
     waiting, workers = list(tasks), [Worker() for _ in range(jobs)]
     selector = selectors.DefaultSelector()
 
     def next_task(w):
-        while waiting:
+        while waiting and time.monotonic() < end:
             task = waiting.pop(0)
             fresh = w.process is None
             w.give(task)
@@ -174,8 +189,7 @@ def run(tasks, jobs, seconds, progress):
             w = key.data
             events = w.events()
             if events is None:
-                w.process.wait()
-                lost(w, "crash", crash_text(w.process.returncode))
+                lost(w, "crash", w.last_words())
                 continue
             for event in events:
                 if "starts" in event:
@@ -193,11 +207,33 @@ def run(tasks, jobs, seconds, progress):
 # ---- front ----
 
 
+def earlier(path):
+    """{operator: results} of a file that --json wrote."""
+    if not path or not Path(path).exists():
+        return {}
+    return {t["name"]: t["results"] for t in json.loads(Path(path).read_text())}
+
+
+def merged(tasks, known):
+    """Tasks with the earlier results of checks and operators that were not run again."""
+    out, ran = [], {}
+    for t in tasks:
+        ran[t["name"]] = {(r["dtype"], r["mode"]) for r in t["results"]}
+        old = [
+            r
+            for r in known.get(t["name"], ())
+            if (r["dtype"], r["mode"]) not in ran[t["name"]]
+        ]
+        out.append({**t, "results": [*old, *t["results"]]})
+    rest = [name for name in known if name not in ran]
+    return out + [{"name": name, "results": known[name]} for name in rest]
+
+
 def tasks_of(args):
     import coverage_checks as checks
     import opinfo
 
-    tasks = []
+    tasks, known = [], args.known if args.rest else {}
     for i, op in enumerate(opinfo.op_db):
         name = opinfo.op_id(op)
         if args.op and name not in args.op and op.name not in args.op:
@@ -205,12 +241,16 @@ def tasks_of(args):
         if args.quick and not args.op and i % QUICK != args.part % QUICK:
             continue
         plan = checks.first_check(op, checks.plan(1 if args.quick else args.samples))
+        done = {(r["dtype"], r["mode"]) for r in known.get(name, ())}
+        if args.failed and not any(r["status"] in args.failed for r in args.known.get(name, ())):
+            continue
         plan = [
             [c.dtype, c.mode, None if args.sample is not None else c.count]
             for c in plan
             if checks.wanted(op, c)
             and (not args.dtype or c.dtype in args.dtype)
             and (not args.mode or c.mode in args.mode)
+            and (c.dtype, c.mode) not in done
         ]
         tasks.append(
             {"op": i, "name": name, "checks": plan, "sample": args.sample, "results": []}
@@ -236,8 +276,12 @@ def parse():
     p.add_argument("--part", type=int, default=0, help="which eighth --quick takes")
     p.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 8))
     p.add_argument("--seconds", type=int, default=SECONDS, help="limit for one operator")
+    p.add_argument("--minutes", type=float, default=120, help="begins nothing after them")
     p.add_argument("--verbose", action="store_true", help="also what passes")
     p.add_argument("--json", help="writes all results there")
+    p.add_argument("--keep", action="store_true", help="keeps its results of other checks")
+    p.add_argument("--rest", action="store_true", help="runs only checks it does not have")
+    p.add_argument("--failed", action="append", help="operators it has so: 'falls back'")
     p.add_argument("--report", help="writes the report there")
     p.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     args = p.parse_args()
@@ -252,7 +296,8 @@ def main():
         return 0
     import coverage_report as report
 
-    tasks, begun = tasks_of(args), time.monotonic()
+    args.known = earlier(args.json) if args.keep or args.rest or args.failed else {}
+    tasks, begun = [t for t in tasks_of(args) if t["checks"]], time.monotonic()
     finished = []
 
     def progress(task):
@@ -261,9 +306,12 @@ def main():
             show(task, args.verbose)
         elif sys.stderr.isatty():
             print(f"\r{len(finished)}/{len(tasks)} {task['name']:50}", end="", file=sys.stderr)
+        if args.json and len(finished) % 20 == 0:
+            Path(args.json).write_text(json.dumps(merged(finished, args.known)))
 
-    run(tasks, args.jobs, args.seconds, progress)
+    run(tasks, args.jobs, args.seconds, args.minutes, progress)
     seconds = time.monotonic() - begun
+    tasks = merged(tasks, args.known)
     if args.json:
         Path(args.json).write_text(json.dumps(tasks))
     summary = report.Summary(tasks)

@@ -4,6 +4,7 @@ mode, against eager mode. Used by coverage.py; nothing here starts processes."""
 
 import contextlib
 import dataclasses
+import itertools
 import logging
 import re
 import sys
@@ -16,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "ops")
 
 import opinfo  # noqa: E402
 
-from shark_turbine.dynamo import backend as turbine  # noqa: E402
+from shark_turbine.dynamo import fallback as compiling  # noqa: E402
 from shark_turbine.importer import op_name  # noqa: E402
 
 # From good to bad. An operator is as good as its worst check.
@@ -95,7 +96,7 @@ class _Seen:
 
     def __init__(self):
         self.names = set()
-        self._compile = turbine.compile_graph
+        self._compile = compiling.compile_program
 
     def __call__(self, module, *args, **kwargs):
         result = self._compile(module, *args, **kwargs)
@@ -108,19 +109,16 @@ class _Seen:
 @contextlib.contextmanager
 def watch():
     seen = _Seen()
-    turbine.compile_graph = seen
+    compiling.compile_program = seen
     try:
         yield seen.names
     finally:
-        turbine.compile_graph = seen._compile
+        compiling.compile_program = seen._compile
 
 
 def compiled(case, check, backend="turbine_cpu", strict=True):
     torch._dynamo.reset()
-    options = None
-    if backend == "turbine_cpu":
-        known = {f.name for f in dataclasses.fields(turbine.Options)}
-        options = {"fullgraph": strict} if "fullgraph" in known else {"fallback": not strict}
+    options = {"fullgraph": strict} if backend == "turbine_cpu" else None
 
     def fn(*tensors):
         return case(*tensors)
@@ -132,15 +130,22 @@ def compiled(case, check, backend="turbine_cpu", strict=True):
 
 
 def reason_of(e):
-    """The first line of an error without what differs between samples."""
+    """An error in one line without what differs between samples: places, names of values."""
     inner = getattr(e, "inner_exception", None) or e
     text = str(inner).strip() or type(inner).__name__
-    text = text.partition("\n")[0]
-    text = re.sub(r"^\S*\.py:\d+(:\d+)?: ", "", text)
-    text = re.sub(r" ?\((?:\d+ uses, )?(?:first )?(?:in module )?[^()]*(?:\.py:\d+|<[^()]*)\)", "", text)
-    text = re.sub(r"^aten\.", "", text)
-    text = re.sub(r"%\d+", "%N", text)
-    return f"{type(inner).__name__}: {text}"[:200]
+    first, *rest = text.split("\n")
+    if "cannot be compiled:" in first:  # a line for each operator
+        rows = (re.sub(r"^\s*(\S+:\d+|line unknown): ", "", r) for r in rows_of(rest))
+        return "; ".join(sorted({re.sub(r" \(\d+ uses\)", "", r) for r in rows}))[:300]
+    first = re.sub(r"^\S*\.py:\d+(:\d+)?: ", "", first)
+    first = re.sub(r" ?\((?:in module )?[^()]*(?:\.py:\d+|<[^()]*)\)", "", first)
+    first = re.sub(r"%\d+", "%N", re.sub(r"^aten\.", "", first))
+    return f"{type(inner).__name__}: {first}"[:200]
+
+
+def rows_of(lines):
+    """The indented lines that follow the head of an error."""
+    return itertools.takewhile(lambda line: line.startswith("  "), lines)
 
 
 def is_random(case, want, grad):

@@ -60,7 +60,7 @@ class Summary:
         import torch
 
         from shark_turbine.decompositions import default_table, has_row
-        from shark_turbine.dynamo.partition import _KNOWN
+        from shark_turbine.dynamo.support import _KNOWN
         from shark_turbine.importer import op_name
 
         seen = set()

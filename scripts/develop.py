@@ -37,7 +37,8 @@ def install_metadata(site):
     project = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
     name = project["name"].replace("-", "_")
     info = site / f"{name}-{project['version']}.dist-info"
-    paths = [TOP / "python", TOP / "python" / "iree_compat"]
+    compat = "iree_compat", "iree_compiler_compat"
+    paths = [TOP / "python", *(TOP / "python" / name for name in compat)]
     write(site / "turbine.pth", "".join(f"{p}\n" for p in paths))
     groups = project.get("entry-points", {})
     lines = []

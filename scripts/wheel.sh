@@ -6,4 +6,5 @@
 mkdir -p dist
 python3 -m pip wheel -q --disable-pip-version-check --no-build-isolation --no-deps -w dist .
 python3 -m pip wheel -q --disable-pip-version-check --no-deps -w dist python/iree_compat
+python3 -m pip wheel -q --disable-pip-version-check --no-deps -w dist python/iree_compiler_compat
 ls -l dist

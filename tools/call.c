@@ -24,6 +24,17 @@ call_flag(tool_call *c, const char *arg)
     if (flag_value(arg, "module", &c->module_path) ||
         flag_value(arg, "function", &c->function) || flag_value(arg, "device", &c->device_uri))
         return true;
+    if (flag_value(arg, "module_mode", &value)) {
+        c->preload = strcmp(value, "preload") == 0;
+        return c->preload || strcmp(value, "mmap") == 0;
+    }
+    if (flag_value(arg, "parameter_mode", &value)) /* they are mapped */
+        return strcmp(value, "file") == 0 || strcmp(value, "mmap") == 0;
+    if (flag_value(arg, "task_topology_group_count", &value) ||
+        flag_value(arg, "task_topology_max_group_count", &value)) {
+        c->workers = atoi(value);
+        return c->workers > 0;
+    }
     if (flag_value(arg, "parameters", &value)) {
         if (c->n_parameters == CALL_MAX_FILES)
             return false;
@@ -51,9 +62,10 @@ load(tool_call *c)
     tb_buf b = {0};
     if (!c->module_path)
         return tb_status_make(TB_INVALID_ARGUMENT, "no module given; --module=FILE.vmfb does");
-    if (strcmp(c->module_path, "-") != 0)
+    bool from_stdin = strcmp(c->module_path, "-") == 0;
+    if (!from_stdin && !c->preload)
         return tb_module_load_file(c->module_path, 0, &c->module);
-    TRY(tb_file_read("/dev/stdin", &b));
+    TRY(tb_file_read(from_stdin ? "/dev/stdin" : c->module_path, &b));
     tb_status st = tb_module_load_memory(b.at, b.n, TB_LOAD_COPY, NULL, NULL, &c->module);
     tb_buf_free(&b);
     return st;
@@ -114,7 +126,8 @@ call_open(tool_call *c)
     TRY(load_parameters(c));
     c->load_seconds = call_now() - begin;
     TRY(find_function(c));
-    TRY(tb_device_create(c->device_uri ? c->device_uri : "local-task", 0, &c->device));
+    const char *uri = c->device_uri ? c->device_uri : "local-task";
+    TRY(tb_device_create(uri, c->workers, &c->device));
     tb_session_options o = {.device = c->device, .params = c->params};
     TRY(tb_session_create(c->module, &o, &c->session));
     c->n_results = tb_module_result_count(c->module, c->fn);

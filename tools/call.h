@@ -10,6 +10,8 @@ enum { CALL_MAX = 1024 /* inputs or results */, CALL_MAX_FILES = 64 };
 typedef struct tool_call {
     /* from flags */
     const char *module_path, *function, *device_uri;
+    bool preload; /* the module is read, not mapped */
+    int workers;  /* 0: as many as the process may use */
     const char *input_text[CALL_MAX];
     int n_input_text;
     const char *parameters[CALL_MAX_FILES]; /* "scope=file" or "file" */
@@ -26,7 +28,7 @@ typedef struct tool_call {
 
 /* If arg is "--name=value", *value gets the value. */
 bool flag_value(const char *arg, const char *name, const char **value);
-/* Takes --module=, --function=, --device=, --parameters= and --input=; false if arg is none of them. */
+/* Takes the flags of CALL_USAGE; false if arg is none of them, or its value makes no sense. */
 bool call_flag(tool_call *c, const char *arg);
 #define CALL_USAGE                                                                       \
     "  --module=FILE      a .vmfb file; - reads standard input\n"                        \
@@ -36,7 +38,9 @@ bool call_flag(tool_call *c, const char *arg);
     "                       --input=4x4xf32=0.5 (all alike)   --input=@file.npy\n"       \
     "  --parameters=[SCOPE=]FILE.safetensors    parameters that the module does not hold;\n"  \
     "                     may be repeated. Without a scope they serve any\n"              \
-    "  --device=URI       local-sync, local-task (default), local-task://?workers=4\n"
+    "  --device=URI       local-sync, local-task (default), local-task://?workers=4\n"  \
+    "  --task_topology_group_count=N    workers of local-task\n"                         \
+    "  --module_mode=mmap|preload, --parameter_mode=file|mmap    how files are read (mmap)\n"
 
 /* Loads the module, finds the function, makes the session. */
 tb_status call_open(tool_call *c) TB_MUST_CHECK;

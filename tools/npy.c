@@ -143,8 +143,9 @@ npy_read(const char *path, tb_tensor *out)
     return st;
 }
 
-tb_status
-npy_write(const char *path, const tb_tensor *t)
+/* Puts an array behind what is in the buffer. */
+static void
+put_array(tb_buf *all, const tb_tensor *t)
 {
     tb_buf b = {0};
     const char *descr = "";
@@ -165,8 +166,38 @@ npy_write(const char *path, const tb_tensor *t)
         b.at[9] = (uint8_t)((b.n - 10) >> 8);
     }
     tb_buf_put(&b, t->data, (size_t)value_elems(t) * tb_dtype_bytes(t->dtype));
-    tb_status st = b.failed ? tb_status_make(TB_OUT_OF_MEMORY, "%s: no memory to write it", path)
-                            : tb_file_write(path, b.at, b.n);
+    if (b.failed)
+        all->failed = true;
+    else
+        tb_buf_put(all, b.at, b.n);
     tb_buf_free(&b);
+}
+
+static tb_status
+write_behind(tb_buf *b, const char *path, const tb_tensor *t)
+{
+    put_array(b, t);
+    tb_status st = b->failed
+                       ? tb_status_make(TB_OUT_OF_MEMORY, "%s: no memory to write it", path)
+                       : tb_file_write(path, b->at, b->n);
+    tb_buf_free(b);
     return st;
+}
+
+tb_status
+npy_write(const char *path, const tb_tensor *t)
+{
+    tb_buf b = {0};
+    return write_behind(&b, path, t);
+}
+
+tb_status
+npy_append(const char *path, const tb_tensor *t)
+{
+    tb_buf b = {0};
+    tb_status st = tb_file_read(path, &b);
+    if (st && tb_status_code(st) != TB_NOT_FOUND)
+        return st;
+    tb_status_free(st);
+    return write_behind(&b, path, t);
 }

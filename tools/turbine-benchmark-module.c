@@ -7,8 +7,10 @@
  * Results stay in the memory of the first call.
  */
 #include <stdlib.h>
+#include <time.h>
 
 #include "call.h"
+#include "flags.h"
 #include "profile/profile.h"
 
 static const char usage[] =
@@ -19,9 +21,12 @@ static const char usage[] =
     "                     Without --input, inputs of static sizes are made up.\n"
     "  --benchmark_min_time=S     seconds to measure (0.5s), or calls (100x)\n"
     "  --benchmark_repetitions=N  measure N times, a line for each (1)\n"
+    "  --benchmark_format=console|json    what is printed; json: as Google Benchmark\n"
+    "  --benchmark_out=FILE       also writes the results as JSON\n"
+    "                     (--benchmark_out_format=json is understood)\n"
     "  --profile[=FILE]   also what each kernel took, beside what the machine can do at\n"
     "                     best; FILE gets a trace for ui.perfetto.dev\n"
-    "  --help             this text\n";
+    FLAGS_USAGE "  --help             this text\n";
 
 typedef struct options {
     double min_seconds;
@@ -29,13 +34,15 @@ typedef struct options {
     long repetitions;
     bool profile;
     const char *trace; /* or NULL */
+    bool json;
+    const char *out; /* may be NULL */
 } options;
 
 /* Nanoseconds per call, sorted. */
 typedef struct samples {
     double *at;
     size_t n, cap;
-    double total_ns; /* of all calls */
+    double total_ns, cpu_ns; /* of all calls; of all threads */
     long calls;
 } samples;
 
@@ -60,7 +67,21 @@ take_flag(options *o, const char *arg)
         o->repetitions = strtol(text, &end, 10);
         return *end == '\0' && o->repetitions >= 1;
     }
-    return false;
+    if (flag_value(arg, "benchmark_format", &text)) {
+        o->json = strcmp(text, "json") == 0;
+        return o->json || strcmp(text, "console") == 0;
+    }
+    if (flag_value(arg, "benchmark_out_format", &text))
+        return strcmp(text, "json") == 0;
+    return flag_value(arg, "benchmark_out", &o->out) && *o->out;
+}
+
+static double
+cpu_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 static bool
@@ -110,7 +131,7 @@ static tb_status
 measure(tool_call *c, const options *o, double each, samples *s)
 {
     long per_batch = each > 20e-6 || o->calls ? 1 : (long)(20e-6 / (each + 1e-9)) + 1;
-    double begin = call_now(), seconds;
+    double begin = call_now(), cpu_begin = cpu_now(), seconds;
     *s = (samples){.at = s->at, .cap = s->cap};
     while (o->calls ? s->calls < o->calls : call_now() - begin < o->min_seconds) {
         TRY(batch(c, per_batch, &seconds));
@@ -119,6 +140,7 @@ measure(tool_call *c, const options *o, double each, samples *s)
         if (!add_sample(s, seconds * 1e9 / (double)per_batch))
             return tb_status_make(TB_OUT_OF_MEMORY, "no memory for %zu samples", s->n);
     }
+    s->cpu_ns = (cpu_now() - cpu_begin) * 1e9;
     qsort(s->at, s->n, sizeof *s->at, compare);
     return NULL;
 }
@@ -129,6 +151,66 @@ print_time(const char *what, double ns)
     const char *unit = ns < 1e3 ? "ns" : ns < 1e6 ? "us" : ns < 1e9 ? "ms" : "s";
     double scale = ns < 1e3 ? 1 : ns < 1e6 ? 1e3 : ns < 1e9 ? 1e6 : 1e9;
     printf("  %s %8.3f %s", what, ns / scale, unit);
+}
+
+static void
+print_line(const char *function, const samples *s)
+{
+    printf("BM_%s", function);
+    print_time("mean", s->total_ns / (double)s->calls);
+    print_time("median", s->at[s->n / 2]);
+    print_time("min", s->at[0]);
+    printf("  calls %ld\n", s->calls);
+    fflush(stdout);
+}
+
+/* ---- JSON, with the keys of Google Benchmark ---- */
+
+static void
+put_text(tb_buf *b, const char *text)
+{
+    tb_buf_puts(b, "\"");
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '"' || c == '\\')
+            tb_buf_printf(b, "\\%c", c);
+        else if (c < 0x20)
+            tb_buf_printf(b, "\\u%04x", (unsigned)c);
+        else
+            tb_buf_put(b, text, 1);
+    }
+    tb_buf_puts(b, "\"");
+}
+
+static void
+put_head(tb_buf *b, const tool_call *c)
+{
+    tb_buf_puts(b, "{\n\"context\": {\"executable\": \"turbine-benchmark-module\", \"target\": ");
+    put_text(b, tb_module_target(c->module));
+    tb_buf_puts(b, ", \"device\": ");
+    put_text(b, tb_device_name(c->device));
+    tb_buf_printf(b, ", \"workers\": %d, \"transient_bytes\": %zu},\n\"benchmarks\": [",
+                  tb_device_workers(c->device),
+                  tb_session_transient_bytes(c->session, c->fn));
+}
+
+static void
+put_row(tb_buf *b, const char *function, const samples *s, long index, long repetitions)
+{
+    double calls = (double)s->calls;
+    char name[512];
+    snprintf(name, sizeof name, "BM_%s/process_time/real_time", function);
+    tb_buf_printf(b, "%s\n  {\"name\": ", index ? "," : "");
+    put_text(b, name);
+    tb_buf_puts(b, ", \"run_name\": ");
+    put_text(b, name);
+    tb_buf_printf(b,
+                  ", \"run_type\": \"iteration\", \"repetitions\": %ld, "
+                  "\"repetition_index\": %ld, \"threads\": 1, \"iterations\": %ld, "
+                  "\"real_time\": %.9g, \"cpu_time\": %.9g, \"time_unit\": \"ns\", "
+                  "\"median\": %.9g, \"min\": %.9g}",
+                  repetitions, index, s->calls, s->total_ns / calls, s->cpu_ns / calls,
+                  s->at[s->n / 2], s->at[0]);
 }
 
 /* Calls again, watched: as many as fit into the time. */
@@ -148,7 +230,7 @@ profile(tool_call *c, const options *o, tb_profile *p)
     tb_profile_roof(p, tb_roof_measure(TB_ROOF_F32, threads, 0.1),
                     tb_roof_measure(TB_ROOF_COPY, threads, 0.3));
     tb_profile_table(p, 0, &text);
-    fwrite(text.at, 1, text.n, stdout);
+    fwrite(text.at, 1, text.n, o->json ? stderr : stdout);
     tb_buf_free(&text);
     if (o->trace) {
         tb_profile_trace(p, &trace);
@@ -160,27 +242,28 @@ profile(tool_call *c, const options *o, tb_profile *p)
 }
 
 static tb_status
-run(tool_call *c, const options *o)
+write_json(const options *o, const tb_buf *json)
+{
+    if (json->failed)
+        return tb_status_make(TB_OUT_OF_MEMORY, "no memory for the report");
+    if (o->json)
+        fwrite(json->at, 1, json->n, stdout);
+    return o->out ? tb_file_write(o->out, json->at, json->n) : NULL;
+}
+
+static tb_status
+measure_all(tool_call *c, const options *o, double each, tb_buf *json)
 {
     samples s = {0};
-    double each = 0;
-    TRY(call_open(c));
-    TRY(call_inputs(c, true));
-    TRY(warm_up(c, o, &each));
-    printf("target %s, device %s, %d workers, transient memory %zu bytes\n",
-           tb_module_target(c->module), tb_device_name(c->device),
-           tb_device_workers(c->device), tb_session_transient_bytes(c->session, c->fn));
     tb_status st = NULL;
+    const char *function = tb_module_function_name(c->module, c->fn);
     for (long i = 0; i < o->repetitions && !st; i++) {
         st = measure(c, o, each, &s);
         if (st || s.n == 0)
             break;
-        printf("BM_%s", tb_module_function_name(c->module, c->fn));
-        print_time("mean", s.total_ns / (double)s.calls);
-        print_time("median", s.at[s.n / 2]);
-        print_time("min", s.at[0]);
-        printf("  calls %ld\n", s.calls);
-        fflush(stdout);
+        if (!o->json)
+            print_line(function, &s);
+        put_row(json, function, &s, i, o->repetitions);
     }
     free(s.at);
     if (!st && o->profile) {
@@ -191,12 +274,37 @@ run(tool_call *c, const options *o)
     return st;
 }
 
+static tb_status
+run(tool_call *c, const options *o)
+{
+    tb_buf json = {0};
+    double each = 0;
+    TRY(call_open(c));
+    TRY(call_inputs(c, true));
+    TRY(warm_up(c, o, &each));
+    if (!o->json)
+        printf("target %s, device %s, %d workers, transient memory %zu bytes\n",
+               tb_module_target(c->module), tb_device_name(c->device),
+               tb_device_workers(c->device), tb_session_transient_bytes(c->session, c->fn));
+    put_head(&json, c);
+    tb_status st = measure_all(c, o, each, &json);
+    tb_buf_puts(&json, "\n]\n}\n");
+    st = st ? st : write_json(o, &json);
+    tb_buf_free(&json);
+    return st;
+}
+
 int
 main(int argc, char **argv)
 {
     static tool_call c;
     options o = {.min_seconds = 0.5, .repetitions = 1};
+    argv = flags_expand("turbine-benchmark-module", &argc, argv);
+    if (!argv)
+        return 1;
     for (int i = 1; i < argc; i++) {
+        if (flags_listed(argv[i]))
+            return fflush(stdout) != 0;
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             fputs(usage, stdout);
             return 0;

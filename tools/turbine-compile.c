@@ -37,7 +37,9 @@ static const char usage[] =
     "\n"
     "Understood as in iree-compile: --iree-input-type=torch|auto|none,\n"
     "--iree-hal-target-backends=llvm-cpu, --iree-hal-target-device=local,\n"
-    "--iree-llvmcpu-target-cpu=host|x86-64-v4|..., --iree-opt-level=...\n";
+    "--iree-hal-local-target-device-backends=llvm-cpu,\n"
+    "--iree-llvmcpu-target-cpu=host|x86-64-v4|...; how IREE makes its code\n"
+    "(--iree-opt-*, ...) is ignored, others of its flags with a warning.\n";
 
 typedef struct options {
     const char *in, *out;
@@ -210,7 +212,30 @@ is_one_of(const char *value, const char *const *words)
     return false;
 }
 
-/* What IREE's compiler takes and what asks for nothing that we do not do. */
+static bool
+begins(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* Flags about how IREE makes its code: ours needs none of them. */
+static bool
+is_tuning(const char *arg)
+{
+    static const char *const names[] = {
+        "--iree-opt-level",          "--iree-opt-data-tiling",
+        "--iree-opt-const-eval",     "--iree-llvmcpu-enable-ukernels",
+        "--iree-llvmcpu-target-triple", "--iree-llvmcpu-target-cpu-features",
+        "--iree-llvmcpu-link-embedded", "--iree-execution-model"};
+
+    for (size_t i = 0; i < TB_COUNT(names); i++)
+        if (begins(arg, names[i]) && (arg[strlen(names[i])] == '=' || !arg[strlen(names[i])]))
+            return true;
+    return false;
+}
+
+/* What IREE's compiler takes and what asks for nothing that we do not do. Others of its flags
+ * are warned of. */
 static bool
 iree_flag(options *o, char *arg)
 {
@@ -225,9 +250,15 @@ iree_flag(options *o, char *arg)
         return is_one_of(value, backends);
     if (flag_value(arg, "iree-hal-target-device", &value))
         return is_one_of(value, devices);
+    if (flag_value(arg, "iree-hal-local-target-device-backends", &value))
+        return is_one_of(value, backends);
     if (flag_value(arg, "iree-llvmcpu-target-cpu", &value))
         return source_add_cpu(&o->targets, arg + (value - arg));
-    return flag_value(arg, "iree-opt-level", &value);
+    if (!begins(arg, "--iree-") && !begins(arg, "--mlir-"))
+        return false;
+    if (!is_tuning(arg))
+        fprintf(stderr, "turbine-compile: warning: %s has no effect\n", arg);
+    return true;
 }
 
 static bool

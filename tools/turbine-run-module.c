@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "call.h"
+#include "flags.h"
 #include "npy.h"
 #include "value_text.h"
 
@@ -15,7 +16,8 @@ static const char usage[] =
     "Calls a function of a compiled module and prints its results.\n"
     "\n" CALL_USAGE
     "  --output=WHERE     one for each result: - prints it, @file.npy writes an array,\n"
-    "                     any other name the raw bytes. Default: all are printed\n"
+    "                     +file.npy adds one to a file, @file the raw bytes, nothing\n"
+    "                     leaves it out. Default: all are printed\n"
     "  --expected_output=VALUE    one for each result, as --input, or (ignored). Results\n"
     "                     are compared and not printed; the exit status is 1 if they differ\n"
     "  --expected_f16_threshold=X, --expected_f32_threshold=X, --expected_f64_threshold=X\n"
@@ -23,7 +25,7 @@ static const char usage[] =
     "                     (0.001, 0.0001, 0.0001)\n"
     "  --output_max_element_count=N    elements printed of a result (1024)\n"
     "  --print_statistics    times and memory, to standard error\n"
-    "  --help             this text\n"
+    FLAGS_USAGE "  --help             this text\n"
     "\n"
     "Floats are printed so that reading them again gives the same value.\n";
 
@@ -82,6 +84,13 @@ print_result(const tb_tensor *t, int i, int64_t max_elems)
     return st;
 }
 
+static bool
+ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
 static tb_status
 write_results(const tool_call *c, const options *o)
 {
@@ -93,8 +102,12 @@ write_results(const tool_call *c, const options *o)
         const char *where = o->n_output ? o->output[i] : "-";
         if (strcmp(where, "-") == 0)
             TRY(print_result(t, i, o->max_elems));
-        else if (*where == '@')
+        else if (*where == '+')
+            TRY(npy_append(where + 1, t));
+        else if (*where == '@' && ends_with(where, ".npy"))
             TRY(npy_write(where + 1, t));
+        else if (*where == '@')
+            TRY(tb_file_write(where + 1, t->data, t->bytes));
         else if (*where)
             TRY(tb_file_write(where, t->data, t->bytes));
     }
@@ -171,7 +184,12 @@ main(int argc, char **argv)
     static tool_call c;
     static options o = {.tolerance = {1e-3, 1e-4, 1e-4}, .max_elems = 1024};
     int differ = 0;
+    argv = flags_expand("turbine-run-module", &argc, argv);
+    if (!argv)
+        return 1;
     for (int i = 1; i < argc; i++) {
+        if (flags_listed(argv[i]))
+            return fflush(stdout) != 0;
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             fputs(usage, stdout);
             return 0;

@@ -116,6 +116,16 @@ torch_block_new(const tb_value_info *info, size_t static_bytes)
     return b;
 }
 
+/* Storage of ours cannot grow, but empty tensors are made to be given a size later. */
+static PyObject *
+resizable(PyObject *tensor)
+{
+    PyObject *copy = PyObject_CallMethod(tensor, "clone", NULL);
+
+    Py_DECREF(tensor);
+    return copy;
+}
+
 PyObject *
 torch_block_finish(torch_block *b, const axis_order *order, const DLPackExchangeAPI *api)
 {
@@ -139,10 +149,11 @@ torch_block_finish(torch_block *b, const axis_order *order, const DLPackExchange
                       .shape = sizes,
                       .strides = strides},
     };
+    bool empty = b->t.bytes == 0;
     /* The callee owns the block from here on, also when it fails. */
     if (api->managed_tensor_to_py_object_no_sync(&b->managed, &object) != 0)
         return NULL;
-    return object;
+    return empty ? resizable(object) : object;
 }
 
 /* ---- threads ---- */

@@ -11,6 +11,7 @@ DTYPES: list[tuple[str, int, int]]  # (name, code, bytes)
 _Value: TypeAlias = tuple[str, str, list[int], list[int], list[int]]
 
 def roof(kind: str, threads: int = 1, seconds: float = 0.1) -> float: ...
+
 @final
 class Profile:
     def __init__(self) -> None: ...

@@ -161,24 +161,25 @@ def _condition(importer, pred, node):
     if isinstance(value, bool):
         return importer.number(value)
     expression = value.node.expr if isinstance(value, torch.SymBool) else value
-    return _comparison(importer, expression, node)
+    return comparison(importer, expression, node)
 
 
 def _call(function, op, args):
     return function.call(op, args, [("i1", [])])[0]
 
 
-def _comparison(importer, e, node):
+def comparison(importer, e, node):
+    """A relation between sizes (sympy) as a bool tensor of rank 0."""
     f = importer.function
     if e in (sympy.true, sympy.false):
         return importer.number(bool(e))
     if isinstance(e, sympy.Not):
-        return _call(f, "aten.logical_not", [_comparison(importer, e.args[0], node)])
+        return _call(f, "aten.logical_not", [comparison(importer, e.args[0], node)])
     if isinstance(e, (sympy.And, sympy.Or)):
         op = "aten.logical_and" if isinstance(e, sympy.And) else "aten.logical_or"
-        result = _comparison(importer, e.args[0], node)
+        result = comparison(importer, e.args[0], node)
         for a in e.args[1:]:
-            result = _call(f, op, [result, _comparison(importer, a, node)])
+            result = _call(f, op, [result, comparison(importer, a, node)])
         return result
     for kind, op in _RELATIONS.items():
         if isinstance(e, kind):

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from . import _compiler
+from . import _compiler, foreach
 
 _local = threading.local()
 
@@ -48,6 +48,8 @@ def _default():
 
     table = {op: fn for op, fn in decomposition_table.items() if _usable(op, fn)}
     table.update(torch.export.default_decompositions().items())
+    table.update(foreach.decompositions())
+    table[torch.ops.prims.fma.default] = lambda a, b, c: a * b + c
     # Operators that change an argument must go, row or not: programs are functional.
     return {
         op: fn for op, fn in table.items() if op._schema.is_mutable or not has_row(op)

@@ -57,11 +57,10 @@ MEMORY_FORMATS = {
     torch.channels_last: 2,
     torch.channels_last_3d: 3,
 }
-# Facts about sizes that the capture has already used, and hints to eager mode.
+# Ranges, which symbols have, and hints to eager mode.
 _SKIPPED = {
     "aten::sym_constrain_range",
     "aten::sym_constrain_range_for_size",
-    "aten::_assert_scalar",
     "aten::_assert_tensor_metadata",
 }
 
@@ -122,6 +121,10 @@ class Symbols:
             )
             self.dims[symbol] = dim
         return dim
+
+    def is_known(self, symbol):
+        """Whether there is, by now, a value for it."""
+        return symbol in self.dims
 
     def __call__(self, value):
         """An int, SymInt or sympy expression as an int or Dim."""
@@ -295,6 +298,8 @@ class FunctionImporter:
                 return self.item(node, value)
             if name == "aten::_assert_async":
                 return self.assert_async(node)
+            if name == "aten::_assert_scalar":
+                return self.assert_sizes(node)
             if not isinstance(value, (torch.SymInt, int, torch.SymBool, torch.SymFloat)):
                 return self.operator(node)
         elif isinstance(target, torch._ops.HigherOrderOperator):
@@ -400,6 +405,20 @@ class FunctionImporter:
     def assert_async(self, node):
         message = node.args[1] if len(node.args) > 1 else "assertion failed"
         condition = self.values[node.args[0]]
+        self.function.assert_(condition, message, location_of(node))
+
+    def assert_sizes(self, node):
+        """A relation between sizes, one of which is read from a tensor: the capture has
+        relied on it. What concerns one symbol alone is checked as its range."""
+        from .control_flow import comparison
+
+        value = self.lookup(node.args[0])
+        relation = value.node.expr if isinstance(value, torch.SymBool) else None
+        symbols = relation.free_symbols if relation is not None else ()
+        if len(symbols) < 2 or not all(self.symbols.is_known(s) for s in symbols):
+            return
+        message = node.args[1] if len(node.args) > 1 else str(relation)
+        condition = comparison(self, relation, node)
         self.function.assert_(condition, message, location_of(node))
 
     def higher_order(self, node):

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Where in the user's Python an FX node comes from."""
 
+import contextlib
+import inspect
 import os
 import re
 
 import torch
 
-_FRAME = re.compile(r'^\s*File "(?P<file>.+?)", line (?P<line>\d+), in (?P<name>.+)$', re.M)
+_FRAME = re.compile(
+    r'^\s*File "(?P<file>.+?)", line (?P<line>\d+), in (?P<name>.+)$', re.M
+)
 _TORCH = os.path.dirname(torch.__file__) + os.sep
 
 
@@ -20,6 +24,20 @@ def frame_of(stack_trace):
         if last is None or not m["file"].startswith(_TORCH):
             last = frame
     return last
+
+
+@contextlib.contextmanager
+def recording(*functions):
+    """Lines of these functions are recorded while modules are captured. By itself PyTorch
+    records those of functions called `forward`."""
+    anchors = getattr(torch.fx.proxy, "_STACK_TRACE_ANCHORS", set())
+    codes = [getattr(inspect.unwrap(fn), "__code__", None) for fn in functions]
+    new = {(c.co_filename, c.co_name) for c in codes if c is not None} - anchors
+    anchors |= new
+    try:
+        yield
+    finally:
+        anchors -= new
 
 
 def module_path(node):

@@ -208,6 +208,11 @@ tb_lower_contract(tb_lower *l)
         tb_dot_geometry(&c);
     tb_contract_root(&c);
     c.panel = c.micro.panel = tb_micro_panel(c.N);
+    if (tb_is_winograd(&c)) {
+        tb_winograd_kernel(&c);
+        tb_lower_end(l);
+        return;
+    }
     choose_b(&c);
     c.parts = 1;
     if (c.b_kind == TB_B_STREAM)

@@ -146,3 +146,8 @@ void tb_stream_tile(tb_contract *c, const tb_tile *t);
 typedef enum tb_product_part { TB_PRODUCT_WHOLE, TB_PRODUCT_PARTS, TB_PRODUCT_SUM } tb_product_part;
 /* Writes the whole kernel; PARTS and SUM are one after the other, with c->temp between. */
 void tb_product_kernel(tb_contract *c, tb_product_part part);
+
+/* ---- winograd.c ---- */
+/* Is it a convolution that is faster by Winograd's algorithm, without losing accuracy? */
+bool tb_is_winograd(const tb_contract *c);
+void tb_winograd_kernel(tb_contract *c); /* writes the whole kernel */

@@ -138,6 +138,9 @@ lower_group(tb_lower *l)
     case TB_GROUP_CONTRACT:
         tb_lower_contract(l);
         return;
+    case TB_GROUP_DEPTHWISE:
+        tb_lower_depthwise(l);
+        return;
     case TB_GROUP_ATTENTION:
         tb_lower_attention(l);
         return;

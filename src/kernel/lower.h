@@ -7,7 +7,9 @@
  *   pull.c       the value of a node at an index: walks movement as index arithmetic
  *   nest*.c      kernels for maps and reductions (nest.h)
  *   contract.c   matrix products and convolutions (with geometry.c, product.c, epilogue.c,
- *                micro.c, inner.c, stream.c, pack.c, repack.c); attention.c  streaming attention
+ *                winograd.c, micro.c, inner.c, stream.c, pack.c, repack.c)
+ *   attention.c  streaming attention
+ *   depthwise.c  convolutions of each channel by itself
  *   scan.c, sort.c, scatter.c   one each; rows.c  the loops they share
  *   lower.c      chooses the schedule of a group
  *
@@ -78,6 +80,7 @@ void tb_ix_back(tb_ixspace *s, const tb_graph *g, tb_val v, const tb_ix *idx, tb
 typedef enum tb_group_kind {
     TB_GROUP_NEST,      /* maps and reductions */
     TB_GROUP_CONTRACT,  /* dot or conv_nhwc, with what follows it */
+    TB_GROUP_DEPTHWISE, /* conv_nhwc of each channel by itself, likewise */
     TB_GROUP_ATTENTION,
     TB_GROUP_SCAN,
     TB_GROUP_SORT,
@@ -251,6 +254,7 @@ uint32_t tb_lower_temp(tb_lower *l, uint32_t nth, tb_dim bytes);
  * tb_lower_begin and tb_lower_end for its first kernel. */
 void tb_lower_nest(tb_lower *l);
 void tb_lower_contract(tb_lower *l);
+void tb_lower_depthwise(tb_lower *l);
 void tb_lower_attention(tb_lower *l);
 void tb_lower_scan(tb_lower *l);
 void tb_lower_sort(tb_lower *l);

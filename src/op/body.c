@@ -467,3 +467,46 @@ tb_body_out3(tb_opctx *c, tb_val a, tb_val b, tb_val d)
     c->out[c->n_out++] = d;
     return TB_NO_VAL;
 }
+
+/* ---- loops ---- */
+
+/* An empty graph whose inputs have the types of v, as `in`; its number in the unit. */
+static int64_t
+inner_graph(tb_graph *g, const tb_val *v, uint32_t n, tb_val *in)
+{
+    tb_unit *u = g->unit;
+    tb_graph *inner = tb_graph_new(u);
+    uint32_t i = u->graphs.n;
+
+    inner->loc = g->loc;
+    for (uint32_t k = 0; k < n; k++)
+        in[k] = tb_input(inner, (int)k, tb_dtype_of(g, v[k]), RANK(v[k]), tb_dims(g, v[k]));
+    while (u->graphs.at[--i] != inner)
+        continue;
+    return i;
+}
+
+void
+tb_body_while(tb_graph *g, tb_val *v, uint32_t n,
+              tb_val (*cond)(tb_graph *g, const tb_val *v, void *user),
+              void (*step)(tb_graph *g, tb_val *v, void *user), void *user)
+{
+    tb_unit *u = g->unit;
+    tb_arena *a = &u->cx->keep;
+    tb_val *in = TB_NEWN(&u->cx->scratch, tb_val, n), loop;
+    int64_t graphs[2];
+
+    graphs[0] = inner_graph(g, v, n, in);
+    TB_PUSH(a, &u->graphs.at[graphs[0]]->outputs, cond(u->graphs.at[graphs[0]], in, user));
+    graphs[1] = inner_graph(g, v, n, in);
+    step(u->graphs.at[graphs[1]], in, user);
+    for (uint32_t i = 0; i < n; i++)
+        TB_PUSH(a, &u->graphs.at[graphs[1]]->outputs, in[i]);
+    loop = tb_add(g, TB_P_while, TB_NONE, 0, NULL, v, n, graphs, 2);
+    for (uint32_t i = 0; i < n; i++) {
+        tb_type t = {.dtype = (uint8_t)tb_dtype_of(g, v[i]), .rank = (uint8_t)RANK(v[i])};
+
+        memcpy(t.dims, tb_dims(g, v[i]), t.rank * sizeof *t.dims);
+        v[i] = tb_result(g, loop, i, &t);
+    }
+}

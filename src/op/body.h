@@ -122,6 +122,15 @@ const tb_arg *tb_body_at(tb_opctx *c, uint32_t i, uint32_t k);
 /* Exactly n: a list of n, or one number for all. Constants, and sizes. */
 void tb_body_ints(tb_opctx *c, uint32_t i, int n, int64_t *out);
 void tb_body_dims(tb_opctx *c, uint32_t i, int n, tb_dim *out);
+/* ---- loops ---- */
+
+/* While cond(values): values = step(values). Both build a graph of their own over its inputs
+ * `v`; step puts the new values into `v`, of the same types. `v` ends as the last values;
+ * nothing else of g may be used inside. */
+void tb_body_while(tb_graph *g, tb_val *v, uint32_t n,
+                   tb_val (*cond)(tb_graph *g, const tb_val *v, void *user),
+                   void (*step)(tb_graph *g, tb_val *v, void *user), void *user);
+
 /* Hands back several results. */
 tb_val tb_body_out2(tb_opctx *c, tb_val a, tb_val b);
 tb_val tb_body_out3(tb_opctx *c, tb_val a, tb_val b, tb_val d);

@@ -7,6 +7,7 @@
  * results are good to a few units in the last place over the whole range of the dtype.
  */
 #include "op/complex.h"
+#include "op/special.h"
 
 /* A function of x, of the promoted dtype. */
 #define UNARY(name, expr)                                                                \
@@ -324,38 +325,41 @@ erfc_tail(tb_graph *g, tb_val z)
     return MUL(t, EXP(SUB(d, MUL(z, z))));
 }
 
-static tb_val
-erfc_of(tb_graph *g, tb_val x)
+tb_val
+tb_erfc_of(tb_graph *g, tb_val x)
 {
     tb_val tail = erfc_tail(g, MAX(x, K(x, 0.5)));
 
     return WHERE(LT(x, K(x, 0.5)), SUB(K(x, 1), M1(erf, x)), tail);
 }
 
-/* A rational first guess, then two steps of Newton's. */
+/* A rational first guess, then two steps of Newton's; in the tails with erfc, as erf(x) - y
+ * would cancel. */
 static tb_val
 erfinv_of(tb_graph *g, tb_val y)
 {
-    tb_val a = ABS(y), z = MUL(y, y), mid, out, x;
+    tb_val one = K(y, 1), a = ABS(y), z = MUL(a, a), mid, out, x, tail = LT(K(y, 0.7), a);
 
-    mid = DIV(MUL(y, POLY(z, -0.140543331, 0.914624893, -1.645349621, 0.886226899)),
+    mid = DIV(MUL(a, POLY(z, -0.140543331, 0.914624893, -1.645349621, 0.886226899)),
               POLY(z, 0.012229801, -0.329097515, 1.442710462, -2.118377725, 1));
-    z = SQRT(NEG(LOG(MUL(SUB(K(y, 1), a), K(y, 0.5)))));
+    z = SQRT(NEG(LOG(MUL(SUB(one, a), K(y, 0.5)))));
     out = DIV(POLY(z, 1.641345311, 3.429567803, -1.624906493, -1.970840454),
               POLY(z, 1.637067800, 3.543889200, 1));
-    x = WHERE(LE(a, K(y, 0.7)), mid, COPYSIGN(out, y));
+    x = WHERE(tail, out, mid);
     for (int i = 0; i < 2; i++) {
-        tb_val slope = MUL(K(y, 1.12837916709551257390), EXP(NEG(MUL(x, x))));
+        tb_val slope = MUL(K(y, 1.12837916709551257390), EXP(NEG(MUL(x, x)))), miss;
 
-        x = SUB(x, DIV(SUB(M1(erf, x), y), slope));
+        miss = WHERE(tail, SUB(SUB(one, a), erfc_tail(g, MAX(x, K(x, 0.5)))),
+                     SUB(M1(erf, x), a));
+        x = SUB(x, DIV(miss, slope));
     }
-    x = WHERE(EQ(a, K(y, 1)), COPYSIGN(K(y, INFINITY), y), x);
-    return WHERE(LT(K(y, 1), a), K(y, NAN), x);
+    x = WHERE(EQ(a, one), K(y, INFINITY), x);
+    return WHERE(LT(one, a), K(y, NAN), COPYSIGN(x, y));
 }
 
 /* psi(x): up to x + 10 by recurrence, then the asymptotic series; reflected below 0. */
-static tb_val
-digamma_of(tb_graph *g, tb_val x)
+tb_val
+tb_digamma_of(tb_graph *g, tb_val x)
 {
     tb_val one = K(x, 1), below = LT(x, K(x, 0.5)), z, sum = K(x, 0), s, r, turn;
 
@@ -375,13 +379,13 @@ digamma_of(tb_graph *g, tb_val x)
 }
 
 /* The area of the normal distribution up to x. */
-UNARY_WIDE(ndtr, MUL(K(x, 0.5), erfc_of(g, MUL(x, K(x, -0.70710678118654752440)))))
+UNARY_WIDE(ndtr, MUL(K(x, 0.5), tb_erfc_of(g, MUL(x, K(x, -0.70710678118654752440)))))
 /* -x log(x), and its limits */
 UNARY_WIDE(entr, WHERE(EQ(x, K(x, 0)), K(x, 0),
                        WHERE(LT(x, K(x, 0)), K(x, -INFINITY), NEG(MUL(x, LOG(x))))))
-UNARY_WIDE(erfc_, erfc_of(g, x))
+UNARY_WIDE(erfc_, tb_erfc_of(g, x))
 UNARY_WIDE(erfinv, erfinv_of(g, x))
-UNARY_WIDE(digamma, digamma_of(g, x))
+UNARY_WIDE(digamma, tb_digamma_of(g, x))
 
 const tb_op tb_ops_math[] = {
     /* schema, verbatim from PyTorch; promotion; meaning */

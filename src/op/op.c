@@ -19,6 +19,7 @@
     X(convert)                                                                           \
     X(create)                                                                            \
     X(experts)                                                                           \
+    X(fft)                                                                               \
     X(grid)                                                                              \
     X(index)                                                                             \
     X(index_write)                                                                       \
@@ -30,6 +31,7 @@
     X(norm_backward)                                                                     \
     X(pad)                                                                               \
     X(pointwise)                                                                         \
+    X(polynomial)                                                                        \
     X(pool)                                                                              \
     X(random)                                                                            \
     X(reduce)                                                                            \
@@ -37,6 +39,7 @@
     X(shape)                                                                             \
     X(softmax)                                                                           \
     X(sort)                                                                              \
+    X(special)                                                                           \
     X(upsample)                                                                          \
     X(upsample_backward)
 

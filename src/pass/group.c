@@ -397,6 +397,20 @@ find_path(state *s, uint32_t gr, tb_val v, tb_val to, tb_group *group)
     return false;
 }
 
+/* Does the root move by one element where v's last axis does? Then vectors along that axis
+ * are stored as they are. */
+static bool
+keeps_lanes(state *s, uint32_t gr, tb_val v)
+{
+    tb_val root = s->gs->at.at[gr - 1].root;
+    shape *sh = s->shapes.at[gr - 1];
+    int rank = tb_rank(s->g, v), root_rank = tb_rank(s->g, root);
+    tb_dim last = tb_dims(s->g, root)[root_rank - 1], coef;
+    const tb_ix *at = &s->m[v.id].at[rank - 1];
+
+    return last == 1 || (tb_ix_linear(&sh->ix, at, (uint32_t)root_rank - 1, &coef) && coef == 1);
+}
+
 static bool
 join_anchor(state *s, uint32_t gr, tb_val v)
 {
@@ -404,6 +418,8 @@ join_anchor(state *s, uint32_t gr, tb_val v)
     shape *sh = s->shapes.at[gr - 1];
     if (group->kind != TB_GROUP_NEST || sh->has_anchor || sh->has_reductions ||
         !one_to_one(s, gr, v))
+        return false;
+    if (tb_is_depthwise(s->g, v) && !keeps_lanes(s, gr, v))
         return false;
     group->path.n = 0;
     return find_path(s, gr, group->root, v, group);
@@ -467,7 +483,9 @@ static void
 visit_anchor(state *s, tb_val v)
 {
     tb_prim p = tb_node_of(s->g, v)->prim;
-    tb_group_kind kind = p == TB_P_attention ? TB_GROUP_ATTENTION : TB_GROUP_CONTRACT;
+    tb_group_kind kind = p == TB_P_attention          ? TB_GROUP_ATTENTION
+                         : tb_is_depthwise(s->g, v) ? TB_GROUP_DEPTHWISE
+                                                      : TB_GROUP_CONTRACT;
     uint32_t gr = s->m[v.id].in;
     if (s->forced[v.id] || gr == MANY || gr == 0 || !join_anchor(s, gr, v))
         gr = new_group(s, v, kind);
@@ -634,7 +652,7 @@ tb_group_graph(const tb_graph *g)
 void
 tb_groups_print(const tb_groups *gs, tb_buf *out)
 {
-    static const char *const kinds[] = {"nest", "contract", "attention",
+    static const char *const kinds[] = {"nest", "contract", "depthwise", "attention",
                                         "scan", "sort",     "scatter"};
     for (uint32_t i = 0; i < gs->at.n; i++) {
         const tb_group *gr = &gs->at.at[i];

@@ -4,8 +4,9 @@
  * towards the outputs until they meet their inverse.
  *
  * Requires: conv nodes (channels first, as PyTorch).   Gives: conv_nhwc without padding
- * (an explicit pad before it), depthwise convolutions as windowed reductions; permutes only
- * where a layout really changes.
+ * (an explicit pad before it), but for depthwise ones, which take it along where their
+ * schedule can have them and are windowed reductions where not; permutes only where a layout
+ * really changes.
  *
  * Dense channels-last is within 5 % of blocked layouts for dense convolutions (measured)
  * and leaves elementwise code alone, so the whole network uses it.
@@ -235,22 +236,65 @@ attrs_of(const tb_graph *g, tb_val v)
     return (conv_attr){ns, a[1], a + 2, a + 2 + ns, a + 2 + 2 * ns, a + 2 + 3 * ns};
 }
 
-/* [N, C, spatial] -> [N, spatial, C], zero-padded */
-static tb_val
-channels_last(tb_graph *g, tb_val x, const conv_attr *c)
+bool
+tb_is_depthwise(const tb_graph *g, tb_val v)
 {
-    int rank = c->ns + 2;
+    if (tb_node_of(g, v)->prim != TB_P_conv_nhwc || !tb_dtype_is_float(tb_dtype_of(g, v)))
+        return false;
+    conv_attr c = attrs_of(g, v);
+    const tb_dim *xd = tb_dims(g, tb_in(g, v, 0)), *wd = tb_dims(g, tb_in(g, v, 1));
+    for (int i = 0; i < c.ns + 2; i++)
+        if (!tb_dim_is_const(wd[i]))
+            return false;
+    for (int i = 0; i < c.ns; i++)
+        if (c.lo[i] < 0 || c.hi[i] < 0)
+            return false;
+    return c.groups > 1 && wd[0] == c.groups && wd[c.ns + 1] == 1 &&
+           xd[c.ns + 1] == c.groups && tb_dim_is_const(xd[c.ns]) && xd[c.ns] > 0 &&
+           wd[c.ns] <= TB_DEPTHWISE_MAX_KW;
+}
+
+static bool
+is_constant(const tb_graph *g, tb_val v)
+{
+    while (tb_prim_is_move(tb_node_of(g, v)->prim))
+        v = tb_in(g, v, 0);
+    return tb_node_of(g, v)->prim == TB_P_const;
+}
+
+static bool
+is_zero(const tb_graph *g, tb_val v)
+{
+    double f;
+    while (tb_node_of(g, v)->prim == TB_P_reshape || tb_node_of(g, v)->prim == TB_P_expand)
+        v = tb_in(g, v, 0);
+    if (tb_node_of(g, v)->prim != TB_P_full)
+        return false;
+    memcpy(&f, tb_attrs(g, v), sizeof f);
+    return f == 0;
+}
+
+/* [N, C, spatial] -> [N, spatial, C] */
+static tb_val
+channels_last(tb_graph *g, tb_val x, int ns)
+{
     int64_t order[TB_MAX_RANK] = {0};
+    for (int i = 0; i < ns; i++)
+        order[1 + i] = 2 + i;
+    order[ns + 1] = 1;
+    return tb_permute(g, x, order);
+}
+
+static tb_val
+zero_padded(tb_graph *g, tb_val x, const conv_attr *c)
+{
     tb_dim lo[TB_MAX_RANK] = {0}, hi[TB_MAX_RANK] = {0};
     bool pads = false;
     for (int i = 0; i < c->ns; i++) {
-        order[1 + i] = 2 + i;
         lo[1 + i] = c->lo[i];
         hi[1 + i] = c->hi[i];
         pads = pads || c->lo[i] || c->hi[i];
     }
-    order[rank - 1] = 1;
-    x = tb_permute(g, x, order);
     if (pads)
         x = tb_pad(g, x, lo, hi, tb_full_f(g, tb_dtype_of(g, x), 0, NULL, 0));
     return x;
@@ -308,6 +352,33 @@ depthwise(tb_graph *g, tb_val x, tb_val w, tb_val bias, const conv_attr *c)
     return y;
 }
 
+/* A depthwise convolution takes a pad with zeros before it along: the convolution of what is
+ * padded, with the pad's amounts added to its own; NO_VAL if it cannot. x is channels last. */
+static tb_val
+depthwise_in_place(tb_graph *g, tb_val x, tb_val w, tb_val bias, const conv_attr *c)
+{
+    int64_t lo[TB_MAX_RANK], hi[TB_MAX_RANK];
+    memcpy(lo, c->lo, sizeof *lo * (size_t)c->ns);
+    memcpy(hi, c->hi, sizeof *hi * (size_t)c->ns);
+    if (tb_node_of(g, x)->prim == TB_P_pad && is_zero(g, tb_in(g, x, 1))) {
+        const int64_t *attr = tb_attrs(g, x);
+        bool spatial = true;
+        for (int i = 0; i < c->ns + 2; i++) {
+            int64_t l = attr[i], h = attr[c->ns + 2 + i];
+            spatial = spatial && tb_dim_is_const(l) && tb_dim_is_const(h) && l >= 0 && h >= 0 &&
+                      ((i > 0 && i <= c->ns) || (l == 0 && h == 0));
+        }
+        for (int i = 0; spatial && i < c->ns; i++) {
+            lo[i] += attr[1 + i];
+            hi[i] += attr[c->ns + 3 + i];
+        }
+        if (spatial)
+            x = tb_in(g, x, 0);
+    }
+    tb_val y = tb_conv(g, TB_P_conv_nhwc, x, w, bias, c->ns, c->groups, c->stride, lo, hi, c->dil);
+    return tb_is_depthwise(g, y) ? y : TB_NO_VAL;
+}
+
 static tb_val
 conv(tb_rewrite *rw, tb_val v)
 {
@@ -323,14 +394,20 @@ conv(tb_rewrite *rw, tb_val v)
     for (int i = 0; i < tb_rank(g, w); i++)
         if (!tb_dim_is_const(tb_dims(g, w)[i]))
             return TB_NO_VAL;
-    tb_val xl = channels_last(g, x, &c);
+    for (int i = 0; i < c.ns; i++)
+        order[1 + i] = 2 + i;
+    order[c.ns + 1] = 1;
+    x = channels_last(g, x, c.ns);
+    if (c.groups > 1 && is_constant(g, w)) { /* takes its padding along */
+        y = depthwise_in_place(g, x, tb_permute(g, w, order), bias, &c);
+        if (y.id)
+            return channels_first(g, y, c.ns);
+    }
+    tb_val xl = zero_padded(g, x, &c);
     if (c.groups > 1 && tb_dims(g, w)[1] == 1 && tb_dims(g, w)[0] == c.groups &&
         2 * c.ns + 2 <= TB_MAX_RANK) {
         y = depthwise(g, xl, w, bias, &c);
     } else {
-        for (int i = 0; i < c.ns; i++)
-            order[1 + i] = 2 + i;
-        order[c.ns + 1] = 1;
         y = tb_conv(g, TB_P_conv_nhwc, xl, tb_permute(g, w, order), bias, c.ns, c.groups,
                     c.stride, zero, zero, c.dil);
     }

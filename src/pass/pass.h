@@ -24,6 +24,11 @@ tb_val tb_image(const tb_rewrite *rw, tb_val v, uint32_t i);
 /* v as a constant of its own, if it depends on constants only (fold.c); else v itself. */
 tb_val tb_fold_value(tb_graph *g, tb_val v);
 
+/* Is v, a conv_nhwc, one that TB_GROUP_DEPTHWISE computes? One input channel per group and
+ * one output channel of it, rows of constant length, a kernel that is not too wide. */
+enum { TB_DEPTHWISE_MAX_KW = 32 };
+bool tb_is_depthwise(const tb_graph *g, tb_val v);
+
 tb_graph *tb_pass_complex(const tb_graph *in);
 tb_graph *tb_pass_simplify(const tb_graph *in);
 tb_graph *tb_pass_fold(const tb_graph *in);

@@ -26,13 +26,24 @@ tb_program_string(tb_program *p, tb_str s)
     return (tb_sref){at, (uint32_t)s.len};
 }
 
+/* Where the file lay is no part of the program: the same source gives the same artifact. */
+static tb_str
+last_component(tb_str path)
+{
+    size_t i = path.len;
+
+    while (i > 0 && path.ptr[i - 1] != '/' && path.ptr[i - 1] != '\\')
+        i--;
+    return (tb_str){path.ptr + i, path.len - i};
+}
+
 static tb_plan_loc
 plan_loc(tb_program *p, tb_loc loc)
 {
     const tb_location *l = tb_loc_get(p->u, loc);
     if (loc.id == 0)
         return (tb_plan_loc){.line = 0};
-    return (tb_plan_loc){.file = tb_program_string(p, l->file),
+    return (tb_plan_loc){.file = tb_program_string(p, last_component(l->file)),
                          .path = tb_program_string(p, l->path),
                          .op = tb_program_string(p, l->op),
                          .line = l->line,

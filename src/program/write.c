@@ -212,7 +212,8 @@ write_loop(tb_writer *w, tb_frame *f, const tb_event *e)
             copy(w, e->carried[i],
                  e->saved[i] ? e->saved[i] - 1
                              : tb_w_storage_buf(w, e->sub[1], body->outputs.at[i]));
-    w->p->code.at[jump(w)] = (int32_t)again;
+    uint32_t back = jump(w); /* first: it moves the code */
+    w->p->code.at[back] = (int32_t)again;
     land(w, end);
 }
 

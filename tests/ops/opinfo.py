@@ -173,7 +173,8 @@ class Case:
 
 
 class Results:
-    """What a call gave: its outputs, and the gradients of its inputs if it has any."""
+    """What a call gave: its outputs, the gradients of its inputs if it has any, and its
+    arguments afterwards."""
 
     def __init__(self, outputs, gradients=(), changed=()):
         self.outputs, self.gradients, self.changed = outputs, gradients, changed
@@ -201,7 +202,6 @@ def _differentiable(outputs):
 def call(case, fn=None, grad=False, seed=0):
     """Runs `fn` (the case itself: eager mode) as a function of the case's tensors."""
     tensors = case.copies()
-    before = [t._version for t in tensors]
     torch.manual_seed(seed)
     with warnings.catch_warnings(), torch.set_grad_enabled(grad):
         warnings.simplefilter("ignore")
@@ -212,9 +212,8 @@ def call(case, fn=None, grad=False, seed=0):
         result = (fn or case)(*(used if grad else tensors))
         result = case.process(_rebuilt(result))
         outputs = pytree.tree_leaves(result)
-        changed = [
-            u.detach() for t, u, v in zip(tensors, used, before) if u._version != v and not grad
-        ]
+        # every argument: eager batch_norm changes its statistics without a new version
+        changed = [] if grad else [u.detach() for u in used]
         gradients = ()
         if grad:
             with_grad = _differentiable(outputs)

@@ -598,3 +598,70 @@ def test_compile_to_an_open_file(tmp_path):
         assert aot.export(Linear(), args=(torch.randn(4),)).compile(f) is None
     bound = rt.load_vm_flatbuffer_file(str(tmp_path / "a.vmfb"), driver="local-sync")
     assert bound.main(torch.ones(4)).to_host().shape == (3,)
+
+
+def test_errors_name_lines_outside_of_forward():
+    """Of functions given to FxProgramsBuilder, procedures, jittables, losses."""
+
+    def svd(x):
+        return torch.linalg.svd(x)[1]
+
+    def line(fn):
+        return rf"aot_test.py:{fn.__code__.co_firstlineno + 1}: .*svd"
+
+    fxb = aot.FxProgramsBuilder(torch.nn.Module())
+
+    def entry(module, x):
+        return torch.linalg.svd(x)[1]
+
+    fxb.export_program(args=(torch.ones(3, 3),))(entry)
+    with pytest.raises(NotImplementedError, match=line(entry)):
+        aot.export(fxb).compile()
+
+    def run(self, x=aot.AbstractTensor(3, 3)):
+        return torch.linalg.svd(x)[1]
+
+    direct = aot.CompiledModule.create_from_dict("Direct", {"run": run})
+    with pytest.raises(NotImplementedError, match=line(run)):
+        aot.export(direct).compile()
+
+    class Inside(aot.CompiledModule):
+        compute = aot.jittable(svd)
+
+        def run(self, x=aot.AbstractTensor(3, 3)):
+            return self.compute(x)
+
+    with pytest.raises(NotImplementedError, match=line(svd)):
+        aot.export(Inside).compile()
+
+    def loss(result, target):
+        return torch.linalg.svd(result - target)[1].sum()
+
+    model = torch.nn.Linear(3, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    x = torch.ones(3, 3)
+    with pytest.raises(NotImplementedError, match=line(loss)):
+        aot.export_training(model, loss, optimizer, args=(x,), targets=(x,)).compile()
+
+
+def test_same_source_elsewhere_gives_the_same_bytes(tmp_path):
+    source = """
+import sys, torch
+import shark_turbine.aot as aot
+
+class Pick(torch.nn.Module):
+    def forward(self, x, i):
+        return x[i] * 2
+
+args = torch.ones(4), torch.tensor([1])
+aot.export(Pick(), args=args).compile(sys.argv[1], targets=["host"])
+"""
+    artifacts = []
+    for folder in ("a", "another"):
+        script, out = tmp_path / folder / "pick.py", tmp_path / f"{folder}.vmfb"
+        script.parent.mkdir()
+        script.write_text(source)
+        subprocess.run([sys.executable, script, out], check=True)
+        artifacts.append(out.read_bytes())
+    assert artifacts[0] == artifacts[1]
+    assert b"pick.py" in artifacts[0] and str(tmp_path).encode() not in artifacts[0]

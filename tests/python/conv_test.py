@@ -76,6 +76,16 @@ def test_random(seed):
     check(conv, x)
 
 
+@pytest.mark.parametrize("seed", range(92, 104))
+def test_random_3x3(seed):
+    """Wide enough for Winograd's algorithm."""
+    r = random.Random(seed)
+    torch.manual_seed(seed)
+    n_in, n_out = (r.choice([32, 48, 64, 96]) for _ in range(2))
+    conv = torch.nn.Conv2d(n_in, n_out, 3, padding=r.choice([0, 1, 2]))
+    check(conv, torch.randn(r.choice([1, 2]), n_in, r.randrange(6, 40), r.randrange(6, 40)))
+
+
 class Block(torch.nn.Module):
     """What surrounds a convolution in networks."""
 

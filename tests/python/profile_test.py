@@ -53,7 +53,7 @@ def test_option(tmp_path):
     assert 0 < args["roof"]
     lines = " ".join(line for e in found for line in e["args"]["lines"])
     for line in (FIRST + 1, FIRST + 2):
-        assert f"{__file__}:{line} " in lines
+        assert f"{Path(__file__).name}:{line} " in lines
     calls = [e for e in trace["traceEvents"] if e.get("cat") == "call"]
     assert len(calls) == 5
     for e in found:  # kernels lie inside of calls

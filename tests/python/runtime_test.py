@@ -214,7 +214,9 @@ def test_number_of_arguments(linear, config, args):
         load(linear, config).main(*args)
 
 
-@pytest.mark.parametrize("value", [[1.0, 2.0, 3.0, 4.0], None, "text", b"bytes", object()])
+@pytest.mark.parametrize(
+    "value", [[1.0, 2.0, 3.0, 4.0], None, "text", b"bytes", object()]
+)
 def test_no_tensor(linear, config, value):
     with pytest.raises(ValueError, match="expected an array, a tensor or a number"):
         load(linear, config).main(value)
@@ -633,3 +635,93 @@ def test_imports_neither_torch_nor_compiler():
 def test_extension_uses_the_stable_abi():
     assert ".abi3." in _runtime.__file__
     assert os.path.getsize(_runtime.__file__) < 2 << 20
+
+
+# ---- timing, modules in Python ----
+
+
+def test_benchmark_module(linear, tmp_path):
+    module = rt.VmModule.copy_buffer(None, linear)
+    try:
+        rt.benchmark_exe()
+    except rt.BenchmarkToolError:
+        pytest.skip("turbine-benchmark-module is not built")
+    x = np.arange(4, dtype=np.float32)
+    rows = rt.benchmark_module(
+        module,
+        inputs=[x],
+        benchmark_min_time="20x",
+        benchmark_repetitions=2,
+        device="local-sync",
+    )
+    assert [r.benchmark_name for r in rows] == ["BM_main/process_time/real_time"] * 2
+    for r in rows:
+        value, unit = r.time.split()
+        assert float(value) > 0 and unit == "ns" and int(r.iterations) >= 20
+        assert r.report["min"] <= r.report["median"] and r.cpu_time.endswith(" ns")
+    path = tmp_path / "linear.vmfb"
+    path.write_bytes(linear)
+    few = {"benchmark_min_time": "3x"}
+    assert len(rt.benchmark_module(path, inputs=["4xf32=1"], **few)) == 1
+    assert len(rt.benchmark_module(path, inputs=[np.ones(4, np.float32)], **few)) == 1
+    with pytest.raises(rt.BenchmarkToolError, match="4xf32"):
+        rt.benchmark_module(path, inputs=[np.ones(3, np.float32)])
+    with pytest.raises(ValueError, match="unknown function other"):
+        rt.benchmark_module(module, "other")
+    with pytest.raises(ValueError, match="its own JSON"):
+        rt.benchmark_module(module, benchmark_out="x")
+    with pytest.raises(rt.BenchmarkToolError, match="no_such_flag"):
+        rt.benchmark_module(module, no_such_flag=True)
+    with pytest.raises(rt.BenchmarkTimeoutError, match="timed out"):
+        rt.benchmark_module(module, timeout=0.2, benchmark_min_time="60s")
+    with pytest.raises(rt.BenchmarkToolError, match="missing-tool"):
+        rt.benchmark_module(module, executable="missing-tool")
+
+
+def test_modules_in_python(linear):
+    class Sums:
+        def __init__(self, interface):
+            self.total = 0
+
+        def add(self, n, x):
+            self.total += n * x
+            return self.total
+
+        def swap(self, view, number):
+            return number, view.deref(rt.HalBufferView)
+
+        def reset(self):
+            self.total = 0
+
+    interface = rt.PyModuleInterface("sums", Sums)
+    interface.export("add", "0if_f", Sums.add)
+    interface.export("swap", "0rI_Ir", Sums.swap)
+    interface.export("reset", "0v_v", Sums.reset)
+    with pytest.raises(ValueError, match="calling convention '0q_v'"):
+        interface.export("bad", "0q_v", Sums.reset)
+    module = interface.create()
+    assert interface.initialized and module.function_names == ["add", "swap", "reset"]
+
+    def call(context, name, *args):
+        inputs, outputs = rt.VmVariantList(2), rt.VmVariantList(2)
+        for a in args:
+            if isinstance(a, int):
+                inputs.push_int(a)
+            elif isinstance(a, float):
+                inputs.push_float(a)
+            else:
+                inputs.push_ref(a)
+        context.invoke(module.lookup_function(name), inputs, outputs)
+        return [outputs.get_variant(i) for i in range(len(outputs))]
+
+    a, b = rt.VmContext(None, [module]), rt.VmContext(None, [module])
+    assert call(a, "add", 2, 1.5) == [3.0] and call(a, "add", 1, 1.0) == [4.0]
+    assert call(b, "add", 1, 1.0) == [1.0]  # an instance for each context
+    assert call(a, "reset") == [] and call(a, "add", 1, 1.0) == [1.0]
+    view = rt.asdevicearray(None, np.ones(3))._buffer_view
+    number, ref = call(a, "swap", view, 5)
+    assert number == 5 and ref.deref(rt.HalBufferView) is view
+    with pytest.raises(ValueError, match="expected 2 arguments, found 1"):
+        call(a, "add", 1)
+    with pytest.raises(ValueError, match="created already"):
+        interface.create()

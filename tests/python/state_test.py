@@ -119,17 +119,28 @@ def test_files_are_safetensors(binary, tmp_path):
     assert int(tensors["calls"]) == 1
     counter = Counter()
     counter.load_state_dict(tensors)
-    library.save_file({"total": torch.full((2, 3), 7.0), "calls": torch.tensor(3)}, path)
+    library.save_file(
+        {"total": torch.full((2, 3), 7.0), "calls": torch.tensor(3)}, path
+    )
     m.state.load(path)
     np.testing.assert_array_equal(m.main(ONES), 8 * ONES)
 
 
 @pytest.mark.parametrize(
     "dtype",
-    [torch.float64, torch.float16, torch.bfloat16, torch.int8, torch.uint8, torch.int32],
+    [
+        torch.float64,
+        torch.float16,
+        torch.bfloat16,
+        torch.int8,
+        torch.uint8,
+        torch.int32,
+    ],
 )
 def test_types(dtype, tmp_path):
-    m = load(aot.export(Counter(dtype), args=(torch.ones(2, 3, dtype=dtype),)).compile())
+    m = load(
+        aot.export(Counter(dtype), args=(torch.ones(2, 3, dtype=dtype),)).compile()
+    )
     m.main(torch.ones(2, 3, dtype=dtype))
     m.state.save(tmp_path / "s.safetensors")
     m.main(torch.ones(2, 3, dtype=dtype))
@@ -267,3 +278,80 @@ def test_failed_save_leaves_the_old_file(binary, tmp_path):
     with pytest.raises(ValueError, match="no type complex<f64>"):
         safetensors.save(path, [("c", "complex<f64>", np.zeros(1, np.complex128))])
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["s.safetensors"]
+
+
+def test_state_of_another_version(binary, tmp_path):
+    path = tmp_path / "s.safetensors"
+    m = load(binary)
+    m.main(ONES)
+    m.state.save(path)
+    arrays, metadata = safetensors.load(path)
+    assert metadata["turbine.state"] == "1"
+    rows = [("total", "f32", arrays["total"]), ("calls", "i64", arrays["calls"])]
+    safetensors.save(path, rows, {**metadata, "turbine.state": "2"})
+    other = load(binary)
+    with pytest.raises(ValueError, match="state of version 2; expected version 1"):
+        other.state.load(path)
+    assert int(other.state["calls"]) == 0
+
+
+class Rows(torch.nn.Module):
+    """A cache that is written and read by two functions."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("rows", torch.zeros(8, 2))
+        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
+
+
+def rows_artifact():
+    fxb = aot.FxProgramsBuilder(Rows())
+    n = torch.export.Dim("n", min=1, max=4)
+
+    @fxb.export_program(args=(torch.zeros(3, 2),), dynamic_shapes={"x": {0: n}})
+    def append(module, x):
+        module.rows.index_copy_(0, module.count + torch.arange(x.shape[0]), x)
+        module.count.add_(x.shape[0])
+
+    @fxb.export_program(args=())
+    def read(module):
+        return module.rows * 1
+
+    return aot.export(fxb).compile(targets=["host"])
+
+
+def test_a_session_survives_all_mistakes(binary, tmp_path):
+    m = load(rows_artifact())
+    one, few, many = (np.ones((n, 2), np.float32) for n in (1, 2, 5))
+    doubles = np.ones((8, 2))
+    m.append(one)
+    wrong, short = tmp_path / "wrong.safetensors", tmp_path / "short.safetensors"
+    load(binary).state.save(wrong)
+    m.state.save(short)
+    short.write_bytes(short.read_bytes()[:-3])
+    mistakes = [
+        (ValueError, "not the state of module", lambda: m.state.load(wrong)),
+        (ValueError, "bytes of data, found", lambda: m.state.load(short)),
+        (FileNotFoundError, "absent", lambda: m.state.load(tmp_path / "absent")),
+        (KeyError, "no state 'row'", lambda: m.state["row"]),
+        (ValueError, "8x2xf32, got 2x2xf32", lambda: m.state.update(rows=few)),
+        (ValueError, "8x2xf32, got 8x2xf64", lambda: m.state.update(rows=doubles)),
+        (AttributeError, "decode", lambda: m.decode),
+        (KeyError, "'decode' not found", lambda: m["decode"]),
+        (ValueError, "from 1 to 4, got 5x2xf32", lambda: m.append(many)),
+        (ValueError, "from 1 to 4, got 0x2xf32", lambda: m.append(one[:0])),
+        (ValueError, "got 1x3xf32", lambda: m.append(np.ones((1, 3), np.float32))),
+        (ValueError, "got 1x2xf64", lambda: m.append(np.ones((1, 2)))),
+        (ValueError, "expected 1 input, got 0", lambda: m.append()),
+        (ValueError, "expected 1 input, got 2", lambda: m.append(one, one)),
+    ]
+    for kind, message, mistake in mistakes:
+        with pytest.raises(kind, match=message):
+            mistake()
+        assert int(m.state["count"]) == 1
+    m.state["count"] = np.int64(7)
+    with pytest.raises(IndexError, match="index out of range"):
+        m.append(many[:3])  # rows 7, 8 and 9 of 8
+    m.state["count"] = np.int64(1)
+    m.append(2 * one)
+    assert m.read().to_host()[:2].tolist() == [[1, 1], [2, 2]]

@@ -75,6 +75,86 @@ conv_depthwise(void)
     conv_case((conv_shape){32, 32, 32, 3, 2, 1, 1, 14, 13}, true);
 }
 
+/* Winograd's algorithm: even and odd sizes, several tiles of an image, channels shared by
+ * tiles, both layouts of the result. */
+static void
+winograd_shapes(void)
+{
+    static const conv_shape shapes[] = {
+        {32, 32, 1, 3, 1, 1, 1, 4, 4},   {32, 48, 1, 3, 1, 1, 1, 13, 7},
+        {48, 64, 1, 3, 1, 0, 1, 9, 12},  {64, 160, 1, 3, 1, 1, 1, 17, 33},
+        {32, 320, 1, 3, 1, 1, 1, 5, 6},
+    };
+    tb_dim n = c_sym("n", 1, 100);
+    for (size_t i = 0; i < TB_COUNT(shapes); i++) {
+        const conv_shape *s = &shapes[i];
+        c_out(conv(IN(F32, n, s->in, s->height, s->width), s, CONST(s->out, s->in, 3, 3)));
+    }
+    c_run((c_case){SIZES({1}, {3}), .tolerance = 4e-5});
+}
+
+static void
+winograd_network(void)
+{
+    conv_shape s = {32, 32, 1, 3, 1, 1, 1, 11, 16};
+    tb_val x = IN(F32, 2, 32, 11, 16), w = CONST(32, 32, 3, 3), y = conv(x, &s, w);
+    y = conv(M2(max, y, tb_full_like(g, y, 0)), &s, w);
+    c_out(M1(tanh, M2(add, y, x)));
+    c_run((c_case){.tolerance = 4e-5});
+}
+
+/* Depthwise: widths around a block, channels around a vector, all sorts of windows. */
+static void
+depthwise_shapes(void)
+{
+    static const conv_shape shapes[] = {
+        {17, 17, 17, 3, 1, 1, 1, 5, 1},    {3, 3, 3, 3, 1, 1, 1, 6, 29},
+        {40, 40, 40, 5, 2, 2, 1, 9, 31},   {33, 33, 33, 7, 1, 3, 1, 8, 15},
+        {16, 16, 16, 3, 3, 0, 2, 11, 43},  {20, 20, 20, 4, 1, 3, 1, 3, 6},
+        {18, 18, 18, 3, 1, 4, 3, 7, 13},
+    };
+    for (size_t i = 0; i < TB_COUNT(shapes); i++) {
+        const conv_shape *s = &shapes[i];
+        tb_val x = IN(F32, 2, s->in, s->height, s->width);
+        c_out(conv(x, s, CONST(s->out, 1, s->kernel, s->kernel)));
+    }
+    c_run((c_case){.tolerance = 1e-5});
+}
+
+/* What follows is computed on the way: little, much, a residual; pads before are taken
+ * along, unless they pad with something else or another axis. */
+static void
+depthwise_network(void)
+{
+    tb_dim n = c_sym("n", 1, 100);
+    conv_shape s = {24, 24, 24, 3, 1, 1, 1, 12, 30}, p = {24, 24, 24, 5, 2, 0, 1, 12, 30};
+    tb_val x = IN(F32, n, 24, 12, 30), a, b, c, zero = tb_full_f(g, TB_F32, 0, NULL, 0);
+    a = conv(x, &s, CONST(24, 1, 3, 3));
+    a = M2(add, M2(max, a, tb_full_like(g, a, 0)), x);
+    b = conv(a, &s, CONST(24, 1, 3, 3));
+    b = M2(mul, M1(tanh, b), M1(exp, M1(neg, M1(abs, b))));
+    c_out(b);
+    c = tb_pad(g, b, DIMS(0, 0, 1, 2), DIMS(0, 0, 2, 1), zero);
+    c_out(conv(c, &p, CONST(24, 1, 5, 5)));
+    c = tb_pad(g, b, DIMS(0, 0, 1, 2), DIMS(0, 0, 2, 1), tb_full_f(g, TB_F32, 0, NULL, 1));
+    c_out(conv(c, &p, CONST(24, 1, 5, 5)));
+    c_run((c_case){SIZES({1}, {3}), .tolerance = 1e-5});
+}
+
+static void
+depthwise_other_ranks(void)
+{
+    tb_val x = IN(F32, 2, 19, 40), y = IN(F32, 1, 17, 4, 5, 6), z = IN(BF16, 1, 20, 9, 9);
+    tb_val w = tb_cast(g, CONST(20, 1, 3, 3), TB_BF16);
+    c_out(tb_conv(g, TB_P_conv, x, CONST(19, 1, 31), CONST(19), 1, 19, AXES(1), AXES(15),
+                  AXES(15), AXES(1)));
+    c_out(tb_conv(g, TB_P_conv, y, CONST(17, 1, 3, 2, 3), TB_NO_VAL, 3, 17, AXES(1, 1, 2),
+                  AXES(1, 0, 1), AXES(0, 1, 1), AXES(1, 2, 1)));
+    c_out(tb_conv(g, TB_P_conv, z, w, TB_NO_VAL, 2, 20, AXES(1, 1), AXES(1, 1), AXES(1, 1),
+                  AXES(1, 1)));
+    c_run((c_case){.tolerance = 1e-2});
+}
+
 static void
 conv_runtime_weights(void)
 {
@@ -180,6 +260,11 @@ main(void)
     CASE(conv_dilated);
     CASE(conv_groups);
     CASE(conv_depthwise);
+    CASE(winograd_shapes);
+    CASE(winograd_network);
+    CASE(depthwise_shapes);
+    CASE(depthwise_network);
+    CASE(depthwise_other_ranks);
     CASE(conv_runtime_weights);
     CASE(conv_deep);
     CASE(conv_residual);

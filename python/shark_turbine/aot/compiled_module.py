@@ -21,6 +21,7 @@ from torch.utils import _pytree as pytree
 
 from .. import _compiler
 from ..decompositions import extend_aot_decompositions
+from ..locations import recording
 from .abstract import DynamicDim, examples, is_abstract
 from .abstract import dynamic_shapes as sizes_of
 from .exporter import MlirModule, capture
@@ -410,7 +411,8 @@ def _procedure(info, name, fn):
     taken = [op for j in info.others.values() for op in j.table or ()]
     args = tuple(examples(a) for a in abstract)
     shapes = tuple(sizes_of(a) for a in abstract) or None
-    with extend_aot_decompositions(add_ops=taken), torch.no_grad():
+    lines = recording(*info.procedures.values(), *(j.fn for j in info.others.values()))
+    with extend_aot_decompositions(add_ops=taken), torch.no_grad(), lines:
         return capture(store, args, None, shapes)
 
 

@@ -16,6 +16,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from .. import _compiler
+from ..compiler_flags import Session
 from ..decompositions import current_aot_decompositions
 from ..evaluate import evaluate
 from ..progress import progress
@@ -192,25 +193,6 @@ class MlirModule:
     @property
     def operation(self):
         return self
-
-
-class Session:
-    """Compiler flags as IREE spells them; the ones that choose a CPU are understood."""
-
-    _CPU = "--iree-llvmcpu-target-cpu="
-
-    def __init__(self):
-        self.targets = []
-
-    def set_flags(self, *flags):
-        for flag in flags:
-            if not flag.startswith("--"):
-                raise ValueError(f"not a flag: {flag!r}")
-            if flag.startswith(self._CPU):
-                cpu = flag.removeprefix(self._CPU)
-                self.targets = ["host"] if cpu == "host" else []
-            elif not flag.startswith(("--iree-", "--mlir-")):
-                raise ValueError(f"unknown flag: {flag!r}")
 
 
 class ExportOutput:

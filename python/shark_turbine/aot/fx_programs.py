@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from ..locations import recording
 from .exporter import capture
 
 
@@ -104,7 +105,9 @@ class FxProgramsBuilder(FxPrograms):
             if entry in self.programs:
                 raise ValueError(f"there is a program '{entry}' already")
             module = _entry(self.root_module, fn)
-            self.programs[entry] = capture(module, args or (), kwargs, dynamic_shapes)
+            with recording(fn):
+                ep = capture(module, args or (), kwargs, dynamic_shapes)
+            self.programs[entry] = ep
             return self.programs[entry]
 
         return capture_function if f is None else capture_function(f)

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from .. import _compiler
+from ..locations import recording
 from .exporter import ExportOutput, capture
 from .program import Names, import_programs
 
@@ -146,7 +147,7 @@ class _Trainer(torch.nn.Module):
         entry.forward = lambda *args, **kwargs: self._run(name, call, args, kwargs)
         entry.forward.__signature__ = call.signature(with_targets)
         args, kwargs, shapes = call.examples(with_targets)
-        with torch.no_grad():
+        with torch.no_grad(), recording(self.loss_fn):
             return capture(
                 entry, args, kwargs, shapes, differentiates=name == "train_step"
             )

@@ -13,7 +13,7 @@ import torch
 
 from ..decompositions import default_table, has_row
 from . import shim
-from .fallback import compile_module
+from .fallback import compile_module, warn_of_failure
 from .fast import shorten
 from .frozen import Frozen
 from .options import Options, parse
@@ -36,8 +36,16 @@ def turbine_cpu(gm, example_inputs, *, mode=None, options=None):
         partition_fn=functools.partial(_partition, options=options),
     )
     whole = contextlib.nullcontext() if training else shim.preserved(has_row)
-    with whole, shim.observed() as wrapped:
-        slow = backend(gm, example_inputs)
+    try:
+        with whole, shim.observed() as wrapped:
+            slow = backend(gm, example_inputs)
+    except Exception as e:
+        if options.fullgraph or shim.is_signal(e):
+            raise
+        warn_of_failure(gm, e)
+        return gm
+    if shim.is_debugging():
+        return shim.inspectable(slow, gm)
     return shorten(slow, wrapped, len(example_inputs))
 
 

@@ -10,11 +10,13 @@ import logging
 import operator
 import warnings
 
+import torch
+
 from . import shim
 from .graph import compile_program, lower
-from .partition import Partitioned, segments_of, submodule
+from .partition import Partitioned, Segment, segments_of, submodule
 from .rng import give_seeds
-from .support import computed, describe, name_of, refusal, unsupported_nodes
+from .support import computed, describe, line_of, name_of, refusal, unsupported_nodes
 from .views import WithViews, split_views
 
 log = logging.getLogger(__name__)
@@ -24,11 +26,17 @@ def compile_module(module, options, constants=None, backward=False):
     """What runs a functional graph: `call(*args)` gives a tuple of its outputs, `boxed`
     takes a list of arguments, empties it, and gives a list. `constants` (position -> tensor)
     become part of the program where the graph is compiled as a whole."""
-    give_seeds(module)
-    with shim.real_tensors():
-        inner, tail = split_views(module, backward)
-        run = _compile_as_far_as_possible(inner, options, constants)
-    return run if tail is None else WithViews(run, tail)
+    try:
+        give_seeds(module)
+        with shim.real_tensors():
+            inner, tail = split_views(module, backward)
+            run = _compile_as_far_as_possible(inner, options, constants)
+        return run if tail is None else WithViews(run, tail)
+    except Exception as e:
+        if options.fullgraph:
+            raise
+        warn_of_failure(module, e)
+        return Partitioned(module, [Segment(False, computed(module))], None)
 
 
 def _compile_as_far_as_possible(module, options, constants):
@@ -91,6 +99,8 @@ def _culprits(module, options, reasons):
     for node in computed(module):
         if node.target is operator.getitem or node.op == "get_attr":
             continue
+        if isinstance(node.meta.get("val"), (torch.SymBool, torch.SymFloat)):
+            continue  # no value of a program
         parts = [u for u in node.users if u.target is operator.getitem]
         alone, _, given = submodule(module, [node, *parts])
         if not given:
@@ -126,6 +136,18 @@ def _in_order(module, lacking):
 # ---- warnings ----
 
 _warned = set()
+
+
+def warn_of_failure(module, error):
+    """That a graph as a whole runs in eager mode."""
+    log.debug("a graph cannot be compiled", exc_info=error)
+    lines = [line_of(n) for n in module.graph.nodes if n.meta.get("stack_trace")]
+    where = f" that begins at {lines[0]}" if lines else ""
+    text = str(error).strip().partition("\n")[0]
+    warnings.warn(
+        f"turbine_cpu: a graph{where} runs in eager mode: {type(error).__name__}: {text}",
+        stacklevel=2,
+    )
 
 
 def _warn(nodes):

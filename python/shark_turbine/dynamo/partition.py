@@ -78,19 +78,31 @@ def segments_of(module, lacking):
     return segments
 
 
+def _leaves(node, inside):
+    """Whether a node's value is needed outside."""
+    outside = [u for u in node.users if u not in inside]
+    return any(u.op == "output" or node.op != "get_attr" for u in outside)
+
+
 def submodule(module, nodes):
-    """A graph of these nodes; with the outer nodes it takes and gives."""
+    """A graph of these nodes; with the outer nodes it takes and gives.
+
+    What get_attr nodes name is copied to where it is used: it may be a graph, which no
+    program can hand over."""
     inside = set(nodes)
     taken, graph, copy = [], torch.fx.Graph(), {}
     for node in nodes:
         for a in node.all_input_nodes:
             if a not in inside and a not in copy:
+                if a.op == "get_attr":
+                    copy[a] = graph.node_copy(a)
+                    continue
                 copy[a] = graph.placeholder(a.name)
                 copy[a].meta = dict(a.meta)
                 taken.append(a)
     for node in nodes:
         copy[node] = graph.node_copy(node, lambda a: copy[a])
-    given = [n for n in nodes if any(u not in inside for u in n.users)]
+    given = [n for n in nodes if _leaves(n, inside)]
     given = [n for n in given if not isinstance(n.meta.get("val"), (tuple, list))]
     graph.output([copy[n] for n in given])
     return torch.fx.GraphModule(module, graph), taken, given
@@ -125,6 +137,8 @@ class Partitioned:
         self.steps = []
         for segment in segments:
             sub, taken, given = submodule(module, segment.nodes)
+            if all(n.op == "get_attr" for n in segment.nodes) and not given:
+                continue  # copied to where they are used
             part = compile_segment(sub) if segment.compiled else Eager(sub)
             slots.update({n: len(slots) + i for i, n in enumerate(given)})
             self.steps.append(

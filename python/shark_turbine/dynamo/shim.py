@@ -55,6 +55,32 @@ def real_tensors():
     return _disable_current_modes()
 
 
+def is_signal(error):
+    """Whether an exception tells TorchDynamo to do something, rather than of a failure."""
+    try:
+        from torch._dynamo.exc import TorchDynamoException
+    except ImportError:
+        return False
+    return isinstance(error, TorchDynamoException)
+
+
+def is_debugging():
+    """Whether TORCHDYNAMO_REPRO_AFTER is set: it looks into what the backend returns."""
+    return getattr(torch._dynamo.config, "repro_after", None) is not None
+
+
+def inspectable(fn, gm):
+    """The function as torch's minifier calls it: with arguments, and with the module's
+    parameters to look at."""
+
+    def run(*args):
+        return fn(*args)
+
+    for name in ("zero_grad", "named_parameters", "named_buffers"):
+        setattr(run, name, getattr(gm, name))
+    return run
+
+
 # ---- operators that AOTAutograd would take apart ----
 
 

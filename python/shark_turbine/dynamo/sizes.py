@@ -28,6 +28,12 @@ def _hint(value):
     return int(hint) if isinstance(hint, int) else 0
 
 
+def _is_ragged(value):
+    """A nested tensor's name for sizes that differ by row: no number, only handed on."""
+    hint = getattr(value.node, "hint", None)
+    return value.node.is_nested_int() or isinstance(hint, torch.SymInt)
+
+
 class GraphSymbols(Symbols):
     """Dims for the sizes of a graph whose arguments have these (fake) values."""
 
@@ -39,7 +45,7 @@ class GraphSymbols(Symbols):
         self.sizes = self._sizes(values)
         self._learn()
         for i, v in enumerate(values):
-            if isinstance(v, torch.SymInt):
+            if isinstance(v, torch.SymInt) and not _is_ragged(v):
                 self._integer(i, v.node.expr)
 
     def _sizes(self, values):
@@ -102,6 +108,9 @@ class GraphSymbols(Symbols):
             values = getattr(self.shape_env, "var_to_val", {})
         value = e.xreplace(values) if values else e
         return int(value) if getattr(value, "is_Integer", False) else 0
+
+    def is_known(self, symbol):
+        return symbol in self.known or super().is_known(symbol)
 
     def _is_unbacked(self, symbol):
         return self.shape_env is not None and self.shape_env.is_unbacked_symint(symbol)

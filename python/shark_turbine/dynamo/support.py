@@ -65,6 +65,19 @@ def _attribute_supported(node, value):
     return _module_at(node) is not None and all(supported(u) for u in node.users)
 
 
+def _only_asserted(node):
+    """Whether a fact about sizes is computed only to be checked."""
+    for user in node.users:
+        if isinstance(user.target, torch._ops.OpOverload):
+            if user.target._schema.name != "aten::_assert_scalar":
+                return False
+        elif not isinstance(user.meta.get("val"), (torch.SymBool, torch.SymFloat)):
+            return False
+        elif not _only_asserted(user):
+            return False
+    return True
+
+
 def supported(node):
     """Whether a node may be part of a compiled graph, as far as that is seen at once."""
     target, value = node.target, node.meta.get("val")
@@ -72,7 +85,7 @@ def supported(node):
     if any(isinstance(v, torch.Tensor) and not _compilable_tensor(v) for v in values):
         return False
     if isinstance(value, (torch.SymFloat, torch.SymBool)):
-        return False
+        return _only_asserted(node)
     if node.op == "get_attr":
         return _attribute_supported(node, value)
     if isinstance(target, torch._ops.HigherOrderOperator):

@@ -6,6 +6,13 @@ Imports neither torch nor the compiler; numpy is the only requirement.
 
 from . import flags
 from .array_interop import DeviceArray, asdevicearray
+from .benchmark import (
+    BenchmarkResult,
+    BenchmarkTimeoutError,
+    BenchmarkToolError,
+    benchmark_exe,
+    benchmark_module,
+)
 from .dtypes import (
     BufferCompatibility,
     BufferUsage,
@@ -36,6 +43,7 @@ from .params import (
     parameter_index_entry_as_numpy_ndarray,
     save_archive_file,
 )
+from .py_module import PyModuleInterface
 from .queue import HalCommandBuffer, HalDeviceLoopBridge
 from .refs import VmBuffer, VmRef
 from .state import State
@@ -65,6 +73,7 @@ from .timeline import (
     HalSemaphore,
     SemaphoreCompatibility,
 )
+from .typing import HalModuleBufferViewTraceCallback
 from .vm import (
     HalModuleDebugSink,
     Linkage,
@@ -77,15 +86,18 @@ from .vm import (
 )
 
 __all__ = [
+    "BenchmarkResult",
+    "BenchmarkTimeoutError",
+    "BenchmarkToolError",
     "BoundModule",
     "BoundModules",
     "BufferCompatibility",
     "BufferUsage",
     "Config",
     "DeviceArray",
-    "FileHandle",
     "ExternalTimepointFlags",
     "ExternalTimepointType",
+    "FileHandle",
     "FunctionInvoker",
     "HalAllocator",
     "HalBuffer",
@@ -97,6 +109,7 @@ __all__ = [
     "HalElementType",
     "HalExternalTimepoint",
     "HalFence",
+    "HalModuleBufferViewTraceCallback",
     "HalModuleDebugSink",
     "HalSemaphore",
     "Linkage",
@@ -106,6 +119,7 @@ __all__ = [
     "ParameterIndex",
     "ParameterIndexEntry",
     "ParameterProvider",
+    "PyModuleInterface",
     "SemaphoreCompatibility",
     "Shape",
     "SplatValue",
@@ -120,6 +134,8 @@ __all__ = [
     "VmRef",
     "VmVariantList",
     "asdevicearray",
+    "benchmark_exe",
+    "benchmark_module",
     "create_hal_module",
     "create_io_parameters_module",
     "flags",

@@ -179,3 +179,7 @@ def name_of_element_type(element_type: int) -> str | None:
 
 def element_type_of_name(name: str) -> HalElementType:
     return _TABLE[name][1]
+
+
+# Under this name IREE has it.
+DTYPE_TO_ABI_TYPE = dict(_NAME)

@@ -7,11 +7,14 @@
     params, module = load_vm_modules(params, VmModule.mmap(instance, "model.vmfb"))
 
 Files are mapped: contexts and processes share one copy of the weights, and a module runs
-with any weights of the types it was compiled for.
+with any weights of the types it was compiled for. An index reads safetensors, IREE's .irpa
+and GGUF, and writes the first two.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -19,7 +22,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .. import _runtime
-from . import safetensors
+from . import archives, safetensors
 from .dtypes import dtype_of_name
 from .vm import VmInstance, VmModule
 
@@ -27,11 +30,22 @@ _Path = str | os.PathLike[str]
 
 
 class SplatValue:
-    """`count` times one pattern: a tensor whose elements are all alike."""
+    """`count` times one element (or sizes that make up so many): elements all alike."""
 
     def __init__(self, pattern: Any, count: Any) -> None:
         self.item = pattern if isinstance(pattern, np.ndarray) else np.array(pattern)
+        if self.item.size != 1:
+            raise ValueError("SplatValue requires an array of a single element")
         self.count = int(np.prod(count))
+
+    @property
+    def pattern(self) -> np.ndarray:
+        return self.item
+
+    @property
+    def total_length(self) -> int:
+        """Bytes."""
+        return self.item.nbytes * self.count
 
 
 class FileHandle:
@@ -55,8 +69,16 @@ class FileHandle:
             return cls(np.memmap(f, np.uint8, mode="r"))
 
     @property
+    def is_host_allocation(self) -> bool:
+        return True
+
+    @property
+    def is_async(self) -> bool:
+        return False
+
     def host_allocation(self) -> memoryview:
-        return memoryview(self._buffer)
+        """The bytes."""
+        return memoryview(self._buffer).cast("B")
 
     def __repr__(self) -> str:
         return f"<FileHandle {memoryview(self._buffer).nbytes} bytes>"
@@ -64,7 +86,7 @@ class FileHandle:
 
 class ParameterIndexEntry:
     """One tensor of an index. `dtype` (as "f32") and `shape` are None if only its bytes are
-    known; `metadata` is text that came with it."""
+    known; `metadata` is what came with it, bytes. Archives of IREE's tell types there."""
 
     def __init__(
         self,
@@ -72,10 +94,15 @@ class ParameterIndexEntry:
         data: Any,
         dtype: str | None = None,
         shape: Sequence[int] | None = None,
-        metadata: str = "",
+        metadata: bytes | str | None = None,
         splat: SplatValue | None = None,
     ) -> None:
-        self.key, self.dtype, self.metadata = key, dtype, metadata
+        given = metadata or b""
+        self.key = key
+        self.metadata = given.encode() if isinstance(given, str) else given
+        if dtype is None:
+            dtype, shape = _described(self.metadata) or (None, None)
+        self.dtype = dtype
         self.shape = None if shape is None else list(shape)
         self._data, self._splat = data, splat
 
@@ -120,7 +147,12 @@ class ParameterIndexEntry:
         flat = np.frombuffer(self.bytes_(), np.uint8)
         if self.dtype is None:
             return flat
-        return flat.view(dtype_of_name(self.dtype)).reshape(self.shape or [])
+        dtype, shape = dtype_of_name(self.dtype), self.shape or []
+        if math.prod(shape) * dtype.itemsize != flat.size:
+            raise ValueError(
+                f"'{self.key}': {flat.size} bytes are no {self.dtype} of sizes {shape}"
+            )
+        return flat.view(dtype).reshape(shape)
 
     def __repr__(self) -> str:
         sizes = map(str, self.shape or [])
@@ -142,29 +174,38 @@ class ParameterIndex:
         writable: bool = False,
         mmap: bool = True,
     ) -> None:
-        """Adds the tensors of a .safetensors file, which is mapped."""
+        """Adds the tensors of a file, which is mapped. `format` is "safetensors", "irpa" or
+        "gguf"; by default the file's suffix says."""
         path = os.fspath(file_path)
         format = format or os.path.splitext(path)[1].lstrip(".")
-        if format != "safetensors":
-            raise ValueError(f"{path}: expected a .safetensors file, not '{format}'")
+        _check_format(format, path)
         data = safetensors.map_file(path)
-        self._add_file(data if mmap else np.array(data), path)
+        self._add_file(data if mmap else np.array(data), path, format)
 
     def load_from_file_handle(self, file_handle: FileHandle, format: str) -> None:
-        if format != "safetensors":
-            raise ValueError(f"expected the format 'safetensors', not '{format}'")
-        self._add_file(np.frombuffer(file_handle.host_allocation, np.uint8), "memory")
+        _check_format(format, "memory")
+        data = np.frombuffer(file_handle.host_allocation(), np.uint8)
+        self._add_file(data, "memory", format)
 
-    def _add_file(self, data: np.ndarray, where: str) -> None:
+    def reserve(self, new_capacity: int) -> None:
+        """Accepted, without effect."""
+
+    def _add_file(self, data: np.ndarray, where: str, format: str) -> None:
+        if format in archives.READERS:
+            self._entries += map(_entry_of, archives.READERS[format](data, where))
+            return
         entries, _ = safetensors.parse_header(data, where)
         for key in sorted(entries):
             kind, shape, begin, end = entries[key]
-            self._entries.append(
-                ParameterIndexEntry(key, data[begin:end], kind, shape)
-            )
+            self._entries.append(ParameterIndexEntry(key, data[begin:end], kind, shape))
 
     def _add(
-        self, key: str, data: Any, dtype: str, shape: Sequence[int], metadata: str = ""
+        self,
+        key: str,
+        data: Any,
+        dtype: str,
+        shape: Sequence[int],
+        metadata: bytes | str | None = None,
     ) -> None:
         self._entries.append(ParameterIndexEntry(key, data, dtype, shape, metadata))
 
@@ -174,30 +215,34 @@ class ParameterIndex:
         buffer: Any,
         readable: bool = True,
         writable: bool = False,
-        metadata: str | None = None,
+        metadata: bytes | str | None = None,
     ) -> None:
         """Adds bytes, which are borrowed. An array brings its type, other bytes none: then
         only their number is checked."""
         dtype: str | None = None
         shape: Sequence[int] | None = None
         if isinstance(buffer, np.ndarray):
-            dtype, shape = _name_of(buffer.dtype), buffer.shape
+            if metadata is None:  # which tells the type, if it is there
+                dtype, shape = _name_of(buffer.dtype), buffer.shape
             buffer = np.ascontiguousarray(buffer).reshape(-1).view(np.uint8)
-        self._entries.append(
-            ParameterIndexEntry(key, buffer, dtype, shape, metadata or "")
-        )
+        self._entries.append(ParameterIndexEntry(key, buffer, dtype, shape, metadata))
 
     def add_splat(
-        self, key: str, pattern: Any, total_length: int, metadata: str | None = None
+        self,
+        key: str,
+        pattern: Any,
+        total_length: int,
+        metadata: bytes | str | None = None,
     ) -> None:
-        item = np.frombuffer(pattern, np.uint8)
+        """Adds bytes that repeat a pattern, which is bytes or one element."""
+        item = np.frombuffer(memoryview(pattern).tobytes(), np.uint8)
         if not item.size or total_length % item.size:
             raise ValueError(
                 f"'{key}': {total_length} bytes are no multiple of the pattern's {item.size}"
             )
-        splat = SplatValue(item, total_length // item.size)
+        splat = _pattern(item.tobytes(), total_length)
         self._entries.append(
-            ParameterIndexEntry(key, None, metadata=metadata or "", splat=splat)
+            ParameterIndexEntry(key, None, metadata=metadata, splat=splat)
         )
 
     def add_from_file_handle(
@@ -206,14 +251,14 @@ class ParameterIndex:
         file_handle: FileHandle,
         length: int,
         offset: int = 0,
-        metadata: str | None = None,
+        metadata: bytes | str | None = None,
         readable: bool = True,
         writable: bool = False,
     ) -> None:
-        data = file_handle.host_allocation.cast("B")[offset : offset + length]
+        data = file_handle.host_allocation()[offset : offset + length]
         if len(data) != length:
             raise ValueError(f"'{key}': the file ends before offset + length")
-        self._entries.append(ParameterIndexEntry(key, data, metadata=metadata or ""))
+        self._entries.append(ParameterIndexEntry(key, data, metadata=metadata))
 
     def items(self) -> list[tuple[str, ParameterIndexEntry]]:
         """(key, entry) of each tensor."""
@@ -231,21 +276,94 @@ class ParameterIndex:
         return ParameterProvider(scope, self._entries)
 
     def create_archive_file(
-        self, file_path: _Path, *_: Any, **__: Any
+        self,
+        file_path: _Path,
+        file_offset: int = 0,
+        target_index: ParameterIndex | None = None,
     ) -> ParameterIndex:
-        """Writes all tensors to a .safetensors file; returns an index of it. Tensors of
-        which only the bytes are known are written as bytes."""
-        rows = []
-        for e in self._entries:
-            array = e.as_array()
-            rows.append((e.key, e.dtype or "ui8", array))
-        safetensors.save(file_path, rows)
-        index = ParameterIndex()
-        index.load(file_path, "safetensors")
+        """Writes all tensors to a file and adds them, from there, to `target_index` (or a
+        new one), which is returned. The suffix says the format: .irpa, else safetensors,
+        where tensors of which only the bytes are known are written as bytes."""
+        if file_offset:
+            raise NotImplementedError("archives inside of other files are not written")
+        path = os.fspath(file_path)
+        index = ParameterIndex() if target_index is None else target_index
+        if path.endswith(".irpa"):
+            archives.write_irpa(path, list(map(_row_of, self._entries)))
+            index.load(path)
+            return index
+        rows = [(e.key, e.dtype or "ui8", e.as_array()) for e in self._entries]
+        safetensors.save(path, rows)
+        index.load(path, "safetensors")
         return index
 
     def __repr__(self) -> str:
         return f"<ParameterIndex of {len(self)} tensors>"
+
+
+def _check_format(format: str, where: str) -> None:
+    if format not in archives.formats():
+        known = ", ".join(archives.formats())
+        raise ValueError(f"{where}: expected a file of {known}, not '{format}'")
+
+
+def _pattern(pattern: bytes, length: int) -> SplatValue:
+    item = np.frombuffer(pattern, f"V{len(pattern)}")
+    return SplatValue(item, length // len(pattern))
+
+
+def _entry_of(e: archives.Entry) -> ParameterIndexEntry:
+    splat = _pattern(e.pattern, e.length) if e.data is None else None
+    return ParameterIndexEntry(e.key, e.data, e.dtype, e.shape, e.metadata, splat)
+
+
+def _row_of(e: ParameterIndexEntry) -> archives.Entry:
+    """For an .irpa file, where metadata tells the type."""
+    metadata = e.metadata
+    if e.dtype is not None and not metadata:
+        metadata = _description(e.dtype, e.shape or [])
+    if e._splat is not None:
+        return archives.Entry(e.key, None, e.splat_pattern, e.length, metadata)
+    data = np.frombuffer(e.bytes_(), np.uint8)
+    return archives.Entry(e.key, data, b"", e.length, metadata)
+
+
+# ---- types in metadata: "TENSORv0:" or "PYTORCH:", and JSON ----
+
+_PREFIXES = "TENSORv0:", "PYTORCH:"
+
+
+def _described(metadata: bytes) -> tuple[str, list[int]] | None:
+    """(type, sizes) that metadata tells, as IREE's packages write it."""
+    text = metadata.decode(errors="replace")
+    for prefix in _PREFIXES:
+        if text.startswith(prefix):
+            try:
+                row = json.loads(text.removeprefix(prefix))
+                name, sizes = row["dtype"], [int(n) for n in row["shape"]]
+            except (KeyError, TypeError, ValueError):
+                return None
+            for kind, _, _ in _runtime.DTYPES:
+                if name == ("bfloat16" if kind == "bf16" else dtype_of_name(kind).name):
+                    return kind, sizes
+    return None
+
+
+def _description(kind: str, shape: Sequence[int]) -> bytes:
+    dtype = dtype_of_name(kind)
+    row = {
+        "type": "Tensor",
+        "dtype": "bfloat16" if kind == "bf16" else dtype.name,
+        "shape": list(shape),
+        "dtype_desc": {
+            "class_name": type(dtype).__name__,
+            "is_complex": kind.startswith("complex"),
+            "is_floating_point": kind[0] in "bf",
+            "is_signed": kind[0] not in "u" and kind != "i1",
+            "itemsize": dtype.itemsize,
+        },
+    }
+    return (_PREFIXES[0] + json.dumps(row)).encode()
 
 
 def _name_of(dtype: np.dtype) -> str:
@@ -315,12 +433,11 @@ def load_parameters(
 
 
 def save_archive_file(entries: Mapping[str, Any], file_path: _Path) -> ParameterIndex:
-    """Writes {name: array, SplatValue or bytes} to a .safetensors file."""
+    """Writes {name: array, SplatValue or bytes} to a file; see create_archive_file."""
     index = ParameterIndex()
     for key, value in entries.items():
         if isinstance(value, SplatValue):
-            size = value.item.nbytes * value.count
-            index.add_splat(key, value.item.tobytes(), size)
+            index.add_splat(key, value.item.tobytes(), value.total_length)
         else:
             index.add_buffer(key, value)
     return index.create_archive_file(file_path)
@@ -339,6 +456,7 @@ def parameter_index_entry_as_numpy_flat_ndarray(
 
 
 def parameter_index_entry_as_numpy_ndarray(entry: ParameterIndexEntry) -> np.ndarray:
+    """An array of the type that the file, or metadata, tells; ValueError if none does."""
     if entry.dtype is None:
         raise ValueError(f"'{entry.key}': only its bytes are known, not its type")
     return entry.as_array()

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from .hal import HalDevice
     from .system_api import BoundModule
 
-_MODULE = "turbine.module"  # key in a state file's metadata
+# Keys in a state file's metadata. Files without the second are PyTorch's.
+_MODULE, _VERSION = "turbine.module", "turbine.state"
+_THIS_VERSION = "1"
 
 
 class State(collections.abc.MutableMapping[str, Any]):
@@ -87,7 +89,8 @@ class State(collections.abc.MutableMapping[str, Any]):
             (name, self.type_of(name)[0], self._session.read_global(self._find(name)))
             for name in names
         ]
-        safetensors.save(path, rows, {_MODULE: self._session.module.name})
+        metadata = {_MODULE: self._session.module.name, _VERSION: _THIS_VERSION}
+        safetensors.save(path, rows, metadata)
 
     def load(
         self, path: str | os.PathLike[str], strict: bool = True
@@ -100,6 +103,11 @@ class State(collections.abc.MutableMapping[str, Any]):
         """
         where = os.fspath(path)
         arrays, metadata = safetensors.load(where)
+        version = metadata.get(_VERSION, _THIS_VERSION)
+        if version != _THIS_VERSION:
+            raise ValueError(
+                f"{where}: state of version {version}; expected version {_THIS_VERSION}"
+            )
         missing = [n for n in self._index if n not in arrays]
         unexpected = [n for n in arrays if n not in self._index]
         if strict and (missing or unexpected):

@@ -18,6 +18,7 @@ from .. import _runtime
 from . import timeline
 from .hal import HalBufferView, HalDevice
 from .refs import Referenced, VmRef
+from .typing import HalModuleBufferViewTraceCallback
 
 # What a function's `reflection` can hold.
 _ATTRIBUTES = ("turbine.abi", "iree.abi", "iree.abi.declaration")
@@ -218,8 +219,7 @@ class HalModuleDebugSink:
 
     def __init__(
         self,
-        buffer_view_trace_callback: Callable[[str, list[HalBufferView]], Any]
-        | None = None,
+        buffer_view_trace_callback: HalModuleBufferViewTraceCallback | None = None,
     ) -> None:
         self.buffer_view_trace_callback = buffer_view_trace_callback
 
@@ -243,6 +243,11 @@ class VmVariantList(Referenced):
     def push_ref(self, ref: Any) -> None:
         """A VmRef or what has one: a buffer view, a fence, a list."""
         self._items.append(ref._value if isinstance(ref, VmRef) else ref)
+
+    def _push(self, result: Any) -> None:
+        """A result of a call."""
+        is_tensor = isinstance(result, _runtime.Tensor)
+        self._items.append(HalBufferView._wrap(result) if is_tensor else result)
 
     def get_variant(self, index: int) -> Any:
         item = self._items[index]
@@ -342,7 +347,7 @@ class VmContext:
         wait, signal = _fences(function, args) if function._is_async else (None, None)
         if timeline.are_reached(wait):
             for r in _call(session, function, args):
-                outputs.push_ref(HalBufferView._wrap(r))
+                outputs._push(r)
             timeline.signal(signal)
         else:
             self._invoke_later(session, function, args, wait, signal, outputs)
@@ -394,8 +399,9 @@ def _fences(
 
 def _call(session: Any, function: VmFunction, args: list[Any]) -> tuple[Any, ...]:
     """Results of a session's function."""
-    tensors = [a._tensor if hasattr(a, "_tensor") else a for a in args]
-    results = session.call(function.ordinal, *tensors)
+    if isinstance(session, _runtime.Session):
+        args = [a._tensor if hasattr(a, "_tensor") else a for a in args]
+    results = session.call(function.ordinal, *args)
     if results is None:
         return ()
     return results if isinstance(results, tuple) else (results,)

@@ -8,12 +8,15 @@ from shark_turbine.runtime import *  # noqa: F403
 from shark_turbine.runtime import (
     _binding,
     array_interop,
+    benchmark,
     dtypes,
     flags,
     function,
     hal,
+    params,
     system_api,
     system_setup,
+    typing,
     vm,
 )
 
@@ -23,12 +26,18 @@ __all__ = [*_runtime.__all__]
 for _module in (
     _binding,
     array_interop,
+    benchmark,
     dtypes,
     flags,
     function,
     hal,
+    params,
     system_api,
     system_setup,
+    typing,
     vm,
 ):
     sys.modules[f"{__name__}.{_module.__name__.rpartition('.')[2]}"] = _module
+
+# Under this name IREE has what is about files of parameters.
+io = sys.modules[f"{__name__}.io"] = params

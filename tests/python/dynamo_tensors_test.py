@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Tensors of every kind through torch.compile: views and mutation, layouts, empty ones,
+complex ones, sizes that data tells, open sizes."""
+
+import copy
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from compiling import check, compiled, fresh, same  # noqa: E402, F401
+from torch._dynamo.testing import CompileCounterWithBackend  # noqa: E402
+
+F = torch.nn.functional
+randn = torch.randn
+
+
+# ---- mutation and aliases ----
+
+
+def in_place_on_a_view(x):
+    x.view(-1)[2:5].mul_(3)
+    return x.sum()
+
+
+def in_place_on_a_transpose(x):
+    x.t().add_(1)
+    return x * 2
+
+
+def in_place_on_a_returned_view(x):
+    y = x.view(2, -1)
+    y.add_(1)
+    return y
+
+
+def transpose_in_place(x):
+    x.t_()
+    return x + 1
+
+
+def copy_into(x):
+    x.copy_(torch.arange(x.shape[-1]))
+    return x
+
+
+def masked_assignment(x):
+    y = x.clone()
+    y[y > 0] = 0
+    x[0] = 7
+    return y
+
+
+MUTATIONS = [
+    in_place_on_a_view,
+    in_place_on_a_transpose,
+    in_place_on_a_returned_view,
+    transpose_in_place,
+    copy_into,
+    masked_assignment,
+]
+
+
+@pytest.mark.parametrize("fn", MUTATIONS, ids=lambda f: f.__name__)
+def test_mutation(fn):
+    check(fn, (randn(4, 4),), (randn(4, 8)[:, ::2].t().contiguous(),))
+    if "view" not in fn.__name__:
+        check(fn, (randn(4, 4).t(),), (randn(4, 8)[:, ::2],))
+
+
+def test_one_tensor_twice():
+    def f(x, y):
+        x.add_(1)
+        return x + y
+
+    a = randn(4)
+    b = a.clone()
+    same(compiled(f)(a, a), f(b, b))
+    same(a, b)
+
+
+def test_arguments_that_overlap():
+    def f(x, y):
+        x.add_(1)
+        return x + y
+
+    a = randn(6)
+    b = a.clone()
+    same(compiled(f, fallback=True)(a[:4], a[2:]), f(b[:4], b[2:]))
+    same(a, b)
+
+
+def test_mutation_of_a_parameter_and_a_list():
+    m = torch.nn.Linear(3, 2)
+    other = copy.deepcopy(m)
+
+    def step(m, x, seen):
+        with torch.no_grad():
+            m.weight.mul_(0.5)
+        seen.append(m(x))
+        return seen[-1] + 1
+
+    c, mine, theirs, x = compiled(step), [], [], randn(4, 3)
+    same(c(m, x, mine), step(other, x, theirs))
+    same((mine, m.weight), (theirs, other.weight))
+
+
+def test_data_is_assigned():
+    def f(x):
+        x.data = x.data * 2
+        return x + 1
+
+    a = randn(3)
+    b = a.clone()
+    with pytest.warns(UserWarning, match="runs in eager mode"):
+        same(compiled(f, fallback=True)(a), f(b))
+    same(a, b)
+
+
+def test_empty_results_can_be_resized():
+    def f(x):
+        y = torch.empty(0)
+        y.resize_(3).copy_(x)
+        return y
+
+    check(f, (randn(3),), fallback=True)
+    y = compiled(lambda x: x[:0] + 1)(randn(3))
+    assert y.resize_(5).shape == (5,)
+
+
+# ---- layouts ----
+
+LAYOUTS = {
+    "channels last": randn(2, 3, 4, 5).to(memory_format=torch.channels_last),
+    "channels last 3d": randn(2, 3, 4, 5, 6).to(memory_format=torch.channels_last_3d),
+    "strided": randn(6, 8)[::2, ::3],
+    "offset": randn(20)[3:7],
+    "expanded": randn(1, 4).expand(3, 4),
+    "overlapping": randn(6).as_strided((3, 3), (1, 1)),
+    "conjugated": randn(4, dtype=torch.complex64).conj(),
+    "negated": randn(4, dtype=torch.complex64).conj().imag,
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_layout(name):
+    x = LAYOUTS[name]
+    assert name != "negated" or x.is_neg()
+    c = compiled(lambda x: x * 2 + 1)
+    same(c(x), x * 2 + 1, strides=True)
+
+
+def test_convolution_keeps_channels_last():
+    m = torch.nn.Conv2d(3, 4, 3)
+    x = randn(2, 3, 8, 8).to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        same(compiled(m)(x), m(x), strides=True)
+        same(compiled(m)(x.contiguous()), m(x.contiguous()), strides=True)
+
+
+# ---- empty, scalar, none ----
+
+
+def test_empty():
+    def f(x):
+        return x @ x.t(), x.sum(0), x.mean(), x.softmax(-1), torch.cat([x, x])
+
+    check(f, (torch.ones(0, 4),), (torch.ones(3, 0),), (torch.ones(0, 4),))
+
+
+def test_open_sizes_may_be_0_and_1():
+    def f(x):
+        return x * 2, torch.cat([x, x])
+
+    calls = [(randn(n, 4),) for n in (5, 7, 0, 1, 5)]
+    check(f, *calls, dynamic=True)
+
+
+def test_scalars():
+    def f(x, y, flag, n):
+        return (x * y + n, x) if flag else y
+
+    x, y = torch.tensor(2.0), torch.tensor(3)
+    check(f, (x, y, True, 2), (x, y, False, 2), (x, y, True, 3), (x, y, True, 4))
+
+
+def test_float_arguments():
+    calls = [(randn(3), a) for a in (2.5, 3.5, 4.5)]
+    check(lambda x, a: x * a, *calls)
+
+
+def test_graphs_that_compute_nothing():
+    x = randn(2)
+    check(lambda x: x, (x,))
+    check(lambda x: None, (x,))
+    check(lambda x: torch.ones(3) * 2, (x,))
+    check(lambda n: n + 1, (3,), (4,))
+
+
+def test_structures():
+    def f(xs, *, d):
+        return [x * 2 for x in xs], {"b": (d["a"] + 1, None)}
+
+    xs, d = [randn(2), randn(3)], {"a": randn(2)}
+    same(compiled(f)(xs, d=d), f(xs, d=d))
+
+
+# ---- complex ----
+
+
+def test_complex_arguments():
+    def f(x, y):
+        return x * y, x.conj(), x.abs(), x.real, y.imag, torch.view_as_real(x)
+
+    x, y = (randn(4, dtype=torch.complex64) for _ in range(2))
+    check(f, (x, y))
+    check(lambda x, y: x @ y, (x[None], y[:, None]))
+
+
+def test_complex_gradients():
+    x = randn(4, dtype=torch.complex64).requires_grad_()
+    y = x.detach().clone().requires_grad_()
+
+    def f(x):
+        return (x * x).abs().sum()
+
+    compiled(f, fallback=True)(x).backward()
+    f(y).backward()
+    same(x.grad, y.grad)
+
+
+# ---- sizes that data tells ----
+
+
+@pytest.fixture(params=[False, True], ids=["graph breaks", "captured"])
+def capture(request):
+    with torch._dynamo.config.patch(
+        capture_scalar_outputs=request.param,
+        capture_dynamic_output_shape_ops=request.param,
+    ):
+        yield request.param
+
+
+DEPENDENT = {
+    "nonzero": lambda x: x.nonzero() + 1,
+    "mask": lambda x: x[x > 0] * 2 + 1,
+    "masked_select": lambda x: torch.masked_select(x, x > 0).sum(),
+    "item": lambda x: x * x.sum().item(),
+    "unique": lambda x: torch.unique(x).cumsum(0),
+    "repeat": lambda x: torch.repeat_interleave(x, (x > 0).long()),
+    "branch": lambda x: x * 2 if x.sum() > 0 else x - 1,
+}
+
+
+@pytest.mark.filterwarnings("ignore:turbine_cpu")
+@pytest.mark.parametrize("name", DEPENDENT)
+def test_data_dependent(name, capture):
+    fn = DEPENDENT[name]
+    check(fn, (randn(5),), (randn(7),), (-torch.ones(3),), fallback=True)
+
+
+def test_integers_of_tensors_are_sizes():
+    def f(x, n):
+        k = n.item()
+        torch._check(k >= 0)
+        torch._check(k <= x.shape[0])
+        return torch.arange(k) * 2, x[:k] + 1
+
+    with torch._dynamo.config.patch(capture_scalar_outputs=True):
+        calls = [(randn(m), torch.tensor(n)) for m, n in ((5, 3), (6, 6), (9, 0))]
+        c = check(f, *calls, dynamic=True)
+        with pytest.raises(Exception, match="u0 <= |most|less|fail"):
+            c(randn(4), torch.tensor(1000))
+        same(c(*calls[0]), f(*calls[0]))
+
+
+# ---- open sizes ----
+
+
+def frames(model, calls, dynamic=None, prepare=lambda x: x, grad=False):
+    """How many programs there are after each of a few calls; results are compared."""
+    counter = CompileCounterWithBackend("turbine_cpu")
+    c, counts = torch.compile(model, backend=counter, dynamic=dynamic), []
+    with torch.set_grad_enabled(grad):
+        for x in calls:
+            same(c(prepare(x)), model(x), rtol=1e-4)
+            counts.append(counter.frame_count)
+    return counts
+
+
+CONV = torch.nn.Sequential(
+    torch.nn.Conv2d(3, 8, 3, stride=2, padding=1),
+    torch.nn.BatchNorm2d(8),
+    torch.nn.ReLU(),
+    torch.nn.MaxPool2d(2),
+    torch.nn.AdaptiveAvgPool2d(1),
+    torch.nn.Flatten(),
+    torch.nn.Linear(8, 3),
+).eval()
+
+
+def test_one_program_for_all_sizes():
+    images = [randn(2, 3, 16, 18), randn(4, 3, 24, 20), randn(5, 3, 32, 17)]
+    assert len(set(frames(CONV, images, dynamic=True))) == 1
+    layer = torch.nn.TransformerEncoderLayer(16, 2, 32, batch_first=True, dropout=0.0)
+    texts = [randn(2, 5, 16), randn(3, 7, 16), randn(4, 9, 16)]
+    assert len(set(frames(layer, texts, dynamic=True, grad=True))) == 1
+
+
+def test_automatic_sizes():
+    m = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.GELU())
+    counts = frames(m, [randn(n, 4) for n in (3, 5, 8, 13, 40)])
+    assert len(set(counts)) == 2 and counts[1] == counts[-1]
+
+
+def test_mark_dynamic():
+    def mark(x):
+        torch._dynamo.mark_dynamic(x, 0)
+        return x
+
+    calls = [randn(n, 4) for n in (5, 7, 2, 30)]
+    assert frames(torch.nn.Linear(4, 3), calls, prepare=mark) == [1] * 4
+
+
+def test_sizes_in_computation():
+    def f(x):
+        a, b = x.chunk(2, -1)
+        return (
+            torch.cat([a, b, x[:, : x.shape[1] // 2]], 1),
+            x.unfold(0, 2, 1).sum(),
+            F.interpolate(x[None, None], scale_factor=2.0),
+            x.repeat(2, 1),
+            F.pad(x, (1, 2)),
+            x.reshape(-1).view(x.shape[1], x.shape[0]),
+            x * (1.0 / x.shape[0]) + x.shape[0] ** 0.5,
+        )
+
+    check(f, (randn(4, 6),), (randn(5, 8),), (randn(9, 10),), dynamic=True)
+
+
+def test_backward_of_open_sizes():
+    m = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.LayerNorm(8))
+    other = copy.deepcopy(m)
+    c = compiled(m, dynamic=True)
+    for n in (5, 3, 9):
+        x = randn(n, 6)
+        c(x).square().mean().backward()
+        other(x).square().mean().backward()
+    same([p.grad for p in m.parameters()], [p.grad for p in other.parameters()])
