@@ -32,10 +32,3 @@ def test_as_many_as_torch(threads):
     run("local-task")
     most = device("local-task").workers  # not more than CPUs
     assert 1 <= most <= len(os.sched_getaffinity(0))
-
-
-def test_own_number(threads):
-    name = "local-task://?workers=2"
-    threads(1)
-    run(name)
-    assert device(name).workers == 2

@@ -4,8 +4,6 @@
 import dataclasses
 import functools
 
-import torch
-
 from .. import _runtime
 from ..profile import recorder
 from .rng import draw_seed
@@ -15,13 +13,6 @@ from .rng import draw_seed
 def device(name):
     """One of a name for the process: all programs share its threads."""
     return _runtime.Device(name)
-
-
-def follow_torch(name):
-    """As many threads as torch's operators use: torch.set_num_threads, of which those who
-    run several processes on a machine make use. A number in the device's name goes first."""
-    if "workers=" not in name and not name.startswith("local-sync"):
-        device(name).workers = torch.get_num_threads()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +33,6 @@ class Program:
             self.call, self.boxed = _without_program(plan)
             return
         self.module = _runtime.Module.from_buffer(artifact)
-        follow_torch(device_name)
         self.session = _runtime.Session(
             self.module,
             device(device_name),
