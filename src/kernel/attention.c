@@ -9,8 +9,8 @@
  *   for blocks of KB keys:
  *     S' [KB][P] = K Q'                 micro-kernel: rows of K where they lie
  *     S' gets the mask; top' = max(top, S'), S' = exp(S' - top'), sum = sum * f + S'
- *     O' [e][P] = O' * f + V' S'        micro-kernel: columns of V where they lie
- *   O' / sum goes through the epilogue, lanes along e, and is stored.
+ *     O' [e][P] = O' * f + V' S'        micro-kernel: columns of V, its rows put together
+ *   O' / sum, turned round, goes through the epilogue, lanes along e, and is stored.
  *
  * f = exp(top - top'). After Milakov and Gimelshein, "Online normalizer calculation for
  * softmax", 2018, and Dao et al., "FlashAttention", 2022. A query that sees no key gets
@@ -37,7 +37,7 @@ typedef struct attention {
     tb_val q_store, k_store, v_store;
     const tb_ix *mask_at, *root_at;
     /* pointers */
-    tb_kv kp, vp, qt, s, o, top, sum, factor;
+    tb_kv kp, vp, qt, s, o, top, sum, factor, square, packed; /* packed: NO_KV if V is not */
     tb_micro qk, pv;
 } attention;
 
@@ -150,6 +150,31 @@ unbind(attention *a)
     a->l->mask = TB_NO_KV;
 }
 
+/* Q' for d in [0, whole): squares of rows of Q, turned in registers. */
+static void
+turn_queries(attention *a, tb_kv q0, int64_t whole, tb_kv scale)
+{
+    tb_kernel *k = a->k;
+    tb_kv from = tb_bind_node(a->l, a->q_store, false), rows[64];
+    tb_kv last = tb_k_sub(k, dimv(a, a->queries), tb_k_int(k, 1));
+    tb_dtype mem = tb_dtype_of(a->g, a->q_store);
+    tb_kv j = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, a->panel), a->w, NULL, 0);
+    tb_kv d = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, whole), a->w, NULL, 0);
+
+    tb_bind_var(a->l, a->d, d, 0);
+    for (int i = 0; i < a->w; i++) { /* past the queries: the last again, nobody reads it */
+        tb_kv q = tb_k_add(k, tb_k_add(k, q0, j), tb_k_int(k, i));
+        tb_bind_var(a->l, a->q, tb_k_min(k, q, last), 0);
+        rows[i] = tb_k_load(k, mem, a->w, from, tb_ix_value(a->l, &a->q_at), 0, TB_NO_KV);
+    }
+    tb_transpose_square(k, rows, a->w);
+    tb_kv at = tb_k_add(k, at_row(a, d), j);
+    for (int i = 0; i < a->w; i++)
+        store(a, a->qt, at, i * a->panel, tb_k_map(k, TB_P_mul, rows[i], scale, TB_NO_KV));
+    tb_k_end_for(k, NULL, NULL);
+    tb_k_end_for(k, NULL, NULL);
+}
+
 /* Q' = scale * Q, transposed; the running values start. */
 static void
 begin(attention *a, tb_kv q0)
@@ -158,7 +183,11 @@ begin(attention *a, tb_kv q0)
     tb_kv scale = tb_k_splat(k, tb_k_const(k, a->acc, a->scale), a->w);
     tb_kv zero = tb_k_const(k, a->acc, 0);
     tb_kv none = tb_k_const(k, a->acc, -__builtin_inf());
-    tb_kv i = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, a->depth), 1, NULL, 0);
+    int64_t whole = tb_operand_step(a->l, &a->q_at, a->d) == 1 ? a->depth / a->w * a->w : 0;
+
+    if (whole)
+        turn_queries(a, q0, whole, scale);
+    tb_kv i = tb_k_for(k, tb_k_int(k, whole), tb_k_int(k, a->depth), 1, NULL, 0);
     tb_bind_var(a->l, a->d, i, 0);
     FOR_PANEL (j) {
         bind_queries(a, q0, j);
@@ -270,8 +299,8 @@ row_pointer(void *user, tb_kv i)
 
 /* c[i][panel] (+)= rows of `o` . b, for all i < n */
 static void
-multiply(attention *a, const tb_micro *m, operand o, tb_kv n, tb_kv b, tb_kv c, tb_kv len,
-         tb_kv step)
+multiply(attention *a, const tb_micro *m, tb_kv (*row)(void *, tb_kv), operand o, tb_kv n,
+         tb_kv b, tb_kv c, tb_kv len, tb_kv step)
 {
     tb_kernel *k = a->k;
     tb_kv first = o.first, mr = tb_k_int(k, m->mr);
@@ -279,7 +308,7 @@ multiply(attention *a, const tb_micro *m, operand o, tb_kv n, tb_kv b, tb_kv c, 
     o.first = tb_k_add(k, first, i);
     tb_micro_call(k, m, tb_k_min(k, tb_k_sub(k, n, i), mr),
                   &(tb_micro_operands){
-                      .row = row_pointer,
+                      .row = row,
                       .user = &o,
                       .b = b,
                       .c = tb_k_ptr_add(k, c, at_row(a, i), (int64_t)tb_dtype_bytes(a->acc)),
@@ -289,43 +318,66 @@ multiply(attention *a, const tb_micro *m, operand o, tb_kv n, tb_kv b, tb_kv c, 
     tb_k_end_for(k, NULL, NULL);
 }
 
+/* The block's rows of V, one after the other: where they lie they may be far apart, and in
+ * the same places of the cache. */
+static void
+pack_values(attention *a, tb_kv key0, tb_kv n)
+{
+    tb_kernel *k = a->k;
+    tb_dtype mem = tb_dtype_of(a->g, a->v_store);
+    tb_kv i = tb_k_for(k, tb_k_int(k, 0), n, 1, NULL, 0);
+    tb_kv to = tb_k_mul(k, i, tb_k_int(k, a->width));
+
+    tb_bind_var(a->l, a->key, tb_k_add(k, key0, i), 0);
+    tb_bind_var(a->l, a->e, tb_k_int(k, 0), 0);
+    tb_kv from = tb_ix_value(a->l, &a->v_at);
+    for (int64_t e = 0; e < a->width; e += a->w)
+        tb_k_store(k, a->acc, a->packed, to, e,
+                   tb_k_load(k, mem, a->w, a->vp, from, e, TB_NO_KV), TB_NO_KV);
+    tb_k_end_for(k, NULL, NULL);
+}
+
+static tb_kv
+packed_pointer(void *user, tb_kv i)
+{
+    const operand *o = user;
+    return tb_k_ptr_add(o->a->k, o->ptr, tb_k_add(o->a->k, o->first, i),
+                        (int64_t)tb_dtype_bytes(o->mem));
+}
+
 static void
 key_block(attention *a, tb_kv q0, tb_kv key0, tb_kv n)
 {
     tb_kernel *k = a->k;
-    tb_kv zero = tb_k_int(k, 0);
+    tb_kv zero = tb_k_int(k, 0), width = tb_k_int(k, a->width);
 
     tb_bind_var(a->l, a->d, zero, 0);
-    multiply(a, &a->qk, (operand){a, a->kp, key0, &a->k_at, a->key, a->qk.a_mem}, n, a->qt,
-             a->s, tb_k_int(k, a->depth), dimv(a, tb_operand_step(a->l, &a->k_at, a->d)));
+    multiply(a, &a->qk, row_pointer,
+             (operand){a, a->kp, key0, &a->k_at, a->key, a->qk.a_mem}, n, a->qt, a->s,
+             tb_k_int(k, a->depth), dimv(a, tb_operand_step(a->l, &a->k_at, a->d)));
     normalise(a, q0, key0, n);
+    if (a->packed.id) {
+        pack_values(a, key0, n);
+        multiply(a, &a->pv, packed_pointer,
+                 (operand){a, a->packed, zero, NULL, a->e, a->pv.a_mem}, width, a->s, a->o, n,
+                 width);
+        return;
+    }
     tb_bind_var(a->l, a->key, key0, 0);
-    multiply(a, &a->pv, (operand){a, a->vp, zero, &a->v_at, a->e, a->pv.a_mem},
-             tb_k_int(k, a->width), a->s, a->o, n,
-             dimv(a, tb_operand_step(a->l, &a->v_at, a->key)));
+    multiply(a, &a->pv, row_pointer, (operand){a, a->vp, zero, &a->v_at, a->e, a->pv.a_mem},
+             width, a->s, a->o, n, dimv(a, tb_operand_step(a->l, &a->v_at, a->key)));
 }
 
-/* O' / sum for lanes [e, e + lanes) of query i, then what follows attention. */
+/* What follows attention, for lanes of e that are bound; v is O' / sum there. */
 static void
-finish_lanes(attention *a, tb_kv i, tb_kv e, tb_kv inverse)
+finish_lanes(attention *a, tb_kv v)
 {
     tb_lower *l = a->l;
-    tb_kernel *k = a->k;
     tb_val root = l->group->root;
-    tb_kv at = tb_k_add(k, at_row(a, e), i), v;
-
-    tb_bind_var(l, a->e, e, l->lanes > 1);
-    if (l->lanes > 1) {
-        tb_kv ids = tb_k_mul(k, tb_k_lane_ids(k, TB_I64, l->lanes),
-                             tb_k_splat(k, tb_k_int(k, a->panel), l->lanes));
-        v = tb_k_gather(k, a->acc, a->o, tb_k_add(k, tb_k_splat(k, at, l->lanes), ids), l->mask);
-    } else {
-        v = tb_k_load(k, a->acc, 1, a->o, at, 0, TB_NO_KV);
-    }
-    v = tb_k_map(k, TB_P_mul, v, inverse, TB_NO_KV);
     tb_dtype t = tb_dtype_of(a->g, a->anchor);
+
     if (t == TB_F16 || t == TB_BF16)
-        v = tb_k_round(k, v, t);
+        v = tb_k_round(a->k, v, t);
     l->known.n = 0;
     TB_PUSH(&a->u->cx->keep, &l->known, ((tb_known){.node = a->anchor, .value = v}));
     tb_ix flat = tb_ix_flat(&l->ix, a->root_at, tb_rank(a->g, root), tb_dims(a->g, root));
@@ -333,41 +385,77 @@ finish_lanes(attention *a, tb_kv i, tb_kv e, tb_kv inverse)
     l->known.n = 0;
 }
 
+/* sum becomes its inverse, or 0 where no key was seen. */
+static void
+invert(attention *a)
+{
+    tb_kernel *k = a->k;
+    tb_kv one = tb_k_splat(k, tb_k_const(k, a->acc, 1), a->w);
+    tb_kv zero = tb_k_splat(k, tb_k_const(k, a->acc, 0), a->w);
+    tb_kv never = tb_k_splat(k, tb_k_const(k, a->acc, -__builtin_inf()), a->w);
+
+    FOR_PANEL (j) {
+        tb_kv v = tb_k_map(k, TB_P_div, one, load(a, a->sum, TB_NO_KV, j), TB_NO_KV);
+        if (a->guarded) { /* -inf is the only way to an empty sum */
+            tb_kv none = tb_k_map(k, TB_P_eq, load(a, a->top, TB_NO_KV, j), never, TB_NO_KV);
+            v = tb_k_map(k, TB_P_where, none, zero, v);
+        }
+        store(a, a->sum, TB_NO_KV, j, v);
+    }
+}
+
+/* O' for e in [0, whole): squares are turned in registers, so that lanes run along e. */
+static void
+finish_squares(attention *a, tb_kv q0, tb_kv rows, int64_t whole)
+{
+    tb_lower *l = a->l;
+    tb_kernel *k = a->k;
+    tb_kv v[64], e, j, i, at, n;
+
+    j = tb_k_for(k, tb_k_int(k, 0), rows, a->w, NULL, 0);
+    e = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, whole), a->w, NULL, 0);
+    at = tb_k_add(k, at_row(a, e), j);
+    tb_kv inverse = load(a, a->sum, j, 0);
+    for (int r = 0; r < a->w; r++)
+        v[r] = tb_k_map(k, TB_P_mul, load(a, a->o, at, r * a->panel), inverse, TB_NO_KV);
+    tb_transpose_square(k, v, a->w);
+    for (int r = 0; r < a->w; r++)
+        store(a, a->square, TB_NO_KV, r * a->w, v[r]);
+    n = tb_k_min(k, tb_k_sub(k, rows, j), tb_k_int(k, a->w));
+    i = tb_k_for(k, tb_k_int(k, 0), n, 1, NULL, 0);
+    tb_bind_var(l, a->q, tb_k_add(k, q0, tb_k_add(k, j, i)), 0);
+    l->lanes = a->w;
+    l->lane_align = a->w;
+    tb_bind_var(l, a->e, e, a->w > 1);
+    finish_lanes(a, load(a, a->square, tb_k_mul(k, i, tb_k_int(k, a->w)), 0));
+    unbind(a);
+    tb_k_end_for(k, NULL, NULL);
+    tb_k_end_for(k, NULL, NULL);
+    tb_k_end_for(k, NULL, NULL);
+}
+
 static void
 finish(attention *a, tb_kv q0)
 {
     tb_lower *l = a->l;
     tb_kernel *k = a->k;
-    tb_kv zero = tb_k_int(k, 0), one = tb_k_const(k, a->acc, 1);
+    tb_kv zero = tb_k_int(k, 0), v;
     tb_kv rows = tb_k_min(k, tb_k_sub(k, dimv(a, a->queries), q0), tb_k_int(k, a->panel));
-    tb_kv i = tb_k_for(k, zero, rows, 1, NULL, 0);
     int64_t whole = a->width / a->w * a->w;
 
+    invert(a);
+    if (whole)
+        finish_squares(a, q0, rows, whole);
+    if (whole == a->width)
+        return;
+    tb_kv i = tb_k_for(k, zero, rows, 1, NULL, 0); /* what is left of e, one by one */
     tb_bind_var(l, a->q, tb_k_add(k, q0, i), 0);
-    tb_kv sum = tb_k_load(k, a->acc, 1, a->sum, i, 0, TB_NO_KV);
-    tb_kv inverse = tb_k_map(k, TB_P_div, one, sum, TB_NO_KV);
-    if (a->guarded) { /* -inf is the only way to an empty sum: no key was seen */
-        tb_kv top = tb_k_load(k, a->acc, 1, a->top, i, 0, TB_NO_KV);
-        tb_kv none = tb_k_map(k, TB_P_eq, top, tb_k_const(k, a->acc, -__builtin_inf()), TB_NO_KV);
-        inverse = tb_k_map(k, TB_P_where, none, tb_k_const(k, a->acc, 0), inverse);
-    }
-    l->lanes = a->w;
-    l->lane_align = a->w;
-    tb_kv e = tb_k_for(k, zero, tb_k_int(k, whole), a->w, NULL, 0);
-    finish_lanes(a, i, e, inverse);
+    tb_kv inverse = tb_k_load(k, a->acc, 1, a->sum, i, 0, TB_NO_KV);
+    tb_kv e = tb_k_for(k, tb_k_int(k, whole), tb_k_int(k, a->width), 1, NULL, 0);
+    tb_bind_var(l, a->e, e, 0);
+    v = tb_k_load(k, a->acc, 1, a->o, tb_k_add(k, at_row(a, e), i), 0, TB_NO_KV);
+    finish_lanes(a, tb_k_map(k, TB_P_mul, v, inverse, TB_NO_KV));
     tb_k_end_for(k, NULL, NULL);
-    if (whole < a->width) {
-        bool masked_tail = l->target->masks && a->w > 1;
-        e = tb_k_for(k, tb_k_int(k, whole), tb_k_int(k, a->width), masked_tail ? a->w : 1, NULL, 0);
-        if (masked_tail)
-            l->mask = tb_k_lt(k, tb_k_lane_ids(k, TB_I64, a->w),
-                              tb_k_splat(k, tb_k_int(k, a->width - whole), a->w));
-        else
-            l->lanes = 1;
-        finish_lanes(a, i, e, inverse);
-        tb_k_end_for(k, NULL, NULL);
-    }
-    unbind(a);
     tb_k_end_for(k, NULL, NULL);
 }
 
@@ -384,6 +472,9 @@ prepare(attention *a)
     a->qk.fresh = true;
     a->qk.unit_step = tb_operand_step(l, &a->k_at, a->d) == 1;
     a->pv.a_mem = tb_dtype_of(a->g, a->v_store);
+    bool pack = a->panel >= 32 && a->width % 16 == 0 && tb_operand_step(l, &a->v_at, a->e) == 1;
+    if (pack)
+        a->pv.a_mem = a->acc;
     tb_micro_shape(&a->qk, l->target, a->keys, a->causal ? 0 : KB);
     tb_micro_shape(&a->pv, l->target, a->width, a->width);
     a->w = a->qk.lanes;
@@ -399,6 +490,9 @@ prepare(attention *a)
     a->top = tb_k_scratch(k, row);
     a->sum = tb_k_scratch(k, row);
     a->factor = tb_k_scratch(k, row);
+    a->square = tb_k_scratch(k, (int64_t)a->w * a->w * bytes);
+    if (pack)
+        a->packed = tb_k_scratch(k, KB * a->width * bytes);
 }
 
 void
@@ -418,7 +512,7 @@ tb_lower_attention(tb_lower *l)
     a.guarded = a.has_mask || !tb_dim_is_const(a.keys) || a.keys == 0;
     int64_t least, most; /* not the hint: an example's few queries say little */
     tb_dim_range(u, a.queries, &least, &most);
-    a.panel = most <= 16 ? 16 : most <= 32 ? 32 : 64;
+    a.panel = most <= 16 ? 16 : most <= 32 ? 32 : tb_micro_panel(a.queries);
     prepare(&a);
 
     tb_dim blocks = tb_dim_ceildiv(u, a.queries, a.panel);

@@ -265,6 +265,30 @@ diag(tb_opctx *c)
 
 /* ---- a part replaced ---- */
 
+/* The same as a scatter, which can be written into the memory of x (program/inplace.c). */
+static tb_val
+overwrite(tb_opctx *c, tb_val x, tb_val part, int ax, tb_dim first, tb_dim count,
+          int64_t step)
+{
+    tb_graph *g = c->g;
+    int64_t order[TB_MAX_RANK] = {ax};
+    tb_val at = MUL(tb_body_count_up(g, count, 1, 0), I64(step));
+
+    for (int i = 0; i < RANK(x) - 1; i++)
+        order[i + 1] = i < ax ? i : i + 1;
+    at = ADD(at, tb_body_dim(g, first, TB_I64));
+    return tb_scatter(g, x, tb_permute(g, part, order), 1u << ax, 0, &at, 1);
+}
+
+/* x is the state of a module, with parts of it replaced. */
+static bool
+is_state(const tb_graph *g, tb_val x)
+{
+    while (tb_node_of(g, x)->prim == TB_P_scatter)
+        x = tb_in(g, x, 0);
+    return tb_node_of(g, x)->prim == TB_P_read;
+}
+
 /* x with `part` in place of the elements first, first + step, ... of the axis. */
 static tb_val
 replace(tb_opctx *c, tb_val x, tb_val part, int ax, tb_dim first, tb_dim count,
@@ -281,6 +305,8 @@ replace(tb_opctx *c, tb_val x, tb_val part, int ax, tb_dim first, tb_dim count,
     part = tb_expand(g, CAST(part, tb_dtype_of(g, x)), rank, d);
     if (count == 0)
         return x;
+    if (is_state(g, x))
+        return overwrite(c, x, part, ax, first, count, step);
     if (step == 1) {
         behind = tb_dim_add(u, first, count);
         piece_[0] = tb_slice_axis(g, x, ax, 0, first, 1);

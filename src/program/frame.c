@@ -137,6 +137,7 @@ new_frame(tb_writer *w, const tb_body *b, const uint32_t *args)
     f->temp_buf = TB_NEWN(a, uint32_t, b->low->temps.n + 1);
     f->dest = TB_NEWN(a, uint32_t, b->g->outputs.n + 1);
     f->direct = TB_NEWN(a, bool, b->g->outputs.n + 1);
+    f->in_place = TB_NEWN(a, bool, b->g->n);
     return f;
 }
 
@@ -157,7 +158,7 @@ direct_outputs(tb_frame *f)
     }
 }
 
-static void fill_frame(tb_writer *w, tb_frame *f);
+static void fill_frame(tb_writer *w, tb_frame *f, bool loop);
 
 /* Buffers of the operands from number `skip` on. */
 static uint32_t *
@@ -214,7 +215,7 @@ plan_branches(tb_writer *w, tb_frame *f, tb_event *e)
     for (uint32_t i = 0; i < branches; i++) {
         e->sub[i] = new_frame(w, sub[i], args);
         e->sub[i]->dest = dest;
-        fill_frame(w, e->sub[i]);
+        fill_frame(w, e->sub[i], false);
     }
 }
 
@@ -263,7 +264,7 @@ plan_loop(tb_writer *w, tb_frame *f, tb_event *e)
     uint32_t begin = ++w->position;
     for (uint32_t i = 0; i < 2; i++) {
         e->sub[i] = new_frame(w, sub[i], e->carried);
-        fill_frame(w, e->sub[i]);
+        fill_frame(w, e->sub[i], i == 1);
     }
     plan_saved(w, e, body, n);
     for (uint32_t i = 0; i < n; i++)
@@ -292,8 +293,8 @@ plan_event(tb_writer *w, tb_frame *f, tb_event *e)
     }
 }
 
-static bool
-is_event(const tb_graph *g, uint32_t id)
+bool
+tb_w_is_event(const tb_graph *g, uint32_t id)
 {
     switch ((tb_prim)g->nodes[id].prim) {
     case TB_P_item:
@@ -331,8 +332,9 @@ refuse_writes(tb_writer *w, const tb_frame *f)
     }
 }
 
+/* loop: the body of a loop, whose arguments are its carried values. */
 static void
-fill_frame(tb_writer *w, tb_frame *f)
+fill_frame(tb_writer *w, tb_frame *f, bool loop)
 {
     tb_arena *a = &w->u->cx->keep;
     const tb_body *b = f->b;
@@ -340,14 +342,17 @@ fill_frame(tb_writer *w, tb_frame *f)
 
     refuse_writes(w, f);
     list_results(f, live, a);
+    tb_w_in_place(w, f, loop);
     direct_outputs(f);
     for (uint32_t id = 1; id < b->g->n; id++) {
         uint32_t group = b->gs->group_of[id], step = 0, end = 0;
         if (group)
             steps_of(b, group - 1, &step, &end);
+        if (f->in_place[id])
+            step++; /* the copy of the base */
         for (; step < end; step++)
             TB_PUSH(a, &f->events, ((tb_event){.step = step}));
-        if (live[id] && is_event(b->g, id))
+        if (live[id] && tb_w_is_event(b->g, id))
             TB_PUSH(a, &f->events, ((tb_event){.node = {id}}));
     }
     for (uint32_t i = 0; i < f->events.n; i++)
@@ -484,7 +489,7 @@ tb_w_plan(tb_writer *w, const tb_body *body)
     for (uint32_t i = 0; i < w->g->outputs.n; i++)
         if (w->g->outputs.at[i].id)
             w->top->dest[i] = tb_w_add_buf(w, TB_BUF_RESULT, i) + 1;
-    fill_frame(w, w->top);
+    fill_frame(w, w->top, false);
     plan_writes(w);
     place(w);
 }

@@ -32,6 +32,7 @@ typedef struct tb_frame {
     uint32_t *temp_buf; /* by temp: buffer register + 1 */
     const uint32_t *args;    /* by input: the caller's buffer; NULL: the function's inputs */
     uint32_t *dest;          /* by output: buffer + 1 that it goes to, 0 if nobody wants it */
+    bool *in_place;          /* by node: a scatter into the memory of its base */
     bool *direct;            /* by output: computed in its destination */
     uint32_t *first_result, *next_result; /* by node: a control node's live results */
     TB_VEC(tb_event) events;
@@ -85,8 +86,14 @@ uint32_t tb_w_node_buf(tb_writer *w, tb_frame *f, tb_val v); /* v is stored */
 uint32_t tb_w_storage_buf(tb_writer *w, tb_frame *f, tb_val v);
 uint32_t tb_w_binding_buf(tb_writer *w, tb_frame *f, const tb_binding *b);
 uint32_t tb_w_add_buf(tb_writer *w, tb_buf_kind kind, uint32_t index);
+/* A control node or check: an event of its own. */
+bool tb_w_is_event(const tb_graph *g, uint32_t id);
 /* Frames of the function and everything below it; places for all buffers. */
 void tb_w_plan(tb_writer *w, const tb_body *body);
+
+/* ---- inplace.c ---- */
+/* Gives scatters that may write over their base its buffer. loop: f is a loop's body. */
+void tb_w_in_place(tb_writer *w, tb_frame *f, bool loop);
 
 /* ---- write.c ---- */
 /* Registers of all sizes that f and the frames in it need and that can be known now. */

@@ -5,6 +5,7 @@
  *   program.c  the plan as a whole: types, strings, kernels; one function from end to end
  *   sizes.c    integer registers: symbols from shapes, what is computed from them, checks
  *   frame.c    what runs when, and how long each buffer is needed
+ *   inplace.c  scatters that write over their base
  *   write.c    the instructions: dispatches, branches, loops, copies
  *   memory.c   places for transient values
  */

@@ -268,7 +268,10 @@ write_globals(tb_writer *w)
             continue;
         uint32_t from = w->saved_buf[i] ? w->saved_buf[i] - 1
                                         : tb_w_storage_buf(w, w->top, tb_in(g, e, 0));
-        copy(w, tb_w_add_buf(w, TB_BUF_GLOBAL, (uint32_t)tb_attrs(g, e)[0]), from);
+        uint32_t global = (uint32_t)tb_attrs(g, e)[0];
+        const tb_plan_buf *b = &w->p->bufs.at[w->out.buf + from];
+        if (b->kind != TB_BUF_GLOBAL || b->index != global) /* written in place */
+            copy(w, tb_w_add_buf(w, TB_BUF_GLOBAL, global), from);
     }
 }
 

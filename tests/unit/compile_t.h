@@ -26,6 +26,7 @@ typedef struct c_case {
     double tolerance; /* relative to 1 + |expected| */
     int64_t index_below; /* integer inputs are 0 .. this - 1; 0 = -4 .. 4 */
     const char *error;   /* part of the message of the call, NULL = success */
+    void (*check)(void); /* called before all else, with u complete */
     const char *refused; /* part of the message of the compiler, NULL = it compiles */
 } c_case;
 
@@ -311,6 +312,8 @@ c_finish(c_case c)
         tb_buf_free(&out);
         return;
     }
+    if (c.check)
+        c.check();
     for (uint32_t k = 0; k < u->globals.n; k++) { /* zeros */
         const tb_global *gl = &u->globals.at[k];
         size_t n = 1;
