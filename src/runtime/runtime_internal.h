@@ -16,7 +16,6 @@
  *   local_sync.c  kernels on the calling thread
  *   local_task.c  kernels on the calling thread and a pool
  *   split.c       among how many workers, and how
- *   cpus.c        how many threads this process may use
  *   null.c        kernels not run at all
  *
  * Who waits for whom: nobody waits for another call. A session is used by one thread at a
@@ -166,7 +165,6 @@ tb_device *tb_local_sync_create(void);
 void tb_local_sync_init(tb_device *d); /* in place: lives as long as its memory */
 tb_device *tb_local_task_create(int n_workers);
 tb_device *tb_null_create(void);
-int tb_cpus_allowed(void); /* cpus.c; at least 1 */
 
 /* ---- split.c: worker i of n begins with the tiles from tb_split_begin(i) to that of i + 1,
  * takes a chunk at a time, and then helps the others. ---- */
