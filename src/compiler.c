@@ -418,7 +418,7 @@ generate(run *r, tb_program *p)
 {
     tb_arena *a = &r->cx->keep;
     tb_flat_image *images = TB_NEWN(a, tb_flat_image, r->n_targets);
-    int threads = r->o && r->o->threads ? r->o->threads : 2;
+    int threads = r->o && r->o->threads ? r->o->threads : tb_cpus_allowed();
     tb_library library;
     bool has_library = begin_library(r, p, &library);
 

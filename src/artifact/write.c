@@ -23,6 +23,7 @@ _Static_assert(sizeof(tb_plan_kernel) == 40, "format");
 _Static_assert(sizeof(tb_plan_buf) == 16, "format");
 _Static_assert(sizeof(tb_plan_attr) == 16, "format");
 _Static_assert(sizeof(tb_plan_function) == 72, "format");
+_Static_assert(sizeof(tb_plan_work) == 24, "format");
 _Static_assert(sizeof(tb_plan_header) == 80 + 16 * TB_N_SECTIONS, "format");
 
 enum { NAME_BYTES = 80 };

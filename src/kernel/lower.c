@@ -187,6 +187,8 @@ tb_lower_groups(const tb_groups *gs, const tb_target *targets, uint32_t n_target
                           .first_temp = first_temp};
             lower_group(&l);
             TB_CHECK(l.next_step == out->steps.n);
+            if (t == 0)
+                tb_lower_work(&l, first);
         }
     }
     return out;

@@ -123,6 +123,7 @@ typedef struct tb_binding {
     uint32_t temp;    /* TEMP: number in tb_lowered.temps */
     bool written;
 } tb_binding;
+enum { TB_STEP_LOCS = 8 };
 typedef struct tb_step {
     TB_VEC(tb_binding) bindings;
     TB_VEC(tb_dim) sizes;
@@ -131,6 +132,8 @@ typedef struct tb_step {
     uint64_t tile_cost_ns;
     tb_str name;
     tb_loc loc;
+    tb_dim flops, bytes; /* of all tiles (work.c), TB_DIM_UNKNOWN if too large to say */
+    TB_VEC(tb_loc) locs; /* of what it computes, loc first; at most TB_STEP_LOCS */
 } tb_step;
 typedef TB_VEC(tb_kernel *) tb_kernel_list;
 typedef struct tb_temp { /* memory that only one group's steps share (packed operands) */
@@ -229,6 +232,10 @@ tb_kv tb_pull_load(tb_lower *l, tb_val stored, const tb_ix *flat);
 void tb_put(tb_lower *l, tb_val stored, const tb_ix *flat, tb_kv value);
 tb_kv tb_bind_node(tb_lower *l, tb_val stored, bool written); /* pointer */
 void tb_pull_reset(tb_lower *l); /* a new straight-line block begins: forget memo */
+
+/* work.c -- flops, bytes and locs of the group's steps, of which the last one does the
+ * group's work and those before it prepare operands. */
+void tb_lower_work(tb_lower *l, uint32_t first_step);
 
 /* lower.c -- groups to kernels for each target. */
 /* bf16_weights: constant f32 operands of matrix products may be rounded to bf16. */

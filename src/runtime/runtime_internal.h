@@ -16,7 +16,7 @@
  *   device.c      device uris; driver-independent part of a device
  *   local_sync.c  kernels on the calling thread
  *   local_task.c  kernels on the calling thread and a pool
- *   cpus.c        how many threads this process may use
+ *   split.c       among how many workers, and how
  *   null.c        kernels not run at all
  *
  * Who waits for whom: nobody waits for another call. A session is used by one thread at a
@@ -170,7 +170,13 @@ tb_device *tb_local_sync_create(void);
 void tb_local_sync_init(tb_device *d); /* in place: lives as long as its memory */
 tb_device *tb_local_task_create(int n_workers);
 tb_device *tb_null_create(void);
-int tb_cpus_allowed(void); /* cpus.c; at least 1 */
+
+/* ---- split.c: worker i of n begins with the tiles from tb_split_begin(i) to that of i + 1,
+ * takes a chunk at a time, and then helps the others. ---- */
+/* At most `limit`; cost 0 is not known. */
+int tb_split_workers(int64_t tiles, uint64_t tile_cost_ns, int limit);
+int64_t tb_split_begin(int64_t tiles, int n, int i);
+int64_t tb_split_chunk(int64_t tiles, uint64_t tile_cost_ns, int n);
 
 /* ---- session.c ---- */
 /* What a session keeps for one function between calls. All arrays lie in one block. */
@@ -217,6 +223,7 @@ struct tb_session {
     void **globals;       /* by global; constants in place where nobody can write */
     bool *global_owned;
     tb_fn_state *fns;     /* by plan function */
+    const tb_watcher *watcher; /* NULL: nobody looks */
     void **bindings;      /* room for the kernel with the most */
     int64_t *sizes;
     void *scratch;
