@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from . import _compiler, foreach, spelled
+from . import _compiler, fast_path, foreach, spelled
 
 _local = threading.local()
 
@@ -63,6 +63,7 @@ def _of_torch(core):
     table.update(core.items())
     table.update(spelled.table())
     table.update(foreach.decompositions())
+    table.update(fast_path.decompositions())
     # Operators that change an argument must go, row or not: programs are functional.
     return {
         op: fn for op, fn in table.items() if op._schema.is_mutable or not has_row(op)

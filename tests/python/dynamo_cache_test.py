@@ -291,11 +291,18 @@ def child(tmp_path, **variables):
 
 
 def test_environment_and_logs(tmp_path):
-    done = child(tmp_path, TORCH_LOGS="+shark_turbine", TURBINE_DEVICE="local-sync")
+    done = child(
+        tmp_path,
+        TORCH_LOGS="+shark_turbine",
+        TURBINE_DEVICE="local-sync",
+        TORCH_TRACE=str(tmp_path / "trace"),
+    )
     assert done.returncode == 0 and done.stdout == "True\n"
     assert "shark_turbine" in done.stderr and "compiling" in done.stderr
     assert "aten.linalg_svd" in done.stderr or "aten._linalg_svd" in done.stderr
     assert len(entries(tmp_path / "programs")) == 2
+    traces = [p.read_text() for p in (tmp_path / "trace").rglob("*.log")]
+    assert any("turbine_graph" in t and "aten.sin" in t for t in traces)
 
 
 @pytest.mark.slow
