@@ -135,7 +135,25 @@ class Summary:
         out += self._reasons("Wrong, error, timeout, crash", BAD)
         out += self._reasons("Falls back", ("falls back",))
         out += self._reasons("Not captured", ("not captured",))
-        return "\n".join([*out, *self._table(), ""])
+        return "\n".join([*out, *self._checks(), *self._table(), ""])
+
+    def _checks(self):
+        """What was run: a run may be of a part."""
+        out = ["## Checks", "", "Operators, by the worst sample of each check.", ""]
+        out += ["| dtype | mode | operators | passed | falls back | bad | not captured |"]
+        out += ["|---" * 7 + "|"]
+        for dtype in DTYPES:
+            for mode in MODES:
+                n = collections.Counter(self.cell(t, dtype, mode) for t in self.tasks)
+                del n[None]
+                if not n:
+                    continue
+                bad = sum(n[s] for s in BAD)
+                out.append(
+                    f"| {dtype} | {mode} | {sum(n.values())} | {n['passed']} | "
+                    f"{n['falls back']} | {bad} | {n['not captured']} |"
+                )
+        return [*out, ""]
 
     def _reasons(self, title, statuses):
         found = self.reasons(statuses)
@@ -149,7 +167,7 @@ class Summary:
 
     def _table(self):
         """A row per operator; a dtype's cell is forward / backward."""
-        out = ["## Operators", ""]
+        out = ["## Operators", "", "Empty: not run, or the operator does not take it.", ""]
         out += ["| operator | " + " | ".join(DTYPES) + " | scattered | dynamic |"]
         out += ["|---" * (len(DTYPES) + 3) + "|"]
         for t in self.tasks:

@@ -16,7 +16,7 @@ import opinfo  # noqa: E402
 FORWARD = """cauchy geometric log_normal gcd lcm sum_to_size frexp mode addr igamma igammac
     nn.functional.pairwise_distance nn.functional.rrelu special.ndtri special.log_ndtr
     special.zeta special.chebyshev_polynomial_t special.hermite_polynomial_h
-    polygamma.polygamma_n_2 erfinv""".split()
+    polygamma.polygamma_n_2 erfinv nn.functional.instance_norm""".split()
 BACKWARD = """as_strided_scatter masked_scatter nn.functional.adaptive_max_pool2d
     nn.functional.adaptive_max_pool3d nn.functional.pad.replicate_negative
     nn.functional.bilinear _upsample_bilinear2d_aa cdist nn.functional.pdist

@@ -38,7 +38,7 @@ def turbine_cpu(gm, example_inputs, *, mode=None, options=None):
         decompositions=traced_table(),
         partition_fn=functools.partial(_partition, options=options),
     )
-    whole = contextlib.nullcontext() if training else shim.preserved(row_overloads())
+    whole = contextlib.nullcontext() if training else shim.preserved(_stay_whole())
     to_file = shim.is_bundling()
     try:
         keeping = shim.keeping(gm, salt(options)) if keep else contextlib.nullcontext()
@@ -54,6 +54,15 @@ def turbine_cpu(gm, example_inputs, *, mode=None, options=None):
     if to_file:
         return slow  # it knows how to write what it is
     return shorten(slow, wrapped, len(example_inputs))
+
+
+@functools.cache
+def _stay_whole():
+    """Composite operators with a row; but instance_norm may change its running statistics,
+    which its schema does not say: spelled out, they are results."""
+    return tuple(
+        op for op in row_overloads() if op._schema.name != "aten::instance_norm"
+    )
 
 
 def _partition(joint, *args, options, **kwargs):
