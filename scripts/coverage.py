@@ -242,8 +242,11 @@ def tasks_of(args):
             continue
         plan = checks.first_check(op, checks.plan(1 if args.quick else args.samples))
         done = {(r["dtype"], r["mode"]) for r in known.get(name, ())}
-        if args.failed and not any(r["status"] in args.failed for r in args.known.get(name, ())):
-            continue
+        bad = {
+            (r["dtype"], r["mode"])
+            for r in args.known.get(name, ())
+            if r["status"] in (args.failed or ())
+        }
         plan = [
             [c.dtype, c.mode, None if args.sample is not None else c.count]
             for c in plan
@@ -251,6 +254,7 @@ def tasks_of(args):
             and (not args.dtype or c.dtype in args.dtype)
             and (not args.mode or c.mode in args.mode)
             and (c.dtype, c.mode) not in done
+            and (not args.failed or (c.dtype, c.mode) in bad)
         ]
         tasks.append(
             {"op": i, "name": name, "checks": plan, "sample": args.sample, "results": []}
@@ -281,7 +285,7 @@ def parse():
     p.add_argument("--json", help="writes all results there")
     p.add_argument("--keep", action="store_true", help="keeps its results of other checks")
     p.add_argument("--rest", action="store_true", help="runs only checks it does not have")
-    p.add_argument("--failed", action="append", help="operators it has so: 'falls back'")
+    p.add_argument("--failed", action="append", help="checks it has so: 'falls back'")
     p.add_argument("--report", help="writes the report there")
     p.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     args = p.parse_args()

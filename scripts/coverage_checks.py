@@ -124,6 +124,8 @@ def compiled(case, check, backend="turbine_cpu", strict=True):
         return case(*tensors)
 
     dynamic = check.mode == "dynamic"
+    # the sizes of tensors are open, not strides of convolutions and the like
+    torch._dynamo.config.specialize_int = dynamic
     return torch.compile(
         fn, backend=backend, fullgraph=True, dynamic=dynamic, options=options
     )

@@ -9,6 +9,7 @@
 #include "compiler.h"
 
 #include "artifact/cpu.h"
+#include "artifact/object.h"
 #include "codegen/codegen.h"
 #include "iree/iree.h"
 #include "kernel/lower.h"
@@ -24,6 +25,7 @@ typedef struct run {
     tb_ctx *cx;
     const tb_compile_options *o;
     tb_buf *out;
+    tb_objects *objects; /* or NULL */
     const char *stage; /* stop here and print, or NULL */
     tb_target targets[MAX_TARGETS];
     uint32_t n_targets;
@@ -74,6 +76,9 @@ add_level(run *r, const tb_cpu_level *level)
     for (uint32_t i = 0; i < r->n_targets; i++)
         if (r->targets[i].level == level)
             return;
+    if (level->machine == TB_EM_WASM32) /* its objects have no image that can be mapped */
+        tb_raise(r->cx, (tb_loc){0}, TB_UNSUPPORTED,
+                 "target %s: code for WebAssembly cannot be put into a file yet", level->name);
     if (r->n_targets == MAX_TARGETS)
         tb_raise(r->cx, (tb_loc){0}, TB_INVALID_ARGUMENT, "more than %d targets", MAX_TARGETS);
     r->targets[r->n_targets++] = tb_target_of(level);
@@ -313,7 +318,8 @@ lower_graph(run *r, tb_graph *g)
         } else {
             begin_stage(r, "kernels");
             refuse_complex(g);
-            b->low = tb_lower_groups(gs, r->targets, r->n_targets, &r->packs);
+            b->low = tb_lower_groups(gs, r->targets, r->n_targets, &r->packs,
+                                     r->o && r->o->bf16_matmul);
             if (stop_at(r, "kernels"))
                 print_kernels(r, b->low);
         }
@@ -432,6 +438,21 @@ generate(run *r, tb_program *p)
     return images;
 }
 
+static tb_status
+write_objects(run *r, const tb_artifact *art)
+{
+    tb_objects *o = r->objects;
+    tb_plan program = *art->plan;
+    program.n_images = program.n_entries = 0; /* places in a file, which there is none of */
+    TRY(tb_plan_verify(&program, SIZE_MAX));
+    TRY(tb_object_header(art, o->prefix, &o->header));
+    for (uint32_t t = 0; t < r->n_targets; t++) {
+        o->target[o->n++] = r->targets[t].level->name;
+        TRY(tb_object_write(art, t, o->prefix, &o->object[t]));
+    }
+    return NULL;
+}
+
 static void
 compile(void *user)
 {
@@ -472,7 +493,7 @@ compile(void *user)
     if (wants_module(r) && images[0].library)
         add_module(r, &art, &module);
     progress(r, "writing", 0, 1);
-    tb_status st = tb_artifact_write(&art, r->out);
+    tb_status st = r->objects ? write_objects(r, &art) : tb_artifact_write(&art, r->out);
     raise_status(r, st);
     progress(r, "writing", 1, 1);
 }
@@ -495,6 +516,27 @@ tb_compile(tb_unit *u, const tb_compile_options *o, tb_buf *out)
 {
     run r = {.u = u, .cx = u->cx, .o = o, .out = out};
     return guarded(&r);
+}
+
+tb_status
+tb_compile_objects(tb_unit *u, const tb_compile_options *o, tb_objects *out)
+{
+    tb_buf none = {0};
+    _Static_assert(MAX_TARGETS <= TB_COUNT(out->object), "an object for each target");
+    run r = {.u = u, .cx = u->cx, .o = o, .out = &none, .objects = out};
+    tb_status st = guarded(&r);
+    if (st)
+        tb_objects_free(out);
+    return st;
+}
+
+void
+tb_objects_free(tb_objects *o)
+{
+    tb_buf_free(&o->header);
+    for (size_t i = 0; i < TB_COUNT(o->object); i++)
+        tb_buf_free(&o->object[i]);
+    o->n = 0;
 }
 
 tb_status

@@ -30,6 +30,19 @@ typedef struct tb_compile_options {
  * the message. The unit is not changed (later stages are new graphs). */
 tb_status tb_compile(tb_unit *u, const tb_compile_options *o, tb_buf *out) TB_MUST_CHECK;
 
+/* The same as files to link into a program: one object for each target, and a C header for
+ * all of them (artifact/object.h). Names begin with `prefix`, a C identifier. */
+typedef struct tb_objects {
+    const char *prefix;
+    tb_buf header;
+    uint32_t n;
+    tb_buf object[16];
+    const char *target[16]; /* names of levels */
+} tb_objects;
+tb_status tb_compile_objects(tb_unit *u, const tb_compile_options *o, tb_objects *out)
+    TB_MUST_CHECK;
+void tb_objects_free(tb_objects *o);
+
 /* Runs the pipeline up to (and with) one stage and prints it: "aten", "decompose", a pass
  * name of passes.def, "group", "kernels", "program", "llvm", "asm". For turbine-opt. */
 tb_status tb_compile_print(tb_unit *u, const tb_compile_options *o, const char *stage,

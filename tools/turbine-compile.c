@@ -27,6 +27,9 @@ static const char usage[] =
     "                     put side by side and chosen when the file is loaded.\n"
     "                     Default: the levels that today's servers and laptops have\n"
     "  --list-targets     their names\n"
+    "  --emit=object      files to link into a C program instead: the object -o names (for\n"
+    "                     several targets FILE.TARGET.o) and FILE.h with a C function for\n"
+    "                     each function of the model\n"
     "  --threads=N        threads that generate code (as many as are useful)\n"
     "  --bf16-matmul      products of f32 may be computed in bf16\n"
     "  --stock-iree       the artifact runs on IREE's own runtime as well; by default if "
@@ -49,7 +52,7 @@ typedef struct options {
     source_targets targets;
     int threads;
     tb_stock_iree stock_iree;
-    bool bf16_matmul, verbose, terminal;
+    bool bf16_matmul, verbose, terminal, object;
 } options;
 
 /* ---- progress ---- */
@@ -167,6 +170,57 @@ write_result(const char *path, const tb_buf *bytes)
     return NULL;
 }
 
+/* The file's name without folders and suffix, as a C identifier. */
+static void
+prefix_of(const char *path, char out[64])
+{
+    const char *slash = strrchr(path, '/');
+    size_t n = 0;
+
+    path = slash ? slash + 1 : path;
+    if (*path >= '0' && *path <= '9')
+        out[n++] = '_';
+    for (; *path && *path != '.' && n < 63; path++)
+        out[n++] = (*path >= 'a' && *path <= 'z') || (*path >= 'A' && *path <= 'Z') ||
+                           (*path >= '0' && *path <= '9')
+                       ? *path
+                       : '_';
+    out[n] = '\0';
+}
+
+/* FILE.suffix or FILE.target.suffix beside the FILE.o that was asked for. */
+static tb_status
+write_beside(const char *path, const char *target, const char *suffix, const tb_buf *bytes)
+{
+    char name[4096];
+    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
+    size_t n = dot ? (size_t)(dot - path) : strlen(path);
+    int len = snprintf(name, sizeof name, "%.*s%s%s%s", (int)n, path, target ? "." : "",
+                       target ? target : "", suffix);
+
+    if (len < 0 || (size_t)len >= sizeof name)
+        return tb_status_make(TB_INVALID_ARGUMENT, "the name of the result is too long");
+    return tb_file_write(name, bytes->at, bytes->n);
+}
+
+static tb_status
+compile_objects(const options *o, source *s, const tb_compile_options *co)
+{
+    char prefix[64];
+    tb_objects objects = {.prefix = prefix};
+
+    if (strcmp(o->out, "-") == 0)
+        return tb_status_make(TB_INVALID_ARGUMENT, "--emit=object writes files: give -o FILE.o");
+    prefix_of(o->out, prefix);
+    TRY(tb_compile_objects(s->u, co, &objects));
+    tb_status st = write_beside(o->out, NULL, ".h", &objects.header);
+    for (uint32_t i = 0; !st && i < objects.n; i++)
+        st = write_beside(o->out, objects.n > 1 ? objects.target[i] : NULL, ".o",
+                          &objects.object[i]);
+    tb_objects_free(&objects);
+    return st;
+}
+
 static tb_status
 check_targets(const source_targets *t)
 {
@@ -195,10 +249,11 @@ compile(const options *o, source *s, tb_buf *bytes)
     TRY(source_read(s, o->in));
     if (o->dump)
         TRY(dump_stages(s->u, &co, o->dump));
-    tb_status st = tb_compile(s->u, &co, bytes);
+    tb_status st = o->object ? compile_objects(o, s, &co) : tb_compile(s->u, &co, bytes);
     end_stage(&m, call_now());
     TRY(st);
-    TRY(write_result(o->out, bytes));
+    if (!o->object)
+        TRY(write_result(o->out, bytes));
     if (o->verbose)
         print_stages(&m, s, bytes);
     return NULL;
@@ -274,6 +329,10 @@ take_flag(options *o, char *arg)
     if (flag_value(arg, "threads", &value)) {
         o->threads = atoi(value);
         return o->threads > 0;
+    }
+    if (flag_value(arg, "emit", &value)) {
+        o->object = strcmp(value, "object") == 0;
+        return o->object || strcmp(value, "vmfb") == 0;
     }
     if (flag_value(arg, "dump", &value))
         o->dump = arg + (value - arg);

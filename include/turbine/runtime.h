@@ -221,6 +221,10 @@ TB_API int tb_module_global_count(const tb_module *m);
 TB_API void tb_module_global_info(const tb_module *m, int i, tb_value_info *out);
 /* A view of the session's own memory, valid until the session is destroyed. */
 TB_API tb_status tb_session_global(tb_session *s, int i, tb_tensor *out) TB_MUST_CHECK;
+/* All globals to a .safetensors file under their names, whole or not at all, and back:
+ * names and types must be those of the module, else nothing changes. */
+TB_API tb_status tb_session_save(tb_session *s, const char *path) TB_MUST_CHECK;
+TB_API tb_status tb_session_load(tb_session *s, const char *path) TB_MUST_CHECK;
 
 #ifdef __cplusplus
 }

@@ -160,13 +160,14 @@ typedef struct tb_memo { /* a value already written, good where its region is op
 /* Constants laid out for kernels so far (pack.c), shared by all functions of a unit. */
 typedef struct tb_pack {
     uint32_t source; /* constant of the unit */
-    int64_t key[8];
+    int64_t key[9];
     uint32_t packed;
 } tb_pack;
 typedef TB_VEC(tb_pack) tb_packs;
 
 typedef struct tb_lowered { /* a whole function */
     tb_packs *packs;
+    bool bf16_weights;
     TB_VEC(tb_step *) steps;      /* in execution order; [i] runs kernels[target].at[i] */
     TB_VEC(tb_temp) temps;
     TB_VEC(uint32_t) first_step;  /* by group */
@@ -237,8 +238,9 @@ void tb_pull_reset(tb_lower *l); /* a new straight-line block begins: forget mem
 void tb_lower_work(tb_lower *l, uint32_t first_step);
 
 /* lower.c -- groups to kernels for each target. */
+/* bf16_weights: constant f32 operands of matrix products may be rounded to bf16. */
 tb_lowered *tb_lower_groups(const tb_groups *gs, const tb_target *targets,
-                            uint32_t n_targets, tb_packs *packs);
+                            uint32_t n_targets, tb_packs *packs, bool bf16_weights);
 /* Begins the next kernel of the group; `what` names it. Steps and their bindings are shared
  * between targets: they are made for the first and found again for the others, so what a
  * schedule binds must not depend on the target. */

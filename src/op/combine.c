@@ -242,6 +242,8 @@ pairwise_distance(tb_opctx *c)
 
     if (RANK(d) == 0)
         tb_body_raise(c, "expected at least one axis");
+    if (!tb_dtype_is_float(tb_dtype_of(g, d)) && !tb_dtype_is_complex(tb_dtype_of(g, d)))
+        d = CAST(d, TB_F32);
     r = length(g, ADD(d, K(d, FLOAT(3))), FLOAT(2));
     return BOOL(4) ? tb_unsqueeze(g, r, RANK(r)) : r;
 }
@@ -340,31 +342,6 @@ block_diag(tb_opctx *c)
     return tb_concat(g, x, n, 0);
 }
 
-/* In inference: below 0 the mean of the slopes. */
-static tb_val
-mean_slope(tb_opctx *c, uint32_t lower, uint32_t training)
-{
-    tb_graph *g = c->g;
-    tb_val x = V(0);
-
-    if (BOOL(training))
-        tb_body_lacks(c, "training");
-    return WHERE(LE(K(x, 0), x), x, MUL(x, K(x, (FLOAT(lower) + FLOAT(lower + 1)) / 2)));
-}
-
-static tb_val
-rrelu(tb_opctx *c)
-{
-    return mean_slope(c, 1, 3);
-}
-
-/* (self, noise, lower, upper, training) -> (result, noise) */
-static tb_val
-rrelu_with_noise(tb_opctx *c)
-{
-    return tb_body_out2(c, mean_slope(c, 2, 4), V(1));
-}
-
 static tb_val
 float_power(tb_opctx *c)
 {
@@ -415,7 +392,8 @@ sum_to_size(tb_opctx *c)
     for (int i = 0; i < RANK(x); i++)
         if (i < lead || (d[i - lead] == 1 && SIZE(x, i) != 1))
             axes |= 1u << i;
-    x = RSUM(x, axes);
+    if (axes || n == 0) /* PyTorch calls sum() then, which counts bools */
+        x = RSUM(tb_dtype_of(g, x) == TB_BOOL ? CAST(x, TB_I64) : x, axes);
     return tb_squeeze_axes(g, x, (1u << lead) - 1);
 }
 
@@ -483,12 +461,5 @@ const tb_op tb_ops_combine[] = {
      TB_KEEP, norm_except_dim},
     {"block_diag(Tensor[] tensors) -> Tensor",
      TB_KEEP, block_diag},
-    {"rrelu(Tensor self, Scalar lower=0.125, Scalar upper=0.33333333333333331, bool "
-     "training=False, Generator? generator=None) -> Tensor",
-     TB_KEEP, rrelu},
-    {"rrelu_with_noise_functional(Tensor self, Tensor noise, Scalar lower=0.125, "
-     "Scalar upper=0.33333333333333331, bool training=False, Generator? "
-     "generator=None) -> (Tensor, Tensor noise_out)",
-     TB_KEEP, rrelu_with_noise},
     {0},
 };

@@ -138,7 +138,11 @@ linear(tb_opctx *c)
 static bool
 is_number(tb_opctx *c, uint32_t i, double value)
 {
-    return c->arg[i].kind != TB_ARG_COMPLEX && FLOAT(i) == value;
+    const tb_arg *a = &c->arg[i];
+
+    if (a->kind == TB_ARG_COMPLEX || (a->kind == TB_ARG_DIM && !tb_dim_is_const(a->d)))
+        return false;
+    return FLOAT(i) == value;
 }
 
 /* beta * self + alpha * product. A beta of 0 leaves self out, NaN and all. */
@@ -153,7 +157,7 @@ blend(tb_opctx *c, tb_val self, tb_val r)
         return r;
     if (!is_number(c, 3, 1))
         self = MUL(self, tb_body_scalar(c, 3, tb_dtype_of(g, self)));
-    return ADD(r, self);
+    return tb_dtype_of(g, r) == TB_BOOL ? OR(r, self) : ADD(r, self);
 }
 
 static tb_val

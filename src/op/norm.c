@@ -277,6 +277,16 @@ batch_norm_no_training(tb_opctx *c)
     return batch_results(c, &p, false, NULL);
 }
 
+/* Results 3 and 4, the running statistics, in the dtypes the source declares: PyTorch's meta
+ * function keeps f32 where eager mode rounds. */
+static void
+as_declared(tb_opctx *c, uint32_t first)
+{
+    for (uint32_t i = first; i < first + 2 && i < c->call->n_results; i++)
+        if (c->out[i].id && c->call->results[i].dtype != TB_NONE)
+            c->out[i] = tb_cast(c->g, c->out[i], (tb_dtype)c->call->results[i].dtype);
+}
+
 static tb_val
 batch_norm_functional(tb_opctx *c)
 {
@@ -289,6 +299,7 @@ batch_norm_functional(tb_opctx *c)
     c->n_out = 5;
     if (BOOL(5))
         update(c->g, &p, &s, &c->out[3], &c->out[4]);
+    as_declared(c, 3);
     return TB_NO_VAL;
 }
 
@@ -320,6 +331,7 @@ batch_norm_with_update(tb_opctx *c)
     c->out[3] = reserve(c->g);
     update(c->g, &p, &s, &c->out[4], &c->out[5]);
     c->n_out = 6;
+    as_declared(c, 4);
     return TB_NO_VAL;
 }
 

@@ -352,6 +352,55 @@ BINARY_WIDE(logaddexp2, log_of_sum(g, x, y, 1.44269504088896340736))
 BINARY_WIDE(xlogy, times_log(g, x, y, LOG(y)))
 BINARY_WIDE(xlog1py, times_log(g, x, y, M1(log1p, y)))
 
+/* ---- divisors ---- */
+
+/* values: a, b */
+static tb_val
+divides_on(tb_graph *g, const tb_val *v, void *user)
+{
+    tb_val any = NE(v[1], K(v[1], 0));
+
+    (void)user;
+    any = tb_reduce(g, TB_P_rany, any, (1u << RANK(any)) - 1);
+    return tb_reshape(g, any, 0, NULL);
+}
+
+static void
+divide_on(tb_graph *g, tb_val *v, void *user)
+{
+    tb_val zero = K(v[1], 0), done = EQ(v[1], zero), rest = REM(v[0], v[1]);
+
+    (void)user;
+    v[0] = WHERE(done, v[0], v[1]);
+    v[1] = WHERE(done, zero, rest);
+}
+
+/* Euclid's algorithm, until all elements are done. */
+static tb_val
+gcd_of(tb_graph *g, tb_val a, tb_val b)
+{
+    tb_val v[] = {a, b};
+
+    tb_body_while(g, v, 2, divides_on, divide_on, NULL);
+    return M1(abs, v[0]);
+}
+
+static tb_val
+gcd(tb_opctx *c)
+{
+    return gcd_of(c->g, V(0), V(1));
+}
+
+static tb_val
+lcm(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    tb_val a = V(0), b = V(1), d = gcd_of(g, a, b), zero = K(d, 0);
+
+    /* division by 0 gives 0 */
+    return WHERE(EQ(d, zero), zero, M1(abs, MUL(DIV(a, d), b)));
+}
+
 const tb_op tb_ops_pointwise[] = {
     /* schema, verbatim from PyTorch; promotion; meaning */
     {"add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor",
@@ -607,5 +656,9 @@ const tb_op tb_ops_pointwise[] = {
      TB_FLOATY, xlogy},
     {"special_xlogy.other_scalar(Tensor self, Scalar other) -> Tensor",
      TB_FLOATY, xlogy},
+    {"gcd(Tensor self, Tensor other) -> Tensor",
+     TB_ARITH, gcd},
+    {"lcm(Tensor self, Tensor other) -> Tensor",
+     TB_ARITH, lcm},
     {0},
 };

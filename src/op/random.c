@@ -334,6 +334,74 @@ exponential(tb_opctx *c)
     return CAST(MUL(e, K(e, 1 / FLOAT(1))), tb_dtype_of(g, x));
 }
 
+static tb_val
+cauchy(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    tb_val x = V(0), u = fraction(g, wide(tb_dtype_of(g, x)), RANK(x), tb_dims(g, x), 0);
+
+    u = M1(tan, MUL(SUB(u, K(u, 0.5)), K(u, 3.14159265358979323846)));
+    return CAST(ADD(MUL(u, K(u, FLOAT(2))), K(u, FLOAT(1))), tb_dtype_of(g, x));
+}
+
+/* How many draws until one succeeds that does so with probability p. */
+static tb_val
+geometric(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    tb_val x = V(0), u;
+    tb_dtype t = tb_dtype_of(g, x);
+
+    u = LOG(positive01(g, tb_dtype_is_float(t) ? t : TB_F32, RANK(x), tb_dims(g, x)));
+    u = M1(ceil, DIV(u, K(u, log1p(-FLOAT(1)))));
+    return CAST(MAX(u, K(u, 1)), t);
+}
+
+static tb_val
+log_normal(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    tb_val x = V(0), r = normal01(g, tb_dtype_of(g, x), RANK(x), tb_dims(g, x));
+
+    return CAST(EXP(ADD(MUL(r, K(r, FLOAT(2))), K(r, FLOAT(1)))), tb_dtype_of(g, x));
+}
+
+/* Below 0 a slope between those of arguments `lower` and `lower` + 1: drawn in training,
+ * else their mean. Elements that are not below 0 have noise 1. */
+static tb_val
+leaky(tb_opctx *c, uint32_t lower, bool training, tb_val *noise)
+{
+    tb_graph *g = c->g;
+    tb_val x = V(0), below = LE(x, K(x, 0)), slope;
+    double low = FLOAT(lower), high = FLOAT(lower + 1);
+
+    slope = K(x, (low + high) / 2);
+    if (training) {
+        slope = fraction(g, wide(tb_dtype_of(g, x)), RANK(x), tb_dims(g, x), 0);
+        slope = ADD(MUL(slope, K(slope, high - low)), K(slope, low));
+        slope = CAST(slope, tb_dtype_of(g, x));
+        *noise = WHERE(below, slope, K(x, 1));
+    }
+    return WHERE(below, MUL(x, slope), x);
+}
+
+static tb_val
+rrelu(tb_opctx *c)
+{
+    tb_val noise;
+
+    return leaky(c, 1, BOOL(3), &noise);
+}
+
+/* (self, noise, lower, upper, training) -> (result, noise) */
+static tb_val
+rrelu_with_noise(tb_opctx *c)
+{
+    tb_val noise = V(1), r = leaky(c, 2, BOOL(4), &noise);
+
+    return tb_body_out2(c, r, noise);
+}
+
 /* True with probability p, which has x's dims and is wide. */
 static tb_val
 chance(tb_graph *g, tb_val p)
@@ -505,6 +573,21 @@ const tb_op tb_ops_random[] = {
      TB_KEEP, normal_sizes},
     {"exponential(Tensor self, float lambd=1., *, Generator? generator=None) -> Tensor",
      TB_KEEP, exponential},
+    {"cauchy(Tensor self, float median=0., float sigma=1., *, Generator? generator=None) "
+     "-> Tensor",
+     TB_KEEP, cauchy},
+    {"geometric(Tensor self, float p, *, Generator? generator=None) -> Tensor",
+     TB_KEEP, geometric},
+    {"log_normal(Tensor self, float mean=1., float std=2., *, Generator? generator=None) "
+     "-> Tensor",
+     TB_KEEP, log_normal},
+    {"rrelu(Tensor self, Scalar lower=0.125, Scalar upper=0.33333333333333331, bool "
+     "training=False, Generator? generator=None) -> Tensor",
+     TB_KEEP, rrelu},
+    {"rrelu_with_noise_functional(Tensor self, Tensor noise, Scalar lower=0.125, "
+     "Scalar upper=0.33333333333333331, bool training=False, Generator? "
+     "generator=None) -> (Tensor, Tensor noise_out)",
+     TB_KEEP, rrelu_with_noise},
     {"bernoulli(Tensor self, *, Generator? generator=None) -> Tensor",
      TB_KEEP, bernoulli},
     {"bernoulli.p(Tensor self, float p, *, Generator? generator=None) -> Tensor",

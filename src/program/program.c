@@ -91,6 +91,8 @@ plan_value(tb_program *p, tb_str name, tb_dtype dtype, int rank, const tb_dim *d
         } else {
             d.value = -1;
             tb_dim_range(p->u, dims[i], &d.min, &d.max);
+            if (d.min < 0) /* of numbers that may be negative: a size is not */
+                d.min = 0;
         }
         TB_PUSH(&p->cx->keep, &p->dims, d);
     }

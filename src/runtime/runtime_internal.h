@@ -11,6 +11,7 @@
  *   safetensors.c what is in a .safetensors file
  *   session.c     state between calls; checks of inputs; results' memory
  *   place.c       sessions in memory of the caller
+ *   state.c       a session's state as a file
  *   exec.c        the interpreter of a function's instructions
  *   device.c      device uris; driver-independent part of a device
  *   local_sync.c  kernels on the calling thread
@@ -122,6 +123,10 @@ typedef struct tb_param_list {
     int64_t *sizes;
 } tb_param_list;
 tb_status tb_safetensors_read(const uint8_t *bytes, size_t n, tb_param_list *out) TB_MUST_CHECK;
+void tb_param_list_free(tb_param_list *l);
+/* What the format calls a type, NULL if it has none; what it aligns such elements to. */
+const char *tb_safetensors_type(tb_dtype t);
+size_t tb_safetensors_width(tb_dtype t);
 
 /* ---- params.c ---- */
 /* Checks that p (may be NULL) has what global i of the module is; *data is where. */

@@ -47,11 +47,11 @@ class Machine:
         assert done.returncode == 0, " ".join(command) + "\n" + done.stderr
         return out
 
-    def run(self, program, *args, check=True, **options):
+    def run(self, program, *args, check=True, text=True, **options):
         done = subprocess.run(
             [*self.run_prefix, str(program), *map(str, args)],
             capture_output=True,
-            text=True,
+            text=text,
             timeout=300,
             **options,
         )

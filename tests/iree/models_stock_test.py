@@ -227,9 +227,10 @@ def test_parameters_outside(tmp_path, suffix):
         )
     config = rt.Config("local-sync")
     module = rt.VmModule.mmap(config.vm_instance, str(path))
-    ours = rt.load_vm_modules(
-        rt.load_parameters({"model": given}), module, config=config
-    )
+    index = rt.ParameterIndex()
+    index.load(str(given))
+    parameters = rt.create_io_parameters_module(None, index.create_provider("model"))
+    ours = rt.load_vm_modules(parameters, module, config=config)
     x = normal(2, 6)
     want = ours[1].main(x).to_host()
     np.save(tmp_path / "x.npy", x)
