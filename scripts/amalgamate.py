@@ -30,7 +30,7 @@ SOURCES = """
     runtime/local_sync runtime/null runtime/exec runtime/safetensors runtime/params
     runtime/session runtime/place runtime/state
 """.split()
-THREADS = ["runtime/wait.h", "base/cpus.c", "runtime/local_task.c"]
+THREADS = ["runtime/wait.h", "runtime/split.c", "base/cpus.c", "runtime/local_task.c"]
 
 TOKEN = re.compile(
     r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|/\*.*?\*/|//[^\n]*|->|\.{3}|[A-Za-z_]\w*|\d[\w.]*|.',
