@@ -358,7 +358,7 @@ enum { SMALL_MODULE = 16384, SMALL_PART = 100 };
 static bool
 wants_module(const run *r)
 {
-    return r->o && r->o->stock_iree != TB_STOCK_NEVER;
+    return r->o && !r->objects && r->o->stock_iree != TB_STOCK_NEVER;
 }
 
 /* A failure counts only if the module must be there; returns whether there was none. */
