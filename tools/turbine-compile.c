@@ -29,7 +29,9 @@ static const char usage[] =
     "  --list-targets     their names\n"
     "  --threads=N        threads that generate code (as many as are useful)\n"
     "  --bf16-matmul      products of f32 may be computed in bf16\n"
-    "  --stock-iree       the artifact runs on IREE's own runtime as well\n"
+    "  --stock-iree       the artifact runs on IREE's own runtime as well; by default if "
+    "that\n"
+    "                     takes little. --no-stock-iree: never\n"
     "  --dump=STAGE,...   prints the program at these stages to standard error;\n"
     "                     turbine-opt --list names them\n"
     "  -v                 says what is done and how long it takes\n"
@@ -46,7 +48,8 @@ typedef struct options {
     char *dump;
     source_targets targets;
     int threads;
-    bool bf16_matmul, stock_iree, verbose, terminal;
+    tb_stock_iree stock_iree;
+    bool bf16_matmul, verbose, terminal;
 } options;
 
 /* ---- progress ---- */
@@ -281,7 +284,9 @@ take_flag(options *o, char *arg)
     else if (strcmp(arg, "--bf16-matmul") == 0)
         o->bf16_matmul = true;
     else if (strcmp(arg, "--stock-iree") == 0)
-        o->stock_iree = true;
+        o->stock_iree = TB_STOCK_ALWAYS;
+    else if (strcmp(arg, "--no-stock-iree") == 0)
+        o->stock_iree = TB_STOCK_NEVER;
     else if ((*arg != '-' || strcmp(arg, "-") == 0) && !o->in)
         o->in = arg;
     else
@@ -306,7 +311,7 @@ list_targets(void)
 int
 main(int argc, char **argv)
 {
-    options o = {.terminal = isatty(STDERR_FILENO)};
+    options o = {.terminal = isatty(STDERR_FILENO), .stock_iree = TB_STOCK_IF_SMALL};
     source s = {0};
     tb_buf bytes = {0};
 
