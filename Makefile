@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # Forwards to scripts/. Everything lands in build/ and .venv/.
-.PHONY: all setup setup-cross test quick check ops coverage bless asan tsan fuzz bench demo wheel clean
+.PHONY: all setup setup-cross test quick check ops coverage bless asan tsan fuzz bench demo install-runtime wheel clean
 
 all:      ; @scripts/build.sh
 setup:    ; @scripts/setup.sh
@@ -16,5 +16,6 @@ tsan:     ; @scripts/sanitize.sh thread
 fuzz:     ; @scripts/fuzz.sh
 bench:    ; @scripts/bench.sh $(ARGS)
 demo:     ; @scripts/demo.sh
+install-runtime: ; @scripts/install_runtime.sh $(PREFIX)
 wheel:    ; @scripts/wheel.sh
 clean:    ; rm -rf build build-* dist

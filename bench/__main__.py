@@ -2,6 +2,7 @@
 """The command line: python3 -m bench, or make bench."""
 
 import argparse
+import difflib
 import json
 import re
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from . import chart, report
 from .cache import Cache
-from .cases import CASES
+from .cases import BY_NAME, CASES
 from .driver import Bench, Options, missing_engines
 from .engines import ENGINES
 from .machine import load, machine, versions
@@ -23,6 +24,9 @@ def parse():
         description="Compares every way to run a PyTorch model on a CPU.",
     )
     p.add_argument("--only", metavar="REGEX", help="rows whose name it is found in")
+    p.add_argument(
+        "--rows", metavar="NAME,...", help="exactly these rows, as --list prints them"
+    )
     p.add_argument("--kind", help="operator, model, training; comma list")
     p.add_argument(
         "--engines", default=",".join(ENGINES), help=f"of {', '.join(ENGINES)}"
@@ -50,7 +54,16 @@ def parse():
 def chosen_cases(args):
     kinds = args.kind.split(",") if args.kind else ("operator", "model", "training")
     pattern = re.compile(args.only or "", re.IGNORECASE)
-    return [c for c in CASES if c.kind in kinds and pattern.search(c.name)]
+    names = [n.strip() for n in args.rows.split(",")] if args.rows else []
+    if unknown := [n for n in names if n not in BY_NAME]:
+        near = difflib.get_close_matches(unknown[0], BY_NAME, n=1, cutoff=0.3)
+        also = f"; did you mean '{near[0]}'?" if near else " (--list shows them)"
+        sys.exit(f"bench: no row is named '{unknown[0]}'{also}")
+    return [
+        c
+        for c in CASES
+        if c.kind in kinds and pattern.search(c.name) and (not names or c.name in names)
+    ]
 
 
 def chosen_engines(args):

@@ -10,6 +10,7 @@ serve all rows of a batch; one that dies costs its row and is started anew.
 
 import json
 import os
+import re
 import select
 import statistics
 import subprocess
@@ -89,8 +90,15 @@ class Process:
             raise self._ended() from None
         answer = json.loads(self._line())
         if "error" in answer:
-            raise EngineError(answer["error"])
+            raise EngineError(answer["error"] + self._diagnostic(answer["error"]))
         return answer
+
+    def _diagnostic(self, error):
+        """What a compiler has printed, where its exception only points there."""
+        if "diagnostics" not in error:
+            return ""
+        said = re.findall(r"error: ([^\n]*)", self.log.read_text(errors="replace"))
+        return f": {said[-1][:200]}" if said else ""
 
     def _line(self):
         end, text = time.monotonic() + self.patience, b""

@@ -28,9 +28,9 @@ SOURCES = """
     artifact/read artifact/transient
     runtime/tensor runtime/map runtime/code runtime/module runtime/info runtime/device
     runtime/local_sync runtime/null runtime/exec runtime/safetensors runtime/params
-    runtime/session runtime/place
+    runtime/session runtime/place runtime/state
 """.split()
-THREADS = ["runtime/wait.h", "runtime/cpus.c", "runtime/local_task.c"]
+THREADS = ["runtime/wait.h", "runtime/split.c", "base/cpus.c", "runtime/local_task.c"]
 
 TOKEN = re.compile(
     r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|/\*.*?\*/|//[^\n]*|->|\.{3}|[A-Za-z_]\w*|\d[\w.]*|.',
@@ -111,10 +111,20 @@ PREFACE = """\
 #endif
 #include "turbine_runtime.h"
 
+"""
+
+HIDDEN = """\
 #if defined(__GNUC__)
 #pragma GCC visibility push(hidden)
 #endif
 """
+DEFAULT = HIDDEN.replace("push(hidden)", "push(default)")
+POP = HIDDEN.replace("push(hidden)", "pop")
+
+
+def with_visible_includes(text):
+    """What the system's headers declare is not hidden, as all of this file is."""
+    return re.sub(r"(?:^#include <.*>\n)+", lambda m: DEFAULT + m[0] + POP, text, flags=re.M)
 
 
 def source_file(root):
@@ -125,7 +135,7 @@ def source_file(root):
     headers = {h: code_of((src / h).read_text()) for h in INTERNAL}
     owners = collections.Counter(n for t in texts.values() for n in own_names(t))
     taken = {t for t in TOKEN.findall("".join(headers.values())) if t.isidentifier()}
-    out = [PREFACE]
+    out = [PREFACE, HIDDEN]
     for name, text in headers.items():
         out.append(f"\n/* ==== {name} ==== */\n{text}")
     for name, text in texts.items():
@@ -134,8 +144,7 @@ def source_file(root):
         if name in THREADS:
             text = f"#if !defined(TB_NO_THREADS)\n{text}#endif\n"
         out.append(f"\n/* ==== {name} ==== */\n{text}")
-    out.append("\n#if defined(__GNUC__)\n#pragma GCC visibility pop\n#endif\n")
-    return "".join(out)
+    return with_visible_includes("".join(out)) + "\n" + POP
 
 
 def main():

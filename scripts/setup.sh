@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # Installs what building and testing need and is not there yet: system packages (Debian,
 # Ubuntu) and .venv. Fast when there is nothing to do. `setup.sh runtime` leaves LLVM out,
+# `setup.sh wheel` adds the static libraries that LLVM's need,
 # `setup.sh cross` adds what tests of other processors need: compilers, emulators, musl;
 # `setup.sh iree` makes .venv-iree with IREE's own runtime for tests/iree.
 . "$(dirname "$0")/common.sh"
@@ -55,6 +56,10 @@ if [ "${1:-}" = cross ]; then
     command -v qemu-aarch64 >/dev/null 2>&1 || need qemu-aarch64-static qemu-user-static
     need musl-gcc musl-tools
     need g++ g++
+fi
+if [ "${1:-}" = wheel ]; then
+    header zlib.h zlib1g-dev
+    header zstd.h libzstd-dev
 fi
 llvm=""
 if [ "${1:-}" != runtime ] && [ -z "$(llvm_version)" ]; then

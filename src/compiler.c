@@ -9,6 +9,7 @@
 #include "compiler.h"
 
 #include "artifact/cpu.h"
+#include "artifact/object.h"
 #include "codegen/codegen.h"
 #include "iree/iree.h"
 #include "kernel/lower.h"
@@ -24,6 +25,7 @@ typedef struct run {
     tb_ctx *cx;
     const tb_compile_options *o;
     tb_buf *out;
+    tb_objects *objects; /* or NULL */
     const char *stage; /* stop here and print, or NULL */
     tb_target targets[MAX_TARGETS];
     uint32_t n_targets;
@@ -74,6 +76,9 @@ add_level(run *r, const tb_cpu_level *level)
     for (uint32_t i = 0; i < r->n_targets; i++)
         if (r->targets[i].level == level)
             return;
+    if (level->machine == TB_EM_WASM32) /* its objects have no image that can be mapped */
+        tb_raise(r->cx, (tb_loc){0}, TB_UNSUPPORTED,
+                 "target %s: code for WebAssembly cannot be put into a file yet", level->name);
     if (r->n_targets == MAX_TARGETS)
         tb_raise(r->cx, (tb_loc){0}, TB_INVALID_ARGUMENT, "more than %d targets", MAX_TARGETS);
     r->targets[r->n_targets++] = tb_target_of(level);
@@ -313,7 +318,8 @@ lower_graph(run *r, tb_graph *g)
         } else {
             begin_stage(r, "kernels");
             refuse_complex(g);
-            b->low = tb_lower_groups(gs, r->targets, r->n_targets, &r->packs);
+            b->low = tb_lower_groups(gs, r->targets, r->n_targets, &r->packs,
+                                     r->o && r->o->bf16_matmul);
             if (stop_at(r, "kernels"))
                 print_kernels(r, b->low);
         }
@@ -346,22 +352,64 @@ kernel_list(const tb_program *p, uint32_t target)
     return (const tb_kernel *const *)p->unique[target].at;
 }
 
+/* ---- IREE's runtime ---- */
+enum { SMALL_MODULE = 16384, SMALL_PART = 100 };
+
 static bool
-stock_iree(const run *r)
+wants_module(const run *r)
 {
-    return r->o && r->o->stock_iree;
+    return r->o && !r->objects && r->o->stock_iree != TB_STOCK_NEVER;
 }
 
-/* The program for IREE's runtime. */
+/* A failure counts only if the module must be there; returns whether there was none. */
+static bool
+module_works(run *r, tb_status st)
+{
+    bool works = !st;
+    if (r->o->stock_iree == TB_STOCK_ALWAYS)
+        raise_status(r, st);
+    else
+        tb_status_free(st);
+    return works;
+}
+
+/* What images must be made with; false if there will be no module. */
+static bool
+begin_library(run *r, const tb_program *p, tb_library *l)
+{
+    *l = (tb_library){.about.version = tb_vm_release_find(NULL)->library};
+    if (!wants_module(r))
+        return false;
+    for (uint32_t t = 0; t < r->n_targets; t++)
+        if (!module_works(r, tb_iree_check_target(r->targets[t].level)))
+            return false;
+    return module_works(r, tb_iree_exports(p->kernels.at, p->kernels.n, p->strings.at,
+                                           &r->cx->keep, &l->about.exports));
+}
+
+static bool
+is_small(const tb_artifact *art, const tb_artifact_module *module)
+{
+    uint64_t weights = 0;
+    for (uint32_t i = 0; i < art->plan->n_consts; i++)
+        weights += art->blobs[i].n;
+    return module->n < SMALL_MODULE || module->n < weights / SMALL_PART;
+}
+
 static void
 add_module(run *r, tb_artifact *art, tb_artifact_module *module)
 {
     static const char *const none[1];
-    const char *const *symbols = art->images ? art->images[0].names : none;
+    const char *const *symbols = art->plan->n_images ? art->images[0].names : none;
 
-    raise_status(r, tb_iree_module(art->plan, art->blobs, symbols, tb_vm_release_find(NULL),
-                                   &r->cx->keep, module));
-    art->module = module;
+    for (uint32_t t = 1; t < art->plan->n_images; t++) /* one number for all images */
+        for (uint32_t k = 0; k < art->images[t].n_entries; k++)
+            TB_CHECK(strcmp(art->images[t].names[k], symbols[k]) == 0);
+    if (!module_works(r, tb_iree_module(art->plan, art->blobs, symbols,
+                                        tb_vm_release_find(NULL), &r->cx->keep, module)))
+        return;
+    if (r->o->stock_iree == TB_STOCK_ALWAYS || is_small(art, module))
+        art->module = module;
 }
 
 /* Machine code for every target; images and entries go into the plan. */
@@ -370,19 +418,15 @@ generate(run *r, tb_program *p)
 {
     tb_arena *a = &r->cx->keep;
     tb_flat_image *images = TB_NEWN(a, tb_flat_image, r->n_targets);
-    int threads = r->o && r->o->threads ? r->o->threads : 2;
-    tb_flat_library library = {0};
+    int threads = r->o && r->o->threads ? r->o->threads : tb_cpus_allowed();
+    tb_library library;
+    bool has_library = begin_library(r, p, &library);
 
-    if (stock_iree(r)) {
-        library.version = tb_vm_release_find(NULL)->library;
-        raise_status(r, tb_iree_exports(p->kernels.at, p->kernels.n, p->strings.at, a,
-                                        &library.exports));
-    }
     for (uint32_t t = 0; t < r->n_targets; t++) {
         const tb_cpu_level *level = r->targets[t].level;
-        library.features = tb_iree_features(level->machine, level->features);
+        library.about.features = tb_iree_features(level->machine, level->features);
         tb_codegen(r->cx, kernel_list(p, t), p->unique[t].n, &r->targets[t], threads,
-                   stock_iree(r) ? &library : NULL,
+                   has_library ? &library : NULL,
                    r->o ? r->o->progress : NULL, r->o ? r->o->user : NULL, &images[t]);
         TB_PUSH(a, &p->images,
                 ((tb_plan_image){.target = tb_program_string(p, tb_str_c(level->name)),
@@ -392,6 +436,21 @@ generate(run *r, tb_program *p)
             TB_PUSH(a, &p->entries, images[t].entries[i]);
     }
     return images;
+}
+
+static tb_status
+write_objects(run *r, const tb_artifact *art)
+{
+    tb_objects *o = r->objects;
+    tb_plan program = *art->plan;
+    program.n_images = program.n_entries = 0; /* places in a file, which there is none of */
+    TRY(tb_plan_verify(&program, SIZE_MAX));
+    TRY(tb_object_header(art, o->prefix, &o->header));
+    for (uint32_t t = 0; t < r->n_targets; t++) {
+        o->target[o->n++] = r->targets[t].level->name;
+        TRY(tb_object_write(art, t, o->prefix, &o->object[t]));
+    }
+    return NULL;
 }
 
 static void
@@ -431,14 +490,10 @@ compile(void *user)
     tb_program_end(p);
     tb_artifact art = {.plan = &p->plan, .blobs = p->blobs.at, .images = images};
     tb_artifact_module module;
-    for (uint32_t i = 0; stock_iree(r) && i < p->plan.n_globals; i++)
-        if (p->plan.globals[i].init == TB_INIT_PARAM)
-            tb_raise(r->cx, (tb_loc){0}, TB_UNSUPPORTED,
-                     "parameters outside of the artifact in a file for IREE's runtime");
-    if (stock_iree(r))
+    if (wants_module(r) && images[0].library)
         add_module(r, &art, &module);
     progress(r, "writing", 0, 1);
-    tb_status st = tb_artifact_write(&art, r->out);
+    tb_status st = r->objects ? write_objects(r, &art) : tb_artifact_write(&art, r->out);
     raise_status(r, st);
     progress(r, "writing", 1, 1);
 }
@@ -461,6 +516,27 @@ tb_compile(tb_unit *u, const tb_compile_options *o, tb_buf *out)
 {
     run r = {.u = u, .cx = u->cx, .o = o, .out = out};
     return guarded(&r);
+}
+
+tb_status
+tb_compile_objects(tb_unit *u, const tb_compile_options *o, tb_objects *out)
+{
+    tb_buf none = {0};
+    _Static_assert(MAX_TARGETS <= TB_COUNT(out->object), "an object for each target");
+    run r = {.u = u, .cx = u->cx, .o = o, .out = &none, .objects = out};
+    tb_status st = guarded(&r);
+    if (st)
+        tb_objects_free(out);
+    return st;
+}
+
+void
+tb_objects_free(tb_objects *o)
+{
+    tb_buf_free(&o->header);
+    for (size_t i = 0; i < TB_COUNT(o->object); i++)
+        tb_buf_free(&o->object[i]);
+    o->n = 0;
 }
 
 tb_status

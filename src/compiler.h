@@ -5,6 +5,11 @@
 #pragma once
 #include "graph/graph.h"
 
+/* Whether the artifact runs on IREE's own runtime as well (src/iree): not at all; if that is
+ * possible and takes less than 16 KB, or less than a hundredth of the weights; in any case,
+ * or the compilation fails. */
+typedef enum tb_stock_iree { TB_STOCK_NEVER, TB_STOCK_IF_SMALL, TB_STOCK_ALWAYS } tb_stock_iree;
+
 typedef struct tb_compile_options {
     const char *const *targets; /* CPU levels by name, "host" for this machine's best */
     size_t n_targets;           /* 0 = every level of the host's architecture from v3 up */
@@ -14,7 +19,7 @@ typedef struct tb_compile_options {
      * is given them under this scope. Beside those that are external already. */
     bool external_parameters;
     tb_str scope;
-    bool stock_iree;            /* the artifact runs on IREE's own runtime as well */
+    tb_stock_iree stock_iree;
     const char *dump;           /* comma list of stages to print to stderr, or NULL */
     /* Called from the compiling thread; done counts up to total within a stage. */
     void (*progress)(void *user, const char *stage, size_t done, size_t total);
@@ -24,6 +29,19 @@ typedef struct tb_compile_options {
 /* Compiles every function of the unit. On failure `out` is empty and the status carries
  * the message. The unit is not changed (later stages are new graphs). */
 tb_status tb_compile(tb_unit *u, const tb_compile_options *o, tb_buf *out) TB_MUST_CHECK;
+
+/* The same as files to link into a program: one object for each target, and a C header for
+ * all of them (artifact/object.h). Names begin with `prefix`, a C identifier. */
+typedef struct tb_objects {
+    const char *prefix;
+    tb_buf header;
+    uint32_t n;
+    tb_buf object[16];
+    const char *target[16]; /* names of levels */
+} tb_objects;
+tb_status tb_compile_objects(tb_unit *u, const tb_compile_options *o, tb_objects *out)
+    TB_MUST_CHECK;
+void tb_objects_free(tb_objects *o);
 
 /* Runs the pipeline up to (and with) one stage and prints it: "aten", "decompose", a pass
  * name of passes.def, "group", "kernels", "program", "llvm", "asm". For turbine-opt. */

@@ -11,6 +11,7 @@
 
 #include "call.h"
 #include "flags.h"
+#include "profile/profile.h"
 
 static const char usage[] =
     "usage: turbine-benchmark-module --module=FILE.vmfb [--function=NAME] [--input=VALUE]...\n"
@@ -23,12 +24,16 @@ static const char usage[] =
     "  --benchmark_format=console|json    what is printed; json: as Google Benchmark\n"
     "  --benchmark_out=FILE       also writes the results as JSON\n"
     "                     (--benchmark_out_format=json is understood)\n"
+    "  --profile[=FILE]   also what each kernel took, beside what the machine can do at\n"
+    "                     best; FILE gets a trace for ui.perfetto.dev\n"
     FLAGS_USAGE "  --help             this text\n";
 
 typedef struct options {
     double min_seconds;
     long calls; /* 0: as many as fit */
     long repetitions;
+    bool profile;
+    const char *trace; /* or NULL */
     bool json;
     const char *out; /* may be NULL */
 } options;
@@ -56,6 +61,8 @@ take_flag(options *o, const char *arg)
             o->min_seconds = n;
         return *end == '\0' || strcmp(end, "s") == 0 || strcmp(end, "x") == 0;
     }
+    if (strcmp(arg, "--profile") == 0 || flag_value(arg, "profile", &o->trace))
+        return o->profile = true;
     if (flag_value(arg, "benchmark_repetitions", &text)) {
         o->repetitions = strtol(text, &end, 10);
         return *end == '\0' && o->repetitions >= 1;
@@ -206,6 +213,34 @@ put_row(tb_buf *b, const char *function, const samples *s, long index, long repe
                   s->at[s->n / 2], s->at[0]);
 }
 
+/* Calls again, watched: as many as fit into the time. */
+static tb_status
+profile(tool_call *c, const options *o, tb_profile *p)
+{
+    tb_buf text = {0}, trace = {0};
+    tb_status st = NULL;
+    int threads = tb_device_workers(c->device);
+    if (!p || !tb_profile_watch(p, c->module, c->session))
+        return tb_status_make(TB_OUT_OF_MEMORY, "no memory for a profile");
+    double begin = call_now();
+    for (long i = 0; !st && (o->calls ? i < o->calls : call_now() - begin < o->min_seconds); i++)
+        st = call_run(c);
+    tb_session_watch(c->session, NULL);
+    TRY(st);
+    tb_profile_roof(p, tb_roof_measure(TB_ROOF_F32, threads, 0.1),
+                    tb_roof_measure(TB_ROOF_COPY, threads, 0.3));
+    tb_profile_table(p, 0, &text);
+    fwrite(text.at, 1, text.n, o->json ? stderr : stdout);
+    tb_buf_free(&text);
+    if (o->trace) {
+        tb_profile_trace(p, &trace);
+        st = trace.failed ? tb_status_make(TB_OUT_OF_MEMORY, "no memory for a trace")
+                          : tb_file_write(o->trace, trace.at, trace.n);
+        tb_buf_free(&trace);
+    }
+    return st;
+}
+
 static tb_status
 write_json(const options *o, const tb_buf *json)
 {
@@ -231,6 +266,11 @@ measure_all(tool_call *c, const options *o, double each, tb_buf *json)
         put_row(json, function, &s, i, o->repetitions);
     }
     free(s.at);
+    if (!st && o->profile) {
+        tb_profile *p = tb_profile_create();
+        st = profile(c, o, p);
+        tb_profile_free(p);
+    }
     return st;
 }
 

@@ -27,9 +27,14 @@ static const char usage[] =
     "                     put side by side and chosen when the file is loaded.\n"
     "                     Default: the levels that today's servers and laptops have\n"
     "  --list-targets     their names\n"
+    "  --emit=object      files to link into a C program instead: the object -o names (for\n"
+    "                     several targets FILE.TARGET.o) and FILE.h with a C function for\n"
+    "                     each function of the model\n"
     "  --threads=N        threads that generate code (as many as are useful)\n"
     "  --bf16-matmul      products of f32 may be computed in bf16\n"
-    "  --stock-iree       the artifact runs on IREE's own runtime as well\n"
+    "  --stock-iree       the artifact runs on IREE's own runtime as well; by default if "
+    "that\n"
+    "                     takes little. --no-stock-iree: never\n"
     "  --dump=STAGE,...   prints the program at these stages to standard error;\n"
     "                     turbine-opt --list names them\n"
     "  -v                 says what is done and how long it takes\n"
@@ -46,7 +51,8 @@ typedef struct options {
     char *dump;
     source_targets targets;
     int threads;
-    bool bf16_matmul, stock_iree, verbose, terminal;
+    tb_stock_iree stock_iree;
+    bool bf16_matmul, verbose, terminal, object;
 } options;
 
 /* ---- progress ---- */
@@ -97,7 +103,7 @@ end_stage(meter *m, double now)
 static void
 print_stages(const meter *m, const source *s, const tb_buf *bytes)
 {
-    struct rusage usage;
+    struct rusage used;
     for (int i = 0; i < m->n_stages; i++)
         fprintf(stderr, "%-12s %8.1f ms, on CPUs %8.1f ms\n", m->stages[i].name,
                 m->stages[i].seconds * 1e3, m->stages[i].cpu_seconds * 1e3);
@@ -106,8 +112,8 @@ print_stages(const meter *m, const source *s, const tb_buf *bytes)
     fprintf(stderr, "%-12s %8.1f MB\n", "artifact", (double)bytes->n / 1e6);
     fprintf(stderr, "%-12s %8.1f MB\n", "arenas",
             (double)(s->cx->keep.total_bytes + s->cx->scratch.total_bytes) / 1e6);
-    if (getrusage(RUSAGE_SELF, &usage) == 0)
-        fprintf(stderr, "%-12s %8.1f MB\n", "peak memory", (double)usage.ru_maxrss / 1e3);
+    if (getrusage(RUSAGE_SELF, &used) == 0)
+        fprintf(stderr, "%-12s %8.1f MB\n", "peak memory", (double)used.ru_maxrss / 1e3);
 }
 
 static void
@@ -164,6 +170,57 @@ write_result(const char *path, const tb_buf *bytes)
     return NULL;
 }
 
+/* The file's name without folders and suffix, as a C identifier. */
+static void
+prefix_of(const char *path, char out[64])
+{
+    const char *slash = strrchr(path, '/');
+    size_t n = 0;
+
+    path = slash ? slash + 1 : path;
+    if (*path >= '0' && *path <= '9')
+        out[n++] = '_';
+    for (; *path && *path != '.' && n < 63; path++)
+        out[n++] = (*path >= 'a' && *path <= 'z') || (*path >= 'A' && *path <= 'Z') ||
+                           (*path >= '0' && *path <= '9')
+                       ? *path
+                       : '_';
+    out[n] = '\0';
+}
+
+/* FILE.suffix or FILE.target.suffix beside the FILE.o that was asked for. */
+static tb_status
+write_beside(const char *path, const char *target, const char *suffix, const tb_buf *bytes)
+{
+    char name[4096];
+    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
+    size_t n = dot ? (size_t)(dot - path) : strlen(path);
+    int len = snprintf(name, sizeof name, "%.*s%s%s%s", (int)n, path, target ? "." : "",
+                       target ? target : "", suffix);
+
+    if (len < 0 || (size_t)len >= sizeof name)
+        return tb_status_make(TB_INVALID_ARGUMENT, "the name of the result is too long");
+    return tb_file_write(name, bytes->at, bytes->n);
+}
+
+static tb_status
+compile_objects(const options *o, source *s, const tb_compile_options *co)
+{
+    char prefix[64];
+    tb_objects objects = {.prefix = prefix};
+
+    if (strcmp(o->out, "-") == 0)
+        return tb_status_make(TB_INVALID_ARGUMENT, "--emit=object writes files: give -o FILE.o");
+    prefix_of(o->out, prefix);
+    TRY(tb_compile_objects(s->u, co, &objects));
+    tb_status st = write_beside(o->out, NULL, ".h", &objects.header);
+    for (uint32_t i = 0; !st && i < objects.n; i++)
+        st = write_beside(o->out, objects.n > 1 ? objects.target[i] : NULL, ".o",
+                          &objects.object[i]);
+    tb_objects_free(&objects);
+    return st;
+}
+
 static tb_status
 check_targets(const source_targets *t)
 {
@@ -192,10 +249,11 @@ compile(const options *o, source *s, tb_buf *bytes)
     TRY(source_read(s, o->in));
     if (o->dump)
         TRY(dump_stages(s->u, &co, o->dump));
-    tb_status st = tb_compile(s->u, &co, bytes);
+    tb_status st = o->object ? compile_objects(o, s, &co) : tb_compile(s->u, &co, bytes);
     end_stage(&m, call_now());
     TRY(st);
-    TRY(write_result(o->out, bytes));
+    if (!o->object)
+        TRY(write_result(o->out, bytes));
     if (o->verbose)
         print_stages(&m, s, bytes);
     return NULL;
@@ -272,6 +330,10 @@ take_flag(options *o, char *arg)
         o->threads = atoi(value);
         return o->threads > 0;
     }
+    if (flag_value(arg, "emit", &value)) {
+        o->object = strcmp(value, "object") == 0;
+        return o->object || strcmp(value, "vmfb") == 0;
+    }
     if (flag_value(arg, "dump", &value))
         o->dump = arg + (value - arg);
     else if (strncmp(arg, "-o=", 3) == 0)
@@ -281,7 +343,9 @@ take_flag(options *o, char *arg)
     else if (strcmp(arg, "--bf16-matmul") == 0)
         o->bf16_matmul = true;
     else if (strcmp(arg, "--stock-iree") == 0)
-        o->stock_iree = true;
+        o->stock_iree = TB_STOCK_ALWAYS;
+    else if (strcmp(arg, "--no-stock-iree") == 0)
+        o->stock_iree = TB_STOCK_NEVER;
     else if ((*arg != '-' || strcmp(arg, "-") == 0) && !o->in)
         o->in = arg;
     else
@@ -306,7 +370,7 @@ list_targets(void)
 int
 main(int argc, char **argv)
 {
-    options o = {.terminal = isatty(STDERR_FILENO)};
+    options o = {.terminal = isatty(STDERR_FILENO), .stock_iree = TB_STOCK_IF_SMALL};
     source s = {0};
     tb_buf bytes = {0};
 

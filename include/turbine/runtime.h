@@ -189,11 +189,42 @@ TB_API tb_status tb_session_call(tb_session *s, int fn, const tb_tensor *inputs,
 /* Bytes of transient memory the last call of `fn` planned (0 before the first call). */
 TB_API size_t tb_session_transient_bytes(const tb_session *s, int fn);
 
+/* ---- watching a session: for profilers ---- */
+/* One kernel of a call. `place` is the same number in every call and, with the module,
+ * says which operation of the model it is (tb_module_place_line). */
+typedef struct tb_dispatch_info {
+    uint32_t place, kernel;
+    int64_t tiles;
+    int64_t flops, bytes; /* operations; bytes to read and write; -1 = not known */
+} tb_dispatch_info;
+typedef struct tb_watcher {
+    void *user;
+    void (*call)(void *user, int function, bool begins);
+    void (*dispatch)(void *user, const tb_dispatch_info *info, bool begins);
+} tb_watcher;
+/* The functions are called by the thread that calls the session, before and after a call
+ * and each of its kernels. Borrowed until another one, or NULL, is set; not while a call
+ * runs. Costs one branch per kernel where there is none. */
+TB_API void tb_session_watch(tb_session *s, const tb_watcher *w);
+typedef struct tb_source_line {
+    const char *file, *path, *op; /* "model.py", "layer.0", "aten.add.Tensor"; maybe "" */
+    uint32_t line;                /* 0 = not known */
+} tb_source_line;
+/* Line number i of what is computed at a place, the main one first; false if there are not
+ * so many. Strings live as long as the module. */
+TB_API bool tb_module_place_line(const tb_module *m, uint32_t place, int i,
+                                 tb_source_line *out);
+TB_API const char *tb_module_kernel_name(const tb_module *m, uint32_t kernel);
+
 /* Mutable globals (parameters, buffers, caches) of this session. */
 TB_API int tb_module_global_count(const tb_module *m);
 TB_API void tb_module_global_info(const tb_module *m, int i, tb_value_info *out);
 /* A view of the session's own memory, valid until the session is destroyed. */
 TB_API tb_status tb_session_global(tb_session *s, int i, tb_tensor *out) TB_MUST_CHECK;
+/* All globals to a .safetensors file under their names, whole or not at all, and back:
+ * names and types must be those of the module, else nothing changes. */
+TB_API tb_status tb_session_save(tb_session *s, const char *path) TB_MUST_CHECK;
+TB_API tb_status tb_session_load(tb_session *s, const char *path) TB_MUST_CHECK;
 
 #ifdef __cplusplus
 }

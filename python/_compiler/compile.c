@@ -102,13 +102,13 @@ unit_compile(PyObject *self, PyObject *args, PyObject *kwargs)
     static const char *const keywords[] = {"targets", "threads",  "bf16_matmul",
                                            "dump",    "progress", "stock_iree",
                                            "external_scope", NULL};
-    PyObject *targets = NULL, *progress = Py_None, *owner;
+    PyObject *targets = NULL, *progress = Py_None, *stock = Py_False, *owner;
     const char *names[MAX_TARGETS], *dump = NULL, *scope = NULL;
-    int threads = 0, bf16 = 0, stock = 0;
+    int threads = 0, bf16 = 0;
     work w = {.unit = (unit_obj *)self};
     reporter r = {0};
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OipzOpz:compile", (char **)keywords,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OipzOOz:compile", (char **)keywords,
                                      &targets, &threads, &bf16, &dump, &progress, &stock,
                                      &scope))
         return NULL;
@@ -122,7 +122,9 @@ unit_compile(PyObject *self, PyObject *args, PyObject *kwargs)
     w.o.dump = dump;
     w.o.external_parameters = scope != NULL;
     w.o.scope = tb_str_c(scope ? scope : "");
-    w.o.stock_iree = stock;
+    w.o.stock_iree = stock == Py_None          ? TB_STOCK_IF_SMALL
+                     : PyObject_IsTrue(stock) > 0 ? TB_STOCK_ALWAYS
+                                                  : TB_STOCK_NEVER;
     if (progress != Py_None) {
         r.callable = progress;
         w.o.progress = report;

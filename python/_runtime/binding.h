@@ -150,6 +150,7 @@ typedef struct session_obj {
     tb_session **idle;       /* stack, guarded by the GIL */
     int n_idle, n_sessions;
     PyThread_type_lock turn; /* modules with globals only */
+    PyObject *profile;       /* a Profile or NULL */
 } session_obj;
 extern PyTypeObject *session_type;
 /* A tb_session for one call, or NULL with an exception. */
@@ -192,6 +193,15 @@ int tensor_init(PyObject *module);
 int params_init(PyObject *module);
 int session_init(PyObject *module);
 int profile_init(PyObject *module);
+/* profile.c */
+struct tb_profile;
+typedef struct profile_obj {
+    PyObject_HEAD
+    struct tb_profile *p;
+} profile_obj;
+extern PyTypeObject *profile_type;
+/* Records the calls of s; profile may be NULL. 0, or -1 with an exception. */
+int profile_watch(PyObject *profile, module_obj *m, tb_session *s);
 int bound_init(PyObject *module);
 int torch_init(void);
 int convert_init(void);

@@ -36,6 +36,10 @@ create(session_obj *self)
         return NULL;
     }
     self->idle = idle;
+    if (profile_watch(self->profile, self->module, s) < 0) {
+        tb_session_destroy(s);
+        return NULL;
+    }
     self->n_sessions++;
     return s;
 }
@@ -210,12 +214,17 @@ session_write_global(PyObject *o, PyObject *args)
 static PyObject *
 session_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {"module", "device", "params", NULL};
-    PyObject *module, *device, *params = Py_None;
+    static const char *const names[] = {"module", "device", "params", "profile", NULL};
+    PyObject *module, *device, *params = Py_None, *profile = Py_None;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!|O:Session", (char **)names, module_type,
-                                     &module, device_type, &device, &params))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!|OO:Session", (char **)names,
+                                     module_type, &module, device_type, &device, &params,
+                                     &profile))
         return NULL;
+    if (profile != Py_None && !PyObject_TypeCheck(profile, profile_type)) {
+        PyErr_SetString(PyExc_TypeError, "Session: profile: expected a Profile or None");
+        return NULL;
+    }
     if (params != Py_None && !PyObject_TypeCheck(params, params_type)) {
         PyErr_SetString(PyExc_TypeError, "Session: params: expected a Params or None");
         return NULL;
@@ -226,6 +235,7 @@ session_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     self->module = (module_obj *)Py_NewRef(module);
     self->device = (device_obj *)Py_NewRef(device);
+    self->profile = profile == Py_None ? NULL : Py_NewRef(profile);
     self->params = params == Py_None ? NULL : (params_obj *)Py_NewRef(params);
     self->first = create(self);
     if (self->first && self->module->n_globals) {
@@ -257,6 +267,7 @@ session_dealloc(PyObject *o)
         PyThread_free_lock(self->turn);
     Py_XDECREF((PyObject *)self->module);
     Py_XDECREF((PyObject *)self->device);
+    Py_XDECREF(self->profile);
     Py_XDECREF((PyObject *)self->params);
     release(o);
     Py_DECREF(type);
@@ -307,8 +318,8 @@ static PyGetSetDef session_getset[] = {
 };
 
 static PyType_Slot session_slots[] = {
-    {Py_tp_doc, (void *)"Session(module, device, params=None): calls a module's functions. "
-                          "Thread-safe."},
+    {Py_tp_doc, (void *)"Session(module, device, params=None, profile=None): calls a module's "
+                        "functions. Thread-safe."},
     {Py_tp_new, session_new},
     {Py_tp_dealloc, session_dealloc},
     {Py_tp_methods, session_methods},

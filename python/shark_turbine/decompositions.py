@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from . import _compiler, foreach, spelled
+from . import _compiler, fast_path, foreach, spelled
 
 _local = threading.local()
 
@@ -43,26 +43,62 @@ def _usable(op, fn):
 
 
 @functools.cache
-def _default():
+def row_overloads():
+    """The operators of torch that the compiler has, as far as this torch has them."""
+    found = []
+    for name in rows():
+        base, _, overload = name.partition(".")
+        packet = getattr(torch.ops.aten, base, None)
+        op = getattr(packet, overload or "default", None) if packet else None
+        if isinstance(op, torch._ops.OpOverload):
+            found.append(op)
+    return tuple(found)
+
+
+def _of_torch(core):
+    """torch's decompositions and its core ones, without operators that have rows."""
     from torch._decomp import decomposition_table
 
     table = {op: fn for op, fn in decomposition_table.items() if _usable(op, fn)}
-    table.update(torch.export.default_decompositions().items())
+    table.update(core.items())
     table.update(spelled.table())
     table.update(foreach.decompositions())
+    table.update(fast_path.decompositions())
     # Operators that change an argument must go, row or not: programs are functional.
     return {
         op: fn for op, fn in table.items() if op._schema.is_mutable or not has_row(op)
     }
 
 
+@functools.cache
+def _default():
+    return _of_torch(torch.export.default_decompositions())
+
+
+@functools.cache
+def _traced():
+    try:
+        from torch._decomp import _core_aten_decompositions_post_autograd as core
+    except ImportError:
+        return _default()
+    return _of_torch(core())
+
+
+def _late():
+    """Operators that parts of torch define when they are imported."""
+    fma = getattr(torch.ops.prims, "fma", None)  # torch/_inductor/inductor_prims.py
+    return {fma.default: lambda a, b, c: a * b + c} if fma is not None else {}
+
+
 def default_table():
     """{operator: decomposition} for what the compiler lacks; a copy."""
-    table = dict(_default())
-    fma = getattr(torch.ops.prims, "fma", None)  # there once torch.compile was used
-    if fma is not None:
-        table[fma.default] = lambda a, b, c: a * b + c
-    return table
+    return {**_default(), **_late()}
+
+
+def traced_table():
+    """The same for AOTAutograd, which itself takes composite operators apart: listing those
+    takes longer than a small model's compilation."""
+    return {**_traced(), **_late()}
 
 
 def current_aot_decompositions() -> dict[Any, Callable[..., Any]]:

@@ -322,6 +322,8 @@ class FunctionImporter:
                 given = a.default_value
             args.append(self.argument(node, given))
         is_list, results = self.results(node, value)
+        if target._schema.name == "aten::_native_batch_norm_legit_functional":
+            _keep_statistics(args, results)
         try:
             out = self.function.call(
                 op_name(target),
@@ -441,6 +443,13 @@ class FunctionImporter:
         if isinstance(a, _compiler.Dim):
             return self.function.dim_value(a)
         return self.number(a)
+
+
+def _keep_statistics(args, results):
+    """torch's tracing says f32 of all running statistics; eager mode keeps their dtype."""
+    for i in (3, 4):
+        if results[i] is not None and isinstance(args[i], _compiler.Value):
+            results[i] = (args[i].dtype, results[i][1])
 
 
 def _attribute(module, target):

@@ -173,9 +173,19 @@ put_dispatch(const dumper *d, const int32_t *w)
     put_list(d, "sizes", w + 6 + n, m, put_reg);
     if (w[3] & TB_DISPATCH_NO_BARRIER)
         tb_buf_puts(d->out, " no-barrier");
-    if (k->loc) {
+    const tb_plan_work *work = tb_plan_work_at(d->p, (uint32_t)(w - d->p->code));
+    if (work && work->flops >= 0) {
+        tb_buf_puts(d->out, " flops ");
+        put_reg(d, work->flops);
+    }
+    if (work && work->bytes >= 0) {
+        tb_buf_puts(d->out, " bytes ");
+        put_reg(d, work->bytes);
+    }
+    uint32_t loc = work ? work->loc : k->loc;
+    if (loc) {
         tb_buf_puts(d->out, "  //");
-        put_loc(d, k->loc);
+        put_loc(d, loc);
     }
 }
 

@@ -37,6 +37,11 @@ enum { TB_PLAN_HASHED_FROM = 24 };
 /* Fills in the hash of the member's bytes as they are now. */
 void tb_plan_seal(void *member, size_t n);
 
+/* write.c -- hashes constants and gives each a place in the weights, equal ones the same:
+ * all but the first of those are marked in shared[]. *bytes gets the size of all. */
+tb_status tb_artifact_place(const tb_artifact *a, tb_plan_const *consts, bool *shared,
+                            uint64_t *bytes) TB_MUST_CHECK;
+
 /* hash.c -- MurmurHash3_x64_128 (Austin Appleby, public domain), seed 0. Guards against
  * damage, not against malice. */
 void tb_hash128(const void *bytes, size_t n, uint64_t out[2]);

@@ -20,7 +20,7 @@
 #include "turbine/runtime.h"
 
 #define TB_PLAN_MAGIC 0x4e4c5042u /* "BPLN" */
-#define TB_PLAN_VERSION 3
+#define TB_PLAN_VERSION 4
 
 typedef struct tb_sref {
     uint32_t off, len;
@@ -156,6 +156,16 @@ typedef enum tb_opcode {
 } tb_opcode;
 enum { TB_DISPATCH_NO_BARRIER = 1 /* does not depend on the dispatch just before */ };
 
+/* What a DISPATCH has to do and where it comes from, for profiles and messages; a kernel
+ * that serves several places has one for each. In the order of `at`. */
+typedef struct tb_plan_work {
+    uint32_t at;          /* word of the DISPATCH in the code section */
+    uint32_t loc, n_locs; /* the place that a message names, then others that it computes */
+    int32_t flops, bytes; /* integer registers of the function, -1 = not known: operations of
+                             the model's nodes; bytes read and written, each once */
+    uint32_t pad_;
+} tb_plan_work;
+
 typedef struct tb_plan {
     const char *strings;
     size_t strings_bytes;
@@ -171,7 +181,8 @@ typedef struct tb_plan {
     X(tb_plan_buf, bufs)                                                                 \
     X(tb_plan_attr, attrs)                                                               \
     X(tb_plan_function, functions)                                                       \
-    X(int32_t, code)
+    X(int32_t, code)                                                                     \
+    X(tb_plan_work, works)
 #define X(type, name)                                                                    \
     const type *name;                                                                    \
     uint32_t n_##name;
@@ -195,3 +206,18 @@ enum tb_kernel_error {
     TB_KERNEL_INDEX_OUT_OF_RANGE = 1, /* gather, scatter, embedding */
     TB_KERNEL_ASSERT = 2              /* an assertion in the model */
 };
+
+/* What is known of the DISPATCH at word `at` of the code section; NULL if nothing is. */
+static inline const tb_plan_work *
+tb_plan_work_at(const tb_plan *p, uint32_t at)
+{
+    uint32_t lo = 0, n = p->n_works;
+    while (n > 0)
+        if (p->works[lo + n / 2].at < at) {
+            lo += n / 2 + 1;
+            n -= n / 2 + 1;
+        } else {
+            n /= 2;
+        }
+    return lo < p->n_works && p->works[lo].at == at ? &p->works[lo] : NULL;
+}

@@ -383,6 +383,25 @@ check_functions(const tb_plan *p)
     return NULL;
 }
 
+/* Works are in order, as functions are. */
+static tb_status
+check_works(const tb_plan *p)
+{
+    const tb_plan_function *f = p->functions, *end = f + p->n_functions;
+
+    for (uint32_t i = 0; i < p->n_works; i++) {
+        const tb_plan_work *w = &p->works[i];
+        while (f < end && w->at >= f->code + f->n_code)
+            f++;
+        if (f == end || w->at < f->code || (i > 0 && w->at <= w[-1].at) ||
+            w->n_locs == 0 || !in_range(w->loc, w->n_locs, p->n_locs) || w->flops < -1 ||
+            w->bytes < -1 || (w->flops >= 0 && (uint32_t)w->flops >= f->n_regs) ||
+            (w->bytes >= 0 && (uint32_t)w->bytes >= f->n_regs))
+            return bad("work", i);
+    }
+    return NULL;
+}
+
 tb_status
 tb_plan_verify(const tb_plan *p, size_t file_bytes)
 {
@@ -394,5 +413,6 @@ tb_plan_verify(const tb_plan *p, size_t file_bytes)
     TRY(check_locs(p));
     TRY(check_data(p, file_bytes));
     TRY(check_code(p, file_bytes));
-    return check_functions(p);
+    TRY(check_functions(p));
+    return check_works(p);
 }

@@ -23,6 +23,7 @@ _Static_assert(sizeof(tb_plan_kernel) == 40, "format");
 _Static_assert(sizeof(tb_plan_buf) == 16, "format");
 _Static_assert(sizeof(tb_plan_attr) == 16, "format");
 _Static_assert(sizeof(tb_plan_function) == 72, "format");
+_Static_assert(sizeof(tb_plan_work) == 24, "format");
 _Static_assert(sizeof(tb_plan_header) == 80 + 16 * TB_N_SECTIONS, "format");
 
 enum { NAME_BYTES = 80 };
@@ -50,20 +51,16 @@ list(uint32_t n, size_t elem_bytes)
 }
 
 static bool
-same_bytes(const writer *w, uint32_t i, uint32_t j)
+same_bytes(const tb_artifact_blob *b, const tb_plan_const *c, uint32_t i, uint32_t j)
 {
-    const tb_artifact_blob *b = w->a->blobs;
-
-    return b[i].n == b[j].n && w->consts[i].hash[0] == w->consts[j].hash[0] &&
-           w->consts[i].hash[1] == w->consts[j].hash[1] &&
+    return b[i].n == b[j].n && c[i].hash[0] == c[j].hash[0] && c[i].hash[1] == c[j].hash[1] &&
            (b[i].n == 0 || memcmp(b[i].bytes, b[j].bytes, b[i].n) == 0);
 }
 
-/* Hashes constants and gives each a place in the weights; *bytes gets their size. */
-static tb_status
-place_consts(writer *w, uint64_t *bytes)
+tb_status
+tb_artifact_place(const tb_artifact *a, tb_plan_const *consts, bool *shared, uint64_t *bytes)
 {
-    uint32_t n = w->plan.n_consts, cap = 4;
+    uint32_t n = a->plan->n_consts, cap = 4;
 
     while (cap < n * 2)
         cap *= 2;
@@ -72,15 +69,15 @@ place_consts(writer *w, uint64_t *bytes)
         return tb_status_make(TB_OUT_OF_MEMORY, "no memory for %u constants", n);
     *bytes = 0;
     for (uint32_t i = 0; i < n; i++) {
-        tb_plan_const *c = &w->consts[i];
-        tb_hash128(w->a->blobs[i].bytes, w->a->blobs[i].n, c->hash);
+        tb_plan_const *c = &consts[i];
+        tb_hash128(a->blobs[i].bytes, a->blobs[i].n, c->hash);
         uint32_t slot = (uint32_t)c->hash[0] & (cap - 1);
-        while (seen[slot] && !same_bytes(w, i, seen[slot] - 1))
+        while (seen[slot] && !same_bytes(a->blobs, consts, i, seen[slot] - 1))
             slot = (slot + 1) & (cap - 1);
-        c->bytes = w->a->blobs[i].n;
+        c->bytes = a->blobs[i].n;
         if (seen[slot]) {
-            c->offset = w->consts[seen[slot] - 1].offset;
-            w->shared[i] = true;
+            c->offset = consts[seen[slot] - 1].offset;
+            shared[i] = true;
             continue;
         }
         seen[slot] = i + 1;
@@ -257,7 +254,7 @@ write_all(writer *w)
     w->plan.consts = w->consts;
     w->plan.images = w->images;
     TRY(make_images(w));
-    TRY(place_consts(w, &w->weights_bytes));
+    TRY(tb_artifact_place(w->a, w->consts, w->shared, &w->weights_bytes));
     layout_file(w);
     if (w->file_bytes > SIZE_MAX / 2)
         return tb_status_make(TB_OUT_OF_RANGE, "the artifact would have %" PRIu64 " bytes",

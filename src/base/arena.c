@@ -13,7 +13,7 @@ struct tb_block {
     _Alignas(16) unsigned char data[];
 };
 
-enum { FIRST_BLOCK = 64 * 1024, MAX_BLOCK = 4 * 1024 * 1024 };
+enum { FIRST_BLOCK = 64 * 1024, MAX_BLOCK = 4 * 1024 * 1024, LARGE = 1024 * 1024 };
 
 static void
 out_of_memory(tb_arena *a)
@@ -23,12 +23,30 @@ out_of_memory(tb_arena *a)
     tb_check_failed("out of memory", __FILE__, __LINE__);
 }
 
+/* Memory that the system has zeroed, in a block behind the one that is being filled. */
+static void *
+alloc_large(tb_arena *a, size_t bytes)
+{
+    struct tb_block *b = calloc(1, sizeof *b + bytes), **at = a->head ? &a->head->next : &a->head;
+    if (!b)
+        out_of_memory(a);
+    b->next = *at;
+    b->bytes = bytes;
+    *at = b;
+    if (a->head == b)
+        a->used_bytes = bytes;
+    a->total_bytes += bytes;
+    return b->data;
+}
+
 void *
 tb_alloc(tb_arena *a, size_t bytes)
 {
     if (bytes > SIZE_MAX / 2)
         out_of_memory(a);
     bytes = TB_ALIGN_UP(bytes, (size_t)16);
+    if (bytes >= LARGE)
+        return alloc_large(a, bytes);
     if (!a->head || a->head->bytes - a->used_bytes < bytes) {
         size_t want = a->head ? a->head->bytes * 2 : FIRST_BLOCK;
         if (want > MAX_BLOCK)

@@ -134,6 +134,9 @@ bool tb_mul_ok(int64_t a, int64_t b, int64_t *out);
 int64_t tb_floordiv(int64_t a, int64_t b); /* b != 0; rounds to -inf */
 int64_t tb_mod(int64_t a, int64_t b);      /* sign of b, as Python */
 
+/* cpus.c -- how many threads this process may use: affinity, cgroup, OMP_NUM_THREADS. */
+int tb_cpus_allowed(void); /* at least 1 */
+
 /* file.c */
 tb_status tb_file_read(const char *path, tb_buf *out) TB_MUST_CHECK;
 /* Writes beside the target and renames: readers see the old file or the whole new one. */

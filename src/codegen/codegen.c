@@ -34,7 +34,7 @@ typedef struct crew {
     const tb_target *target;
     job *jobs;
     uint32_t n_jobs, n_kernels;
-    const tb_flat_library *library; /* or NULL */
+    tb_library *library; /* or NULL */
     atomic_uint next, done; /* jobs taken; kernels compiled */
     void (*progress)(void *user, const char *stage, size_t done, size_t total);
     void *user;
@@ -106,7 +106,7 @@ on_diagnostic(LLVMDiagnosticInfoRef info, void *user)
 }
 
 static LLVMTargetMachineRef
-target_machine(const tb_target *target, char **error)
+target_machine(const tb_target *target, LLVMCodeGenOptLevel level, char **error)
 {
     LLVMTargetRef t;
     LLVMTargetMachineOptionsRef o;
@@ -122,7 +122,7 @@ target_machine(const tb_target *target, char **error)
     LLVMTargetMachineOptionsSetCPU(o, target->level->cpu);
     LLVMTargetMachineOptionsSetFeatures(o, target->level->llvm_features);
     LLVMTargetMachineOptionsSetABI(o, target->level->abi);
-    LLVMTargetMachineOptionsSetCodeGenOptLevel(o, LLVMCodeGenLevelDefault);
+    LLVMTargetMachineOptionsSetCodeGenOptLevel(o, level);
     LLVMTargetMachineOptionsSetRelocMode(o, LLVMRelocPIC);
     LLVMTargetMachineOptionsSetCodeModel(o, LLVMCodeModelSmall);
     tm = LLVMCreateTargetMachineWithOptions(t, target->level->triple, o);
@@ -220,7 +220,8 @@ in_workshop(const crew *c, job *j, void (*make)(workshop *w, const crew *c, job 
     w->target = *c->target;
     if (j->n == 0)
         w->target.level = plainest(c->target->level);
-    w->tm = target_machine(&w->target, &w->error);
+    w->tm = target_machine(&w->target, j->n ? LLVMCodeGenLevelDefault : LLVMCodeGenLevelNone,
+                           &w->error);
     if (w->tm) {
         make(w, c, j);
         LLVMDisposeModule(w->e.module);
@@ -313,7 +314,7 @@ cut_into_jobs(tb_ctx *cx, crew *c)
         j->n++;
         insts += n;
     }
-    if (c->library)
+    if (c->library && !c->library->object)
         c->jobs[c->n_jobs++] = (job){.first = c->n_kernels};
 }
 
@@ -406,12 +407,28 @@ entry_names(tb_ctx *cx, const crew *c, uint32_t n)
     return names;
 }
 
+/* Keeps the object of the interface, which is the last, or adds the one that was kept.
+ * Returns the number of objects. */
+static uint32_t
+share_library(tb_ctx *cx, const crew *c, const void **objects, size_t *bytes)
+{
+    tb_library *l = c->library;
+    if (l->object) {
+        objects[c->n_jobs] = l->object;
+        bytes[c->n_jobs] = l->object_bytes;
+        return c->n_jobs + 1;
+    }
+    l->object_bytes = bytes[c->n_jobs - 1];
+    l->object = tb_dup(&cx->keep, objects[c->n_jobs - 1], l->object_bytes);
+    return c->n_jobs;
+}
+
 static const tb_flat_library *
 describe_library(tb_ctx *cx, const crew *c, const uint32_t *entries)
 {
     tb_flat_library *l = TB_NEW(&cx->keep, tb_flat_library);
 
-    *l = *c->library;
+    *l = c->library->about;
     l->query = entries[2 * c->n_kernels];
     l->anchor = entries[2 * c->n_kernels + 1];
     l->thunks = entries + c->n_kernels;
@@ -420,7 +437,7 @@ describe_library(tb_ctx *cx, const crew *c, const uint32_t *entries)
 
 void
 tb_codegen(tb_ctx *cx, const tb_kernel *const *kernels, uint32_t n,
-           const tb_target *target, int threads, const tb_flat_library *library,
+           const tb_target *target, int threads, tb_library *library,
            void (*progress)(void *user, const char *stage, size_t done, size_t total),
            void *user, tb_flat_image *out)
 {
@@ -433,13 +450,19 @@ tb_codegen(tb_ctx *cx, const tb_kernel *const *kernels, uint32_t n,
     c.progress = progress;
     c.user = user;
     c.library = library;
+    if (library && library->level != plainest(target->level)) {
+        library->level = plainest(target->level);
+        library->object = NULL;
+    }
     cut_into_jobs(cx, &c);
     objects = TB_NEWN(&cx->scratch, const void *, c.n_jobs + 1);
     bytes = TB_NEWN(&cx->scratch, size_t, c.n_jobs + 1);
     run_crew(&c, threads);
     collect(cx, &c, objects, bytes);
-    uint32_t n_names = n + (library ? n + 2 : 0);
-    tb_image_from_objects(cx, objects, bytes, c.n_jobs, entry_names(cx, &c, n_names), n_names,
+    uint32_t n_names = n + (library ? n + 2 : 0), n_objects = c.n_jobs;
+    if (library)
+        n_objects = share_library(cx, &c, objects, bytes);
+    tb_image_from_objects(cx, objects, bytes, n_objects, entry_names(cx, &c, n_names), n_names,
                           out);
     out->n_entries = n;
     if (library)

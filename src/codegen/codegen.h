@@ -8,13 +8,23 @@
 #include "artifact/artifact.h"
 #include "kernel/kernel.h"
 
+/* What makes images executable libraries of IREE's runtime; of `about`, version, features
+ * and exports are given. The code of the interface is the same for all levels of a
+ * processor: it is kept here from one call to the next. */
+typedef struct tb_library {
+    tb_flat_library about;
+    const tb_cpu_level *level; /* that the code is for */
+    const void *object;        /* in cx->keep; NULL until it is made */
+    size_t object_bytes;
+} tb_library;
+
 /* Compiles kernels for one CPU level into one flat image, `threads` LLVM contexts at a
  * time. Arrays of the result are in cx->keep. Raises on anything that would need a linker
  * at the user's side (an undefined symbol names the kernel). entries[i] belongs to
- * kernels[i]. `progress` may be NULL. If `library` is not NULL the image is an executable library
- * of IREE's runtime too; its version, features and exports are taken, the rest is filled in. */
+ * kernels[i]. `progress` may be NULL. With `library` (or NULL) the
+ * image is an executable library too. */
 void tb_codegen(tb_ctx *cx, const tb_kernel *const *kernels, uint32_t n,
-                const tb_target *target, int threads, const tb_flat_library *library,
+                const tb_target *target, int threads, tb_library *library,
                 void (*progress)(void *user, const char *stage, size_t done, size_t total),
                 void *user, tb_flat_image *out);
 /* LLVM IR (asm_text false) or assembly of the kernels, for dumps. */

@@ -90,7 +90,7 @@ tb_reloc_arm64(uint32_t type, uint8_t *p, int64_t to, int64_t from)
         return put_bits(p, (uint64_t)d >> 2, 26, 0), fits(d, 28) && d % 4 == 0;
     case 275: /* ADR_PREL_PG_HI21 */
         d = pages;
-        /* fall through */
+        __attribute__((fallthrough));
     case 274: /* ADR_PREL_LO21 */
         put_bits(p, (uint64_t)d, 2, 29);
         put_bits(p, (uint64_t)d >> 2, 19, 5);

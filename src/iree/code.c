@@ -21,6 +21,7 @@ enum {
     OP_CONST64 = 0x0f,
     OP_NULL = 0x10,
     OP_RODATA = 0x11,
+    OP_LIST_GET_REF = 0x1a,
     OP_SELECT64 = 0x1d,
     OP_BRANCH = 0x56,
     OP_COND_BRANCH = 0x57,
@@ -349,6 +350,17 @@ tb_vm_assign_ref(tb_vm_fn *f, tb_vm_reg from, tb_vm_reg to)
     must_be_open(f);
     put8(f, OP_ASSIGN_REF);
     put16(f, from);
+    put16(f, to);
+}
+
+void
+tb_vm_list_get(tb_vm_fn *f, tb_vm_reg list, tb_vm_reg index, const char *type, tb_vm_reg to)
+{
+    must_be_open(f);
+    put8(f, OP_LIST_GET_REF);
+    put16(f, list);
+    put16(f, index);
+    put32(f, tb_vm_type(f->m, type));
     put16(f, to);
 }
 

@@ -7,6 +7,7 @@
  * change, and those of zeroes, get memory of their own.
  */
 #include "artifact/cpu.h"
+#include "artifact/put.h"
 #include "iree/program.h"
 
 /* ---- processors ---- */
@@ -150,7 +151,7 @@ choose_among(init *i, uint32_t base, uint32_t done)
     tb_vm_jump(i->v, done);
 }
 
-static tb_status
+static void
 choose_image(init *i)
 {
     uint32_t done = tb_vm_label(i->v), n = i->p->n_images;
@@ -158,11 +159,6 @@ choose_image(init *i)
     for (uint32_t k = 0; k < n; k++) {
         const tb_plan_image *im = &i->p->images[k];
         uint32_t other = tb_vm_label(i->v), later = k + 1;
-        if (!format_of(im->arch))
-            return tb_status_make(TB_UNSUPPORTED,
-                                  "a program for IREE's runtime: target %s has no executable "
-                                  "format there",
-                                  i->p->strings + im->target.off);
         while (later < n && i->p->images[later].arch != im->arch)
             later++;
         if (later < n) /* not the last of its architecture */
@@ -174,7 +170,6 @@ choose_image(init *i)
     tb_vm_fail(i->v, tb_vm_const32(i->v, 14 /* unavailable */),
                TB_STR("the module has no code for this processor"));
     tb_vm_place(i->v, done);
-    return NULL;
 }
 
 /* ---- memory ---- */
@@ -257,6 +252,102 @@ take_weights(init *i)
     tb_vm_set_global(v, G_WEIGHTS, T_BUFFER, i->weights);
 }
 
+/* ---- parameters outside of the artifact ---- */
+/* Names and sizes of n parameters, as IREE's module for them takes them. */
+static void
+parameter_tables(init *i, const uint32_t *globals, uint32_t n, tb_vm_reg tables[3])
+{
+    tb_arena *a = i->m->a;
+    uint8_t *names = tb_alloc(a, 8 * (size_t)n), *spans = tb_alloc(a, 24 * (size_t)n);
+    TB_VEC(char) text = {0};
+
+    for (uint32_t k = 0; k < n; k++) {
+        const tb_plan_global *g = &i->p->globals[globals[k]];
+        tb_set32(names + 8 * k, text.n);
+        tb_set32(names + 8 * k + 4, g->key.len);
+        for (uint32_t c = 0; c < g->key.len; c++)
+            TB_PUSH(a, &text, i->p->strings[g->key.off + c]);
+        tb_set64(spans + 24 * k + 16, (uint64_t)tb_t_global_bytes(i->p, globals[k]));
+    }
+    tables[0] = tb_vm_rodata_ref(i->v, tb_vm_bytes(i->m, names, 8 * (size_t)n));
+    tables[1] = tb_vm_rodata_ref(i->v, tb_vm_bytes(i->m, text.at, text.n));
+    tables[2] = tb_vm_rodata_ref(i->v, tb_vm_bytes(i->m, spans, 24 * (size_t)n));
+}
+
+static tb_vm_reg
+scope_of(init *i, uint32_t g)
+{
+    tb_sref s = i->p->globals[g].scope;
+    return tb_vm_rodata_ref(i->v, tb_vm_text(i->m, (tb_str){i->p->strings + s.off, s.len}));
+}
+
+/* Parameters of one scope that nobody writes: where they are, if that can be mapped. */
+static void
+load_parameters(init *i, const uint32_t *globals, uint32_t n)
+{
+    tb_vm_fn *v = i->v;
+    tb_vm_reg tables[3], fence = new_fence(i), list = tb_vm_ref(v), any = tb_vm_const64(v, -1);
+
+    parameter_tables(i, globals, n, tables);
+    tb_vm_call_import(v, TB_VM_PARAM_LOAD,
+                      &(tb_vm_call){TB_VM_ARGS(i->device, any, tb_vm_null(v), fence,
+                                               scope_of(i, globals[0]), any,
+                                               tb_vm_const32(v, HAL_LOCAL_VISIBLE),
+                                               tb_vm_const32(v, HAL_USAGE_CONST), tables[0],
+                                               tables[1], tables[2]),
+                                    .results = &list,
+                                    .n_results = 1});
+    await(i, fence);
+    for (uint32_t k = 0; k < n; k++) {
+        tb_vm_reg buffer = tb_vm_ref(v);
+        tb_vm_list_get(v, list, tb_vm_const32(v, k), T_BUFFER, buffer);
+        tb_vm_set_global(v, G_FIRST + globals[k], T_BUFFER, buffer);
+    }
+}
+
+/* A global that begins as a parameter and changes. */
+static void
+copy_parameter(init *i, uint32_t g, tb_vm_reg to)
+{
+    tb_vm_reg tables[3], fence = new_fence(i);
+
+    parameter_tables(i, &g, 1, tables);
+    tb_vm_call_import(i->v, TB_VM_PARAM_GATHER,
+                      &(tb_vm_call){TB_VM_ARGS(i->device, tb_vm_const64(i->v, -1),
+                                               tb_vm_null(i->v), fence, scope_of(i, g), to,
+                                               tables[0], tables[1], tables[2])});
+    await(i, fence);
+}
+
+static bool
+is_loaded(const tb_plan_global *g)
+{
+    return g->init == TB_INIT_PARAM && !g->mutable_;
+}
+
+static void
+load_all_parameters(init *i)
+{
+    uint32_t n_globals = i->p->n_globals, *list = TB_NEWN(i->m->a, uint32_t, n_globals + 1);
+    bool *done = TB_NEWN(i->m->a, bool, n_globals + 1);
+
+    for (uint32_t first = 0; first < n_globals; first++) {
+        const tb_plan_global *f = &i->p->globals[first];
+        uint32_t n = 0;
+        for (uint32_t g = first; g < n_globals; g++) {
+            const tb_plan_global *o = &i->p->globals[g];
+            if (done[g] || !is_loaded(f) || !is_loaded(o) || o->scope.len != f->scope.len ||
+                memcmp(i->p->strings + o->scope.off, i->p->strings + f->scope.off,
+                       f->scope.len) != 0)
+                continue;
+            done[g] = true;
+            list[n++] = g;
+        }
+        if (n)
+            load_parameters(i, list, n);
+    }
+}
+
 /* ---- globals ---- */
 static void
 fill_global(init *i, tb_vm_reg commands, uint32_t g, tb_vm_reg to)
@@ -285,7 +376,7 @@ make_globals(init *i)
     tb_vm_reg commands = TB_VM_NONE;
 
     for (uint32_t g = 0; g < i->p->n_globals; g++) {
-        if (tb_t_is_weight(&i->p->globals[g]))
+        if (tb_t_is_weight(&i->p->globals[g]) || is_loaded(&i->p->globals[g]))
             continue;
         if (commands == TB_VM_NONE) {
             commands = tb_vm_ref(v);
@@ -299,7 +390,9 @@ make_globals(init *i)
         }
         tb_vm_reg to = allocate(i, tb_vm_const64(v, tb_t_global_bytes(i->p, g)), HAL_USAGE);
         tb_vm_set_global(v, G_FIRST + g, T_BUFFER, to);
-        if (tb_t_global_bytes(i->p, g))
+        if (i->p->globals[g].init == TB_INIT_PARAM)
+            copy_parameter(i, g, to);
+        else if (tb_t_global_bytes(i->p, g))
             fill_global(i, commands, g, to);
     }
     if (commands == TB_VM_NONE)
@@ -340,7 +433,7 @@ find_kernels(init *i, const char *const *symbols)
     }
 }
 
-tb_status
+void
 tb_t_init(const tb_plan *p, const char *const *symbols, tb_vm_module *m)
 {
     tb_vm_fn *v = tb_vm_fn_begin(m, TB_STR("__init"), 0, 0);
@@ -361,21 +454,32 @@ tb_t_init(const tb_plan *p, const char *const *symbols, tb_vm_module *m)
                                     .n_results = 1});
     tb_vm_set_global(v, G_DEVICE, T_DEVICE, i.device);
     tb_vm_set_global(v, G_ALLOCATOR, T_ALLOCATOR, i.allocator);
-    TRY(choose_image(&i));
+    choose_image(&i);
     tb_vm_set_global(v, G_EXECUTABLE, T_EXECUTABLE, i.executable);
     count_groups(&i);
     find_kernels(&i, symbols);
     if (p->n_consts)
         take_weights(&i);
+    load_all_parameters(&i);
     make_globals(&i);
     tb_vm_return(v, NULL, 0);
     tb_vm_place(v, i.fail);
     tb_vm_fail(v, tb_vm_const32(v, 13 /* internal */), TB_STR("the module cannot be prepared"));
     tb_vm_fn_end(v);
-    return NULL;
 }
 
 /* ---- the module ---- */
+tb_status
+tb_iree_check_target(const tb_cpu_level *level)
+{
+    if (format_of(level->machine))
+        return NULL;
+    return tb_status_make(TB_UNSUPPORTED,
+                          "target %s: IREE's runtime has no format for its code, as "
+                          "stock_iree asks for",
+                          level->name);
+}
+
 tb_status
 tb_iree_exports(const tb_plan_kernel *kernels, uint32_t n, const char *strings, tb_arena *a,
                 const struct tb_flat_export **out)
@@ -406,7 +510,7 @@ tb_iree_module(const tb_plan *plan, const tb_artifact_blob *blobs, const char *c
     tb_str name = {plan->strings + plan->module_name.off, plan->module_name.len};
 
     tb_vm_begin(&m, a, release, name.len ? name : TB_STR("module"));
-    TRY(tb_t_init(plan, symbols, &m));
+    tb_t_init(plan, symbols, &m);
     for (uint32_t i = 0; i < plan->n_functions; i++)
         if (plan->functions[i].exported)
             TRY(tb_t_function(plan, blobs, &plan->functions[i], &m));

@@ -13,6 +13,9 @@
 #include "artifact/artifact.h"
 #include "iree/release.h"
 
+/* Fails if IREE's runtime has no format for code of the level's processor. */
+tb_status tb_iree_check_target(const struct tb_cpu_level *level) TB_MUST_CHECK;
+
 /* By kernel: what images must be made with (tb_codegen). Fails if a kernel takes more than
  * IREE's runtime passes. The result is in the arena. */
 tb_status tb_iree_exports(const tb_plan_kernel *kernels, uint32_t n,

@@ -118,10 +118,16 @@ put_types(writer *w)
 static uint32_t
 put_dependencies(writer *w)
 {
-    tb_flat_field f[] = {{0, TB_FLAT_REF, 0, 0}, {1, TB_FLAT_U32, w->m->release->hal, 0}};
-    uint32_t v = tb_flat_refs(&w->f, 1);
-    element(w, v, 0, tb_flat_table(&w->f, f, 2));
-    tb_flat_point(&w->f, f[0].at, text(w, TB_STR("hal")));
+    tb_flat_field hal[] = {{0, TB_FLAT_REF, 0, 0}, {1, TB_FLAT_U32, w->m->release->hal, 0}};
+    tb_flat_field parameters[] = {{0, TB_FLAT_REF, 0, 0}};
+    bool both = w->m->import_number[TB_VM_PARAM_LOAD] || w->m->import_number[TB_VM_PARAM_GATHER];
+    uint32_t v = tb_flat_refs(&w->f, both ? 2 : 1);
+    element(w, v, 0, tb_flat_table(&w->f, hal, 2));
+    tb_flat_point(&w->f, hal[0].at, text(w, TB_STR("hal")));
+    if (both) {
+        element(w, v, 1, tb_flat_table(&w->f, parameters, 1));
+        tb_flat_point(&w->f, parameters[0].at, text(w, TB_STR("io_parameters")));
+    }
     return v;
 }
 
@@ -200,7 +206,8 @@ put_rodata(writer *w)
             tb_flat_field f[] = {{2, TB_FLAT_REF, 0, 0}};
             element(w, v, i, tb_flat_table(&w->f, f, 1));
             tb_flat_point(&w->f, f[0].at,
-                          tb_flat_vector(&w->f, r->bytes, r->n, (uint32_t)r->n, 4));
+                          tb_flat_vector(&w->f, r->bytes, r->n, (uint32_t)r->n,
+                                         r->n % 8 ? 4 : 8)); /* maybe of words */
         } else {
             tb_flat_field f[] = {{3, TB_FLAT_U64, 0, 0}, {4, TB_FLAT_U64, 0, 0}};
             element(w, v, i, tb_flat_table(&w->f, f, 2));

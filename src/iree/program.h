@@ -110,8 +110,7 @@ tb_vm_reg tb_t_load_scalar(tb_translation *t, tb_dtype dtype, tb_vm_span from);
 /* ---- function.c, init.c ---- */
 tb_status tb_t_function(const tb_plan *p, const tb_artifact_blob *blobs,
                         const tb_plan_function *f, tb_vm_module *m) TB_MUST_CHECK;
-tb_status tb_t_init(const tb_plan *p, const char *const *symbols, tb_vm_module *m)
-    TB_MUST_CHECK;
+void tb_t_init(const tb_plan *p, const char *const *symbols, tb_vm_module *m);
 /* Bytes of a global; its dimensions are static. */
 int64_t tb_t_global_bytes(const tb_plan *p, uint32_t i);
 /* A global that is a constant of the weights. */

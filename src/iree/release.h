@@ -35,7 +35,9 @@
     X(EXECUTABLE_CREATE, "hal.executable.create", "0rIrrr_r")                            \
     X(EXECUTABLE_LOOKUP, "hal.executable.lookup.function", "0rr_I")                      \
     X(FENCE_AWAIT, "hal.fence.await", "0iICrD_i")                                        \
-    X(FENCE_CREATE, "hal.fence.create", "0rI_r")
+    X(FENCE_CREATE, "hal.fence.create", "0rI_r")                                         \
+    X(PARAM_GATHER, "io_parameters.gather", "0rIrrrrrrr_v")                              \
+    X(PARAM_LOAD, "io_parameters.load", "0rIrrrIiirrr_r")
 
 typedef enum tb_vm_import {
 #define X(id, name, cconv_3_13) TB_VM_##id,

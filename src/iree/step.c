@@ -131,23 +131,27 @@ tb_t_global_bytes(const tb_plan *p, uint32_t i)
     return n;
 }
 
+/* The memory of buffer register b. Unless its size is asked for, "to the buffer's end" is as
+ * good where the program itself made the buffer, and one constant less. */
 static tb_vm_span
-span(tb_translation *t, int32_t b)
+span(tb_translation *t, int32_t b, bool sized)
 {
     const tb_plan_buf *pb = &t->p->bufs[t->f->buf + (uint32_t)b];
     tb_vm_fn *v = t->v;
-    tb_vm_reg zero = tb_vm_const64(v, 0);
+    tb_vm_reg zero = tb_vm_const64(v, 0), rest = tb_vm_const64(v, -1);
     const tb_plan_global *g;
+    bool fixed;
 
     switch ((tb_buf_kind)pb->kind) {
     case TB_BUF_INPUT:
         return (tb_vm_span){t->input_buffer[pb->index], zero, t->input_bytes[pb->index]};
     case TB_BUF_RESULT:
-        return (tb_vm_span){t->result_buffer[pb->index], zero, t->result_bytes[pb->index]};
+        return (tb_vm_span){t->result_buffer[pb->index], zero,
+                            sized ? t->result_bytes[pb->index] : rest};
     case TB_BUF_CONST:
         return (tb_vm_span){tb_vm_global(v, G_WEIGHTS, T_BUFFER),
                             tb_vm_fixed(v, TB_FIX_CONST, pb->index),
-                            tb_vm_const64(v, (int64_t)t->blobs[pb->index].n)};
+                            sized ? tb_vm_const64(v, (int64_t)t->blobs[pb->index].n) : rest};
     case TB_BUF_GLOBAL:
         g = &t->p->globals[pb->index];
         if (tb_t_is_weight(g))
@@ -157,7 +161,9 @@ span(tb_translation *t, int32_t b)
         return (tb_vm_span){tb_vm_global(v, G_FIRST + pb->index, T_BUFFER), zero,
                             tb_vm_const64(v, tb_t_global_bytes(t->p, pb->index))};
     case TB_BUF_ARENA:
-        return (tb_vm_span){t->arena, tb_t_reg(t, pb->offset_reg), tb_t_reg(t, pb->bytes_reg)};
+        fixed = t->is_const[pb->offset_reg] && t->is_const[pb->bytes_reg];
+        return (tb_vm_span){t->arena, tb_t_reg(t, pb->offset_reg),
+                            sized || !fixed ? tb_t_reg(t, pb->bytes_reg) : rest};
     case TB_BUF_SLOT:
         return (tb_vm_span){t->slot_buffer[b], zero, t->slot_bytes[b]};
     }
@@ -240,7 +246,7 @@ tb_t_dispatch(tb_translation *t, const int32_t *w)
     for (uint32_t i = 0; i < n_s; i++)
         add_words(args, &n, tb_t_reg(t, w[6 + n_b + i]));
     for (uint32_t i = 0; i < n_b; i++)
-        add_binding(t, args, &n, span(t, w[5 + i]));
+        add_binding(t, args, &n, span(t, w[5 + i], false));
     if (k->scratch_bytes) {
         tb_vm_reg stride = tb_vm_const64(v, (int64_t)TB_ALIGN_UP(k->scratch_bytes, 64));
         tb_range known = tb_t_range(t, w[2]);
@@ -265,7 +271,7 @@ void
 tb_t_copy(tb_translation *t, const int32_t *w)
 {
     tb_vm_fn *v = t->v;
-    tb_vm_span to = span(t, w[1]), from = span(t, w[2]);
+    tb_vm_span to = span(t, w[1], true), from = span(t, w[2], true);
     tb_vm_reg zero = tb_vm_const32(v, 0);
     tb_vm_reg bytes = to.bytes == from.bytes
                           ? to.bytes
@@ -336,7 +342,7 @@ tb_t_load(tb_translation *t, const int32_t *w)
     tb_dtype dtype = (tb_dtype)w[3];
 
     flush(t);
-    tb_vm_reg x = tb_t_load_scalar(t, dtype, span(t, w[2]));
+    tb_vm_reg x = tb_t_load_scalar(t, dtype, span(t, w[2], true));
     if (dtype == TB_U64)
         tb_t_check(t, tb_vm_compare(v, TB_VM_LT, tb_vm_const64(v, -1), x), IREE_OUT_OF_RANGE,
                    TB_STR("a size does not fit 63 bits"));

@@ -132,6 +132,7 @@ tb_vm_reg tb_vm_op64(tb_vm_fn *f, tb_vm_op op, tb_vm_reg a, tb_vm_reg b);
 tb_vm_reg tb_vm_compare(tb_vm_fn *f, tb_vm_op op, tb_vm_reg a, tb_vm_reg b);
 void tb_vm_select64(tb_vm_fn *f, tb_vm_reg cond, tb_vm_reg a, tb_vm_reg b, tb_vm_reg to);
 void tb_vm_assign_ref(tb_vm_fn *f, tb_vm_reg from, tb_vm_reg to);
+void tb_vm_list_get(tb_vm_fn *f, tb_vm_reg list, tb_vm_reg index, const char *type, tb_vm_reg to);
 void tb_vm_clear_ref(tb_vm_fn *f, tb_vm_reg to);
 
 uint32_t tb_vm_label(tb_vm_fn *f);            /* a new one */

@@ -19,7 +19,7 @@
 
 enum { MAX_MC = 192, MAX_COLS = 256, MAX_STREAM = 2048 };
 enum { OPEN_ROWS = 256, TURNED_MC = 96 };
-enum { MIN_MC = 24, MANY_TILES = 64, MAX_PARTS = 16, SHORT_NS = 16000 };
+enum { MIN_MC = 12, MANY_TILES = 256, MAX_PARTS = 32, SHORT_NS = 16000 };
 enum { FLOPS_PER_NS = 100, BYTES_PER_NS = 20 }; /* of one worker */
 enum { INNER_ROWS = 256 }; /* with more, packing pays */
 enum { STREAM_COLS = 512, STREAM_ELEMENTS = 1 << 20 }; /* B is no longer in cache */
@@ -52,6 +52,10 @@ choose_b(tb_contract *c)
                              .groups = c->b_batched ? c->batches : 1,
                              .step_group = per_group,
                              .panel = c->panel};
+        if (l->out->bf16_weights && !c->conv && c->b_mem == TB_F32) {
+            q.rounded = 1;
+            c->b_mem = c->micro.b_mem = TB_BF16;
+        }
         c->packed = tb_pack_const(l, (uint32_t)tb_attrs(c->g, c->b_store)[0], &q);
         return;
     }

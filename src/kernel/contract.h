@@ -17,6 +17,7 @@ typedef struct tb_micro {
     tb_dtype acc, a_mem, b_mem;
     bool fresh;           /* c is written, not added to */
     bool unit_step;       /* a's step is 1 */
+    bool runs;            /* a is read in several runs (unit_step only) */
     bool pitched;         /* b's rows are `pitch` apart, else panel */
     int cols;             /* 0, or: both operands lie along r (inner.c), so many columns */
     bool ragged;          /* with cols: r is no multiple of the lanes */
@@ -35,6 +36,7 @@ typedef struct tb_micro_operands {
     void *user;
     tb_kv b, c;             /* pointers */
     tb_kv pitch, len, step; /* I64; with cols only len */
+    tb_kv runs, distance;   /* I64; where the micro-kernel has runs */
     tb_kv cols[2 * TB_INNER_COLS]; /* with cols: pointers to b's columns */
 } tb_micro_operands;
 /* c[n][panel] (+)= a . b. n is mr or, if there are tails, less. */
@@ -50,6 +52,7 @@ uint32_t tb_inner_function(tb_kernel *k, const tb_micro *m, int mr);
  * constant of the unit; the same request gives the same constant. */
 typedef struct tb_pack_request {
     int64_t offset, R, N, step_r, step_n, groups, step_group, panel;
+    int64_t rounded; /* f32 is stored as bf16 */
 } tb_pack_request;
 uint32_t tb_pack_const(tb_lower *l, uint32_t unit_const, const tb_pack_request *q);
 

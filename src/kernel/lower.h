@@ -123,6 +123,7 @@ typedef struct tb_binding {
     uint32_t temp;    /* TEMP: number in tb_lowered.temps */
     bool written;
 } tb_binding;
+enum { TB_STEP_LOCS = 8 };
 typedef struct tb_step {
     TB_VEC(tb_binding) bindings;
     TB_VEC(tb_dim) sizes;
@@ -131,6 +132,8 @@ typedef struct tb_step {
     uint64_t tile_cost_ns;
     tb_str name;
     tb_loc loc;
+    tb_dim flops, bytes; /* of all tiles (work.c), TB_DIM_UNKNOWN if too large to say */
+    TB_VEC(tb_loc) locs; /* of what it computes, loc first; at most TB_STEP_LOCS */
 } tb_step;
 typedef TB_VEC(tb_kernel *) tb_kernel_list;
 typedef struct tb_temp { /* memory that only one group's steps share (packed operands) */
@@ -157,13 +160,14 @@ typedef struct tb_memo { /* a value already written, good where its region is op
 /* Constants laid out for kernels so far (pack.c), shared by all functions of a unit. */
 typedef struct tb_pack {
     uint32_t source; /* constant of the unit */
-    int64_t key[8];
+    int64_t key[9];
     uint32_t packed;
 } tb_pack;
 typedef TB_VEC(tb_pack) tb_packs;
 
 typedef struct tb_lowered { /* a whole function */
     tb_packs *packs;
+    bool bf16_weights;
     TB_VEC(tb_step *) steps;      /* in execution order; [i] runs kernels[target].at[i] */
     TB_VEC(tb_temp) temps;
     TB_VEC(uint32_t) first_step;  /* by group */
@@ -229,9 +233,14 @@ void tb_put(tb_lower *l, tb_val stored, const tb_ix *flat, tb_kv value);
 tb_kv tb_bind_node(tb_lower *l, tb_val stored, bool written); /* pointer */
 void tb_pull_reset(tb_lower *l); /* a new straight-line block begins: forget memo */
 
+/* work.c -- flops, bytes and locs of the group's steps, of which the last one does the
+ * group's work and those before it prepare operands. */
+void tb_lower_work(tb_lower *l, uint32_t first_step);
+
 /* lower.c -- groups to kernels for each target. */
+/* bf16_weights: constant f32 operands of matrix products may be rounded to bf16. */
 tb_lowered *tb_lower_groups(const tb_groups *gs, const tb_target *targets,
-                            uint32_t n_targets, tb_packs *packs);
+                            uint32_t n_targets, tb_packs *packs, bool bf16_weights);
 /* Begins the next kernel of the group; `what` names it. Steps and their bindings are shared
  * between targets: they are made for the first and found again for the others, so what a
  * schedule binds must not depend on the target. */

@@ -7,7 +7,8 @@
  *
  * fn(a0 .. a[mr-1], b, pitch, c, len, step): c[i][0 .. nv*lanes) gets (or is added) the sum
  * over r < len of a_i[r * step] * b[r * pitch ..]. Accumulators are carried by the loop, so
- * they stay in registers. For the shape of the tile see docs/codegen.md; after Goto and van
+ * they stay in registers. With `runs` there are two more arguments, runs and distance: a_i is
+ * read in so many runs of len, `distance` apart, while b goes on. For the shape of the tile see docs/codegen.md; after Goto and van
  * de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008.
  */
 #include "kernel/contract.h"
@@ -21,13 +22,16 @@ write_function(tb_kernel *k, const tb_micro *m, int mr)
     int64_t b_bytes = (int64_t)tb_dtype_bytes(m->b_mem);
     uint32_t n = 0, n_acc = (uint32_t)(mr * nv);
 
-    TB_CHECK(n_acc < TB_COUNT(acc) && nv <= 8 && mr + 5 <= TB_MICRO_ARGS);
+    TB_CHECK(n_acc < TB_COUNT(acc) && nv <= 8 && mr + 7 <= TB_MICRO_ARGS);
+    TB_CHECK(!m->runs || m->unit_step);
     for (int i = 0; i < mr + 1; i++)
         params[n++] = TB_K_PTR | 1 << 8;
     params[n++] = TB_I64 | 1 << 8; /* pitch of b in elements */
     params[n++] = TB_K_PTR | 1 << 8;
     params[n++] = TB_I64 | 1 << 8; /* len */
     params[n++] = TB_I64 | 1 << 8; /* step of a in elements */
+    for (int i = 0; m->runs && i < 2; i++)
+        params[n++] = TB_I64 | 1 << 8; /* runs of a, elements from one to the next */
     uint32_t fn = tb_k_fn_begin(k, TB_STR("micro"), params, n);
     tb_kv b = tb_k_param(k, (uint32_t)mr);
     tb_kv pitch = m->pitched ? tb_k_param(k, (uint32_t)mr + 1) : tb_k_int(k, m->panel);
@@ -43,7 +47,15 @@ write_function(tb_kernel *k, const tb_micro *m, int mr)
                                                    (int64_t)i * m->panel + (int64_t)j * w,
                                                    TB_NO_KV);
     acc[n_acc] = b;
-    tb_kv r = tb_k_for(k, tb_k_int(k, 0), len, 1, acc, n_acc + 1);
+    tb_kv first = tb_k_int(k, 0);
+    if (m->runs) {
+        tb_kv run = tb_k_for(k, first, tb_k_param(k, (uint32_t)mr + 5), 1, acc, n_acc + 1);
+        for (uint32_t i = 0; i <= n_acc; i++)
+            acc[i] = tb_k_carried(k, i);
+        first = tb_k_mul(k, run, tb_k_param(k, (uint32_t)mr + 6));
+        len = tb_k_add(k, first, len);
+    }
+    tb_kv r = tb_k_for(k, first, len, 1, acc, n_acc + 1);
     for (uint32_t i = 0; i <= n_acc; i++)
         acc[i] = tb_k_carried(k, i);
     for (int j = 0; j < nv; j++)
@@ -57,6 +69,8 @@ write_function(tb_kernel *k, const tb_micro *m, int mr)
     }
     acc[n_acc] = tb_k_ptr_add(k, acc[n_acc], pitch, b_bytes);
     tb_k_end_for(k, acc, acc);
+    if (m->runs)
+        tb_k_end_for(k, acc, acc);
     for (int i = 0; i < mr; i++)
         for (int j = 0; j < nv; j++)
             tb_k_store(k, m->acc, out, TB_NO_KV, (int64_t)i * m->panel + (int64_t)j * w,
@@ -105,7 +119,9 @@ call(tb_kernel *k, const tb_micro *m, uint32_t fn, int mr, tb_kv first, const tb
         args[mr + 2] = tb_k_ptr_add(k, c, jj, c_bytes);
         args[mr + 3] = o->len;
         args[mr + 4] = o->step;
-        tb_k_call(k, fn, args, (uint32_t)mr + 5);
+        args[mr + 5] = o->runs;
+        args[mr + 6] = o->distance;
+        tb_k_call(k, fn, args, (uint32_t)mr + (m->runs ? 7 : 5));
     }
 }
 

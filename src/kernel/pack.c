@@ -53,6 +53,23 @@ pack_all(uint8_t *to, const uint8_t *from, const tb_pack_request *q, size_t elem
         }
 }
 
+/* In place: what is written is never ahead of what is read. */
+static void
+round_to_bf16(tb_const *c)
+{
+    uint8_t *data = (uint8_t *)(uintptr_t)c->bytes;
+
+    TB_CHECK(c->dtype == TB_F32);
+    c->dtype = TB_BF16;
+    c->n_bytes /= 2;
+    for (size_t i = 0; i < c->n_bytes / 2; i++) {
+        float v;
+        memcpy(&v, data + 4 * i, sizeof v);
+        uint16_t rounded = tb_f32_to_bf16(v);
+        memcpy(data + 2 * i, &rounded, sizeof rounded);
+    }
+}
+
 uint32_t
 tb_pack_const(tb_lower *l, uint32_t unit_const, const tb_pack_request *q)
 {
@@ -78,6 +95,8 @@ tb_pack_const(tb_lower *l, uint32_t unit_const, const tb_pack_request *q)
     uint8_t *to = tb_alloc(a, c.n_bytes);
     pack_all(to, src.bytes, q, elem);
     c.bytes = to;
+    if (q->rounded)
+        round_to_bf16(&c);
     want.packed = tb_unit_const(l->u, c);
     TB_PUSH(a, packs, want);
     return want.packed;

@@ -92,7 +92,9 @@ multiply(tb_contract *c, const tb_tile *t, tb_kv i, tb_kv n, tb_kv a_off, tb_kv 
                       .c = tb_k_ptr_add(k, t->block, c_off, (int64_t)tb_dtype_bytes(c->acc)),
                       .pitch = pitch,
                       .len = len,
-                      .step = dimv(c, c->a_step)});
+                      .step = dimv(c, c->a_step),
+                      .runs = dimv(c, c->n_runs),
+                      .distance = dimv(c, c->n_run_axes ? c->run_stride[0] : 0)});
 }
 
 /* A . B of a tile, chunk by chunk. */
@@ -106,7 +108,7 @@ write_chunks(tb_contract *c, tb_tile *t)
     tb_kv zero = tb_k_int(k, 0), one_panel = tb_k_int(k, c->mc * c->panel), i;
 
     tb_dim per_run = tb_dim_ceildiv(u, c->run, c->kc);
-    tb_dim chunks = tb_dim_mul(u, per_run, c->n_runs);
+    tb_dim chunks = c->micro.runs ? 1 : tb_dim_mul(u, per_run, c->n_runs);
     tb_kv chunk = tb_k_for(k, zero, dimv(c, chunks), 1, NULL, 0);
     tb_kv run = tb_k_div(k, chunk, dimv(c, per_run));
     tb_kv r0 = tb_k_mul(k, tb_k_mod(k, chunk, dimv(c, per_run)), tb_k_int(k, c->kc));
@@ -261,12 +263,14 @@ prepare(tb_contract *c, tb_product_part part, tb_tile *t)
     int64_t panel_row = c->panel * (int64_t)tb_dtype_bytes(c->b_mem);
 
     c->kc = KC;
-    c->one_chunk = tb_dim_is_const(c->R) && c->n_runs == 1 && c->R > 0 &&
+    c->micro.runs = c->conv && c->n_run_axes == 1 && c->a_step == 1;
+    c->one_chunk = tb_dim_is_const(c->R) && (c->n_runs == 1 || c->micro.runs) && c->R > 0 &&
                    (c->R <= KC || c->R * panel_row <= c->l->target->l2_bytes / 2);
     if (c->b_kind == TB_B_ROWS)
         c->one_chunk = true;
     if (c->b_kind == TB_B_STREAM)
         c->one_chunk = false;
+    c->micro.runs = c->micro.runs && c->one_chunk;
     if (c->one_chunk)
         c->kc = c->R;
     int64_t rows = !c->one_chunk ? c->nb * c->mc : c->turned ? c->mc : c->micro.mr;

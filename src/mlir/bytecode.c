@@ -297,6 +297,8 @@ add_resource(bc_file *f, bc_reader *data, tb_str name, uint64_t size, uint8_t ki
     bc_reader r = {.f = f};
     ml_resource res = {.name = name};
     uint64_t align, n;
+    const uint8_t *bytes;
+    uint8_t *copy;
 
     r.at = tb_bc_bytes(data, size);
     r.end = data->at;
@@ -306,8 +308,9 @@ add_resource(bc_file *f, bc_reader *data, tb_str name, uint64_t size, uint8_t ki
     n = tb_bc_varint(&r);
     align_to(&r, align);
     res.n_bytes = (size_t)n;
-    res.bytes = tb_alloc(&cx->keep, n + 16);
-    memcpy((void *)(uintptr_t)res.bytes, tb_bc_bytes(&r, n), n);
+    bytes = tb_bc_bytes(&r, n);
+    res.bytes = copy = tb_alloc(&cx->keep, n + 16);
+    memcpy(copy, bytes, n);
     TB_PUSH(&cx->scratch, &f->p->resources, res);
     tb_map_put(&f->p->resource_names, tb_hash(name.ptr, name.len, 0), f->p->resources.n);
 }

@@ -465,6 +465,20 @@ operator_name(const ml_importer *im, const ml_op *op)
     return a->text;
 }
 
+/* As operators are called: what has other characters cannot be printed again. */
+static bool
+is_plain(tb_str name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '_' || c == '.' || c == ':'))
+            return false;
+    }
+    return name.len > 0;
+}
+
 /* argument_symbols was here. */
 static bool
 made_already(ml_importer *im, const ml_op *op)
@@ -505,6 +519,8 @@ tb_ml_import_op(ml_importer *im, const ml_op *op)
         handler(im, in, n);
     } else if (op->regions.n) {
         tb_ml_unsupported(im, "operations with bodies are not supported");
+    } else if (!is_plain(name)) {
+        tb_ml_unsupported(im, "not the name of an operation");
     } else if (tb_str_prefix(name, "torch.") &&
                (memchr(name.ptr + 6, '.', name.len - 6) || name.ptr != op->name.ptr)) {
         name.ptr += 6;

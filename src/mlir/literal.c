@@ -34,14 +34,18 @@ static uint8_t *
 hex_bytes(ml_parser *p, tb_str digits, ml_place at)
 {
     uint8_t *bytes = tb_alloc(&p->cx->keep, digits.len / 2 + 16);
+    const unsigned char *in = (const unsigned char *)digits.ptr;
+    int16_t value[256]; /* by character */
 
+    for (int c = 0; c < 256; c++)
+        value[c] = (int16_t)hex_digit((char)c);
     for (size_t i = 0; i + 1 < digits.len; i += 2) {
-        int high = hex_digit(digits.ptr[i]), low = hex_digit(digits.ptr[i + 1]);
+        int both = value[in[i]] * 16 | value[in[i + 1]];
 
-        if (high < 0 || low < 0)
+        if (both < 0)
             tb_ml_fail(p, at, "expected hexadecimal digits, found '%.2s'",
                        digits.ptr + i);
-        bytes[i / 2] = (uint8_t)(high * 16 + low);
+        bytes[i / 2] = (uint8_t)both;
     }
     return bytes;
 }

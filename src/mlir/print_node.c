@@ -87,6 +87,8 @@ put_result_type(ml_printer *p, const tb_call *c, const tb_val *nodes, uint32_t k
 
     if (nodes[k].id)
         tb_ml_put_node_type(p, nodes[k]);
+    else if (t->dtype == TB_NONE)
+        ML_PUT(p, "!torch.none");
     else
         tb_ml_put_type(p, (tb_dtype)t->dtype, t->rank, t->dims);
 }

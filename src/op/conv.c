@@ -3,7 +3,8 @@
  * conv.c -- convolutions: the composite `conv`, its transpose, and their backward.
  *
  * A transposed convolution is a convolution of the input with zeros between its elements,
- * with the kernel turned round and its channel axes exchanged.
+ * with the kernel turned round and its channel axes exchanged. With a stride it is written
+ * as one convolution without those zeros, whose channels are the stride's phases.
  */
 #include "op/body.h"
 
@@ -47,10 +48,90 @@ direct(tb_opctx *c, const conv *p, tb_val x, tb_val w, tb_val bias)
                    p->pad, p->dilation);
 }
 
+/*
+ * Output q * s + r of a transposed convolution is the sum over t of x[q - t] * w[r + s * t]:
+ * for each phase r a convolution by every s-th tap. All phases are computed by one
+ * convolution with a kernel of ceil(K / s) and as many times the channels, [G, R..., O/G],
+ * and take their places by movement. NO_VAL where that does not apply.
+ */
+static tb_val
+by_phases(tb_opctx *c, const conv *p, tb_val x, tb_val w, tb_val bias)
+{
+    tb_graph *g = c->g;
+    int n = p->n, rank = n + 2, wide = 2 * n + 3;
+    int64_t one[TB_MAX_RANK], lo[TB_MAX_RANK], hi[TB_MAX_RANK], taps[TB_MAX_RANK];
+    int64_t phases[TB_MAX_RANK], order[TB_MAX_RANK], all = 1;
+    tb_dim d[TB_MAX_RANK], out[TB_MAX_RANK];
+    bool strided = false;
+
+    if (wide > TB_MAX_RANK)
+        return TB_NO_VAL;
+    for (int i = 0; i < n; i++) {
+        int64_t size = kernel_size(c, w, 2 + i), s = p->stride[i];
+        if (p->dilation[i] != 1 || p->pad[i] < 0 || p->out_pad[i] < 0)
+            return TB_NO_VAL;
+        strided = strided || s > 1;
+        one[i] = 1;
+        taps[i] = (size + s - 1) / s;
+        phases[i] = s < size ? s : size; /* those beyond are zero */
+        all *= phases[i];
+        lo[i] = taps[i] - 1;
+        hi[i] = tb_floordiv(size - p->pad[i] + p->out_pad[i] + s - 1, s) - 1;
+        hi[i] = hi[i] > 0 ? hi[i] : 0;
+        out[i] = tb_dim_mul(g->unit, tb_dim_sub(g->unit, SIZE(x, 2 + i), 1), s);
+        out[i] = tb_dim_add(g->unit, out[i], size - 2 * p->pad[i] + p->out_pad[i]);
+    }
+    if (!strided)
+        return TB_NO_VAL;
+
+    /* the weight [O, C/G, K...] with its taps in phases: [G, R..., O/G, C/G, T...] */
+    w = exchange(g, w, p->groups);
+    tb_dim o = SIZE(w, 0), og = tb_dim_floordiv(g->unit, o, p->groups), cg = SIZE(w, 1);
+    for (int i = 0; i < n; i++)
+        w = tb_body_pad_axis(g, w, 2 + i, 0, taps[i] * phases[i] - SIZE(w, 2 + i), 0);
+    d[0] = p->groups, d[1] = og, d[2] = cg;
+    order[0] = 0, order[n + 1] = 1, order[n + 2] = 2;
+    for (int i = 0; i < n; i++) {
+        d[3 + 2 * i] = taps[i], d[4 + 2 * i] = phases[i];
+        order[1 + i] = 4 + 2 * i, order[n + 3 + i] = 3 + 2 * i;
+    }
+    w = tb_permute(g, tb_reshape(g, w, wide, d), order);
+    d[0] = tb_dim_mul(g->unit, o, all), d[1] = cg;
+    for (int i = 0; i < n; i++)
+        d[2 + i] = taps[i];
+    w = tb_flip(g, tb_reshape(g, w, rank, d), ((1u << n) - 1) << 2);
+
+    tb_val y = tb_conv(g, TB_P_conv, x, w, TB_NO_VAL, n, p->groups, one, lo, hi, one);
+    /* [N, G, R..., O/G, Q...] to [N, G, O/G, (Q, R)...] */
+    tb_dim q[TB_MAX_RANK];
+    memcpy(q, tb_dims(g, y) + 2, sizeof *q * (size_t)n);
+    d[0] = SIZE(y, 0), d[1] = p->groups, d[n + 2] = og;
+    order[0] = 0, order[1] = 1, order[2] = n + 2;
+    for (int i = 0; i < n; i++) {
+        d[2 + i] = phases[i], d[n + 3 + i] = q[i];
+        order[3 + 2 * i] = n + 3 + i, order[4 + 2 * i] = 2 + i;
+    }
+    y = tb_permute(g, tb_reshape(g, y, wide, d), order);
+    for (int i = 0; i < n; i++)
+        y = tb_body_pad_axis(g, y, 4 + 2 * i, 0, p->stride[i] - phases[i], 0);
+    d[0] = SIZE(y, 0), d[1] = o;
+    for (int i = 0; i < n; i++)
+        d[2 + i] = tb_dim_mul(g->unit, q[i], p->stride[i]);
+    y = tb_reshape(g, y, rank, d);
+    for (int i = 0; i < n; i++)
+        y = tb_slice_axis(g, y, 2 + i, p->pad[i], out[i], 1);
+    if (bias.id)
+        y = tb_map2(g, TB_P_add, y, tb_expand_like(g, tb_body_on_axis(g, bias, rank, 1), y));
+    return y;
+}
+
 static tb_val
 transposed(tb_opctx *c, const conv *p, tb_val x, tb_val w, tb_val bias)
 {
     tb_graph *g = c->g;
+    tb_val y = by_phases(c, p, x, w, bias);
+    if (y.id)
+        return y;
     int64_t one[TB_MAX_RANK], lo[TB_MAX_RANK], hi[TB_MAX_RANK];
 
     for (int i = 0; i < p->n; i++) {

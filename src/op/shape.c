@@ -313,7 +313,15 @@ select(tb_opctx *c)
 
     if (RANK(x) == 0)
         tb_body_raise(c, "a tensor of rank 0 has no axis");
-    x = tb_slice_axis(g, x, ax, tb_body_wrap_dim(c, DIM(2), SIZE(x, ax)), 1, 1);
+    tb_dim at = DIM(2), n = SIZE(x, ax);
+    int64_t lo, hi;
+    tb_dim_range(g->unit, at, &lo, &hi);
+    if (lo < 0 && hi >= 0) { /* which end it counts from shows when the program runs */
+        tb_val index = tb_body_wrap(g, tb_body_dim(g, at, TB_I64), n);
+        x = tb_body_select(g, x, ax, tb_unsqueeze(g, index, 0));
+    } else {
+        x = tb_slice_axis(g, x, ax, tb_body_wrap_dim(c, at, n), 1, 1);
+    }
     return tb_squeeze_axes(g, x, 1u << ax);
 }
 

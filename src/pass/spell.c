@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
  * spell.c -- what no schedule takes whole is spelled in simpler primitives: composites in
- * their definition, products of integers as reductions.
+ * their definition, products of integers as reductions, reductions to few numbers in two steps.
  *
  * Requires: primitives and composites.   Gives: contractions that contract.c and
  * attention.c accept; everything else is maps, reductions and movement.
@@ -12,6 +12,7 @@
 /* Queries shorter than this are not worth a block of columns; longer heads than that do not
  * fit into a worker's scratch. */
 enum { MIN_QUERIES = 4, MAX_HEAD = 256 };
+enum { LARGE_REDUCTION = 1 << 19, TILE_COLUMNS = 256, FEW_TILES = 7, MAX_PARTS = 64 };
 
 static bool
 attention_fits(const tb_graph *g, tb_val v)
@@ -45,6 +46,67 @@ dot_as_reduction(tb_graph *g, tb_val x, tb_val y)
     return tb_reshape(g, p, r, full);
 }
 
+static double
+elements(const tb_graph *g, tb_val v)
+{
+    double n = 1;
+    for (int i = 0; i < tb_rank(g, v); i++) {
+        if (!tb_dim_is_const(tb_dims(g, v)[i]))
+            return 0;
+        n *= (double)tb_dims(g, v)[i];
+    }
+    return n;
+}
+
+/* Into how many parts the axis of a reduction is cut, 1 = it is not. A reduction of much to
+ * few numbers would be one tile or a few, and one worker's. */
+static int64_t
+reduction_parts(const tb_graph *g, tb_val v, int axis)
+{
+    tb_val x = tb_in(g, v, 0);
+    int rank = tb_rank(g, x);
+    int64_t n = tb_dims(g, x)[axis], parts = MAX_PARTS;
+    bool rows = (tb_attrs(g, v)[0] >> (rank - 1)) & 1;
+    double tiles = elements(g, v) / (rows ? 1 : TILE_COLUMNS);
+    tb_dtype t = tb_dtype_of(g, v);
+
+    if (elements(g, x) < LARGE_REDUCTION || tiles > FEW_TILES || rank + 1 > TB_MAX_RANK ||
+        t == TB_F16 || t == TB_BF16)
+        return 1;
+    while (parts > 1 && (n % parts != 0 || n / parts < 64))
+        parts /= 2;
+    return parts >= 8 ? parts : 1;
+}
+
+/* The longest reduced axis in parts: first each part, then the parts' results. */
+static tb_val
+reduction_in_parts(tb_graph *g, const tb_graph *from, tb_val v, tb_val x)
+{
+    uint32_t axes = (uint32_t)tb_attrs(from, v)[0], inner = 0;
+    int rank = tb_rank(from, v), longest = -1;
+    const tb_dim *d = tb_dims(from, tb_in(from, v, 0));
+    tb_dim dims[TB_MAX_RANK + 1];
+
+    if (elements(from, tb_in(from, v, 0)) < LARGE_REDUCTION)
+        return TB_NO_VAL;
+    for (int i = 0; i < rank; i++)
+        if ((axes >> i) & 1 && (longest < 0 || d[i] > d[longest]))
+            longest = i;
+    int64_t parts = longest < 0 ? 1 : reduction_parts(from, v, longest);
+    if (parts == 1)
+        return TB_NO_VAL;
+    for (int i = 0; i < rank; i++) {
+        dims[i + (i > longest)] = d[i];
+        if ((axes >> i) & 1)
+            inner |= 1u << (i + (i >= longest));
+    }
+    dims[longest] = parts;
+    dims[longest + 1] = d[longest] / parts;
+    x = tb_reduce(g, (tb_prim)tb_node_of(from, v)->prim, tb_reshape(g, x, rank + 1, dims), inner);
+    x = tb_reduce(g, (tb_prim)tb_node_of(from, v)->prim, x, 1u << longest);
+    return tb_reshape(g, x, rank, tb_dims(from, v));
+}
+
 static tb_val
 spell(tb_rewrite *rw, tb_val v)
 {
@@ -63,6 +125,10 @@ spell(tb_rewrite *rw, tb_val v)
         if (attention_fits(rw->from, v))
             return TB_NO_VAL;
         return tb_composite_expand(g, rw->from, v, in);
+    case TB_P_rsum:
+    case TB_P_rmax:
+    case TB_P_rmin:
+        return reduction_in_parts(g, rw->from, v, in[0]);
     case TB_P_conv:
     case TB_P_rand:
         return tb_composite_expand(g, rw->from, v, in);

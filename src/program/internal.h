@@ -103,4 +103,6 @@ void tb_w_body(tb_writer *w);
 /* ---- program.c ---- */
 uint32_t tb_p_const(tb_program *p, uint32_t unit_const, bool packed);
 uint32_t tb_p_kernel(tb_program *p, const tb_lowered *low, uint32_t step);
+/* Notes what the DISPATCH that follows does; registers are written before it. */
+void tb_p_work(tb_writer *w, const tb_step *st);
 void tb_p_set_dims(tb_writer *w, const tb_plan_value *v, const tb_dim *dims);

@@ -37,17 +37,25 @@ last_component(tb_str path)
     return (tb_str){path.ptr + i, path.len - i};
 }
 
-static uint32_t
-add_loc(tb_program *p, tb_loc loc)
+static tb_plan_loc
+plan_loc(tb_program *p, tb_loc loc)
 {
     const tb_location *l = tb_loc_get(p->u, loc);
     if (loc.id == 0)
+        return (tb_plan_loc){.line = 0};
+    return (tb_plan_loc){.file = tb_program_string(p, last_component(l->file)),
+                         .path = tb_program_string(p, l->path),
+                         .op = tb_program_string(p, l->op),
+                         .line = l->line,
+                         .col = l->col};
+}
+
+static uint32_t
+add_loc(tb_program *p, tb_loc loc)
+{
+    tb_plan_loc r = plan_loc(p, loc);
+    if (loc.id == 0)
         return 0;
-    tb_plan_loc r = {.file = tb_program_string(p, last_component(l->file)),
-                     .path = tb_program_string(p, l->path),
-                     .op = tb_program_string(p, l->op),
-                     .line = l->line,
-                     .col = l->col};
     for (uint32_t i = p->locs.n; i-- > 1 && i + 64 > p->locs.n;)
         if (memcmp(&p->locs.at[i], &r, sizeof r) == 0)
             return i;
@@ -171,6 +179,36 @@ tb_p_kernel(tb_program *p, const tb_lowered *low, uint32_t step_no)
         TB_PUSH(a, &p->unique[t], low->kernels[t].at[step_no]);
     tb_map_put(&p->seen_kernels, h, k + 1);
     return k;
+}
+
+static int32_t
+reg_of(tb_writer *w, tb_dim d)
+{
+    return d == TB_DIM_UNKNOWN ? -1 : tb_w_dim(w, d);
+}
+
+void
+tb_p_work(tb_writer *w, const tb_step *st)
+{
+    tb_program *p = w->p;
+    int32_t flops = reg_of(w, st->flops), bytes = reg_of(w, st->bytes);
+    tb_plan_work r = {.loc = p->locs.n, .n_locs = st->locs.n, .flops = flops, .bytes = bytes};
+    tb_plan_loc found[TB_STEP_LOCS];
+    uint32_t same = 0;
+
+    for (uint32_t i = 0; i < st->locs.n; i++)
+        found[i] = plan_loc(p, st->locs.at[i]);
+    for (uint32_t i = p->works.n; i-- > 0 && i + 64 > p->works.n && !same;) {
+        const tb_plan_work *o = &p->works.at[i];
+        if (o->n_locs == r.n_locs &&
+            memcmp(&p->locs.at[o->loc], found, sizeof *found * r.n_locs) == 0)
+            same = o->loc;
+    }
+    for (uint32_t i = 0; i < r.n_locs && !same; i++)
+        TB_PUSH(&p->cx->keep, &p->locs, found[i]);
+    r.loc = same ? same : r.loc;
+    r.at = p->code.n;
+    TB_PUSH(&p->cx->keep, &p->works, r);
 }
 
 static void

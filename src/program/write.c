@@ -133,6 +133,7 @@ write_dispatch(tb_writer *w, tb_frame *f, uint32_t step)
 
     for (uint32_t s = 0; s < st->sizes.n; s++)
         sizes[s] = tb_w_dim(w, st->sizes.at[s]);
+    tb_p_work(w, st);
     tb_w_op(w, TB_I_DISPATCH, 5 + st->bindings.n + st->sizes.n);
     tb_w_word(w, kernel);
     tb_w_word(w, tiles);
@@ -277,7 +278,7 @@ write_globals(tb_writer *w)
 static void
 size_now(tb_writer *w, tb_dim d)
 {
-    if (tb_w_known(w, d))
+    if (d != TB_DIM_UNKNOWN && tb_w_known(w, d))
         (void)tb_w_dim(w, d);
 }
 
@@ -295,6 +296,8 @@ tb_w_sizes(tb_writer *w, const tb_frame *f)
         size_now(w, st->tiles);
         for (uint32_t k = 0; k < st->sizes.n; k++)
             size_now(w, st->sizes.at[k]);
+        size_now(w, st->flops);
+        size_now(w, st->bytes);
     }
 }
 

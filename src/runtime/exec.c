@@ -33,11 +33,14 @@ corrupt(const tb_call *c, const char *what)
 
 /* "model.py:41: aten.embedding in encoder.layer.0: index out of range" */
 static tb_status
-kernel_error(const tb_call *c, uint32_t kernel, int32_t error)
+kernel_error(const tb_call *c, const int32_t *w, int32_t error)
 {
-    const tb_plan_kernel *k = &c->m->plan.kernels[kernel];
+    const tb_plan *p = &c->m->plan;
+    const tb_plan_kernel *k = &p->kernels[w[1]];
+    const tb_plan_work *work = tb_plan_work_at(p, (uint32_t)(w - p->code));
+    uint32_t loc = work ? work->loc : k->loc;
     tb_plan_loc none = {0};
-    const tb_plan_loc *l = k->loc < c->m->plan.n_locs ? &c->m->plan.locs[k->loc] : &none;
+    const tb_plan_loc *l = loc < p->n_locs ? &p->locs[loc] : &none;
     tb_code code = TB_INTERNAL;
     const char *what = "the kernel failed";
     char line[32] = "";
@@ -174,6 +177,25 @@ copy(tb_call *c, const int32_t *w)
     return NULL;
 }
 
+static int32_t
+watched(tb_call *c, const int32_t *w, const tb_work *work)
+{
+    const tb_watcher *watcher = c->s->watcher;
+    const tb_plan *p = &c->m->plan;
+    uint32_t at = (uint32_t)(w - p->code);
+    const tb_plan_work *known = tb_plan_work_at(p, at);
+    const int64_t *regs = c->state->regs;
+    tb_dispatch_info info = {.place = at,
+                             .kernel = (uint32_t)w[1],
+                             .tiles = work->tiles,
+                             .flops = known && known->flops >= 0 ? regs[known->flops] : -1,
+                             .bytes = known && known->bytes >= 0 ? regs[known->bytes] : -1};
+    watcher->dispatch(watcher->user, &info, true);
+    int32_t error = c->s->device->driver->dispatch(c->s->device, work);
+    watcher->dispatch(watcher->user, &info, false);
+    return error;
+}
+
 /* words: head, kernel, tiles, flags, n bindings, b..., m sizes, r... */
 static tb_status
 dispatch(tb_call *c, const int32_t *w)
@@ -197,8 +219,9 @@ dispatch(tb_call *c, const int32_t *w)
                     .tile_cost_ns = c->m->plan.kernels[kernel].tile_cost_ns,
                     .scratch = s->scratch,
                     .scratch_bytes = c->m->scratch_bytes};
-    int32_t error = s->device->driver->dispatch(s->device, &work);
-    return error ? kernel_error(c, kernel, error) : NULL;
+    int32_t error = s->watcher ? watched(c, w, &work)
+                               : s->device->driver->dispatch(s->device, &work);
+    return error ? kernel_error(c, w, error) : NULL;
 }
 
 tb_status

@@ -120,6 +120,25 @@ tb_module_global_info(const tb_module *m, int i, tb_value_info *out)
         *out = (tb_value_info){.name = ""};
 }
 
+bool
+tb_module_place_line(const tb_module *m, uint32_t place, int i, tb_source_line *out)
+{
+    const tb_plan_work *w = tb_plan_work_at(&m->plan, place);
+    *out = (tb_source_line){"", "", "", 0};
+    if (!w || i < 0 || (uint32_t)i >= w->n_locs)
+        return false;
+    const tb_plan_loc *l = &m->plan.locs[w->loc + (uint32_t)i];
+    *out = (tb_source_line){tb_module_text(m, l->file), tb_module_text(m, l->path),
+                            tb_module_text(m, l->op), l->line};
+    return true;
+}
+
+const char *
+tb_module_kernel_name(const tb_module *m, uint32_t kernel)
+{
+    return kernel < m->plan.n_kernels ? tb_module_text(m, m->plan.kernels[kernel].name) : "";
+}
+
 int
 tb_module_parameter_count(const tb_module *m)
 {

@@ -25,8 +25,6 @@
 #include "runtime/runtime_internal.h"
 #include "runtime/wait.h"
 
-/* Work, in ns, that is worth another worker: waking a thread costs a few thousand. */
-enum { WORKER_NS = 15000, CHUNK_NS = 4000 };
 /* How long a worker looks for the next job before it sleeps: programs dispatch many in a
  * row, and sleeping costs each of them tens of thousands of ns. */
 enum { IDLE_SPIN_NS = 60000, FINISH_SPIN_NS = 100000 };
@@ -193,19 +191,13 @@ start_threads(pool *p, int n)
 static void
 set_job(pool *p, const tb_work *w, int n)
 {
-    int64_t share = w->tiles / n, more = w->tiles % n, at = 0;
-    int64_t least = w->tile_cost_ns ? CHUNK_NS / (int64_t)w->tile_cost_ns : 0;
     for (int i = 0; i < n; i++) {
-        atomic_store_explicit(&p->workers[i].next, at, memory_order_relaxed);
-        at += share + (i < more);
-        p->workers[i].end = at;
+        int64_t begin = tb_split_begin(w->tiles, n, i);
+        atomic_store_explicit(&p->workers[i].next, begin, memory_order_relaxed);
+        p->workers[i].end = tb_split_begin(w->tiles, n, i + 1);
     }
     p->work = *w;
-    p->chunk = share / 8 > least ? share / 8 : least;
-    if (p->chunk > share + 1)
-        p->chunk = share + 1;
-    if (p->chunk < 1)
-        p->chunk = 1;
+    p->chunk = tb_split_chunk(w->tiles, w->tile_cost_ns, n);
     atomic_store_explicit(&p->error, 0, memory_order_relaxed);
     atomic_store_explicit(&p->n, n, memory_order_relaxed);
     atomic_store(&p->control.word, OPEN);
@@ -283,28 +275,11 @@ current_pool(task_device *d)
 }
 
 /* ---- the driver ---- */
-static int
-workers_for(const tb_device *d, const tb_work *w)
-{
-    int64_t limit = atomic_load_explicit(&d->limit, memory_order_relaxed);
-    int64_t cost = w->tile_cost_ns == 0           ? 1000
-                   : w->tile_cost_ns > 1000000000 ? 1000000000
-                                                  : (int64_t)w->tile_cost_ns;
-    int64_t worth;
-    if (w->tiles < limit)
-        limit = w->tiles;
-    if (w->tiles > INT64_MAX / 4)
-        return 1;
-    if (!tb_mul_ok(w->tiles, cost, &worth))
-        return (int)limit;
-    worth /= WORKER_NS;
-    return (int)(worth < 1 ? 1 : worth < limit ? worth : limit);
-}
-
 static int32_t
 dispatch(tb_device *base, const tb_work *w)
 {
-    int n = workers_for(base, w);
+    int limit = atomic_load_explicit(&base->limit, memory_order_relaxed);
+    int n = tb_split_workers(w->tiles, w->tile_cost_ns, limit);
     pool *p = n > 1 ? current_pool((task_device *)base) : NULL;
     if (!p || atomic_exchange_explicit(&p->busy, true, memory_order_acquire))
         return w->fn(w->bindings, w->sizes, 0, w->tiles, w->scratch);

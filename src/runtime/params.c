@@ -80,9 +80,7 @@ free_source(source *s)
         tb_unmap_file(s->bytes, s->n_bytes);
     if (s->release)
         s->release(s->user);
-    tb_heap_free(s->list.rows);
-    tb_heap_free(s->list.texts);
-    tb_heap_free(s->list.sizes);
+    tb_param_list_free(&s->list);
     tb_heap_free(s->scope);
     tb_heap_free(s->path);
     tb_heap_free(s);
@@ -132,7 +130,7 @@ new_source(const char *scope, const char *path, void (*release)(void *user), voi
 }
 
 static tb_status
-no_memory(void)
+out_of_memory(void)
 {
     return tb_status_make(TB_OUT_OF_MEMORY, "no memory for parameters");
 }
@@ -156,7 +154,7 @@ tb_params_add_file(tb_params *p, const char *scope, const char *path)
 {
     source *s = new_source(scope, path, NULL, NULL);
     if (!s)
-        return no_memory();
+        return out_of_memory();
     tb_status st = tb_map_file(path, &s->bytes, &s->n_bytes);
     s->mapped = !st;
     if (!st)
@@ -170,7 +168,7 @@ tb_params_add_memory(tb_params *p, const char *scope, const void *bytes, size_t 
 {
     source *s = new_source(scope, NULL, release, user);
     if (!s)
-        return no_memory();
+        return out_of_memory();
     return finish(p, s, tb_safetensors_read(bytes, n, &s->list));
 }
 
@@ -190,7 +188,7 @@ fill_one(source *s, const char *name, const tb_tensor *t)
     s->list.texts = copy_text(name);
     s->list.sizes = tb_heap((size_t)t->rank, sizeof *s->list.sizes);
     if (!s->list.rows || !s->list.texts || !s->list.sizes)
-        return no_memory();
+        return out_of_memory();
     memcpy(s->list.sizes, t->dims, sizeof *t->dims * (size_t)t->rank);
     s->list.rows[0] = (tb_param){.name = s->list.texts,
                                  .data = t->data,
@@ -208,7 +206,7 @@ tb_params_add_tensor(tb_params *p, const char *scope, const char *name, const tb
 {
     source *s = new_source(scope, NULL, release, user);
     if (!s)
-        return no_memory();
+        return out_of_memory();
     return finish(p, s, fill_one(s, name, t));
 }
 

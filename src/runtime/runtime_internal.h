@@ -11,11 +11,12 @@
  *   safetensors.c what is in a .safetensors file
  *   session.c     state between calls; checks of inputs; results' memory
  *   place.c       sessions in memory of the caller
+ *   state.c       a session's state as a file
  *   exec.c        the interpreter of a function's instructions
  *   device.c      device uris; driver-independent part of a device
  *   local_sync.c  kernels on the calling thread
  *   local_task.c  kernels on the calling thread and a pool
- *   cpus.c        how many threads this process may use
+ *   split.c       among how many workers, and how
  *   null.c        kernels not run at all
  *
  * Who waits for whom: nobody waits for another call. A session is used by one thread at a
@@ -122,6 +123,10 @@ typedef struct tb_param_list {
     int64_t *sizes;
 } tb_param_list;
 tb_status tb_safetensors_read(const uint8_t *bytes, size_t n, tb_param_list *out) TB_MUST_CHECK;
+void tb_param_list_free(tb_param_list *l);
+/* What the format calls a type, NULL if it has none; what it aligns such elements to. */
+const char *tb_safetensors_type(tb_dtype t);
+size_t tb_safetensors_width(tb_dtype t);
 
 /* ---- params.c ---- */
 /* Checks that p (may be NULL) has what global i of the module is; *data is where. */
@@ -165,7 +170,13 @@ tb_device *tb_local_sync_create(void);
 void tb_local_sync_init(tb_device *d); /* in place: lives as long as its memory */
 tb_device *tb_local_task_create(int n_workers);
 tb_device *tb_null_create(void);
-int tb_cpus_allowed(void); /* cpus.c; at least 1 */
+
+/* ---- split.c: worker i of n begins with the tiles from tb_split_begin(i) to that of i + 1,
+ * takes a chunk at a time, and then helps the others. ---- */
+/* At most `limit`; cost 0 is not known. */
+int tb_split_workers(int64_t tiles, uint64_t tile_cost_ns, int limit);
+int64_t tb_split_begin(int64_t tiles, int n, int i);
+int64_t tb_split_chunk(int64_t tiles, uint64_t tile_cost_ns, int n);
 
 /* ---- session.c ---- */
 /* What a session keeps for one function between calls. All arrays lie in one block. */
@@ -212,6 +223,7 @@ struct tb_session {
     void **globals;       /* by global; constants in place where nobody can write */
     bool *global_owned;
     tb_fn_state *fns;     /* by plan function */
+    const tb_watcher *watcher; /* NULL: nobody looks */
     void **bindings;      /* room for the kernel with the most */
     int64_t *sizes;
     void *scratch;

@@ -200,6 +200,30 @@ static const struct {
     {"U64", TB_U64},   {"I64", TB_I64}, {"F64", TB_F64},   {"C64", TB_C64},
 };
 
+const char *
+tb_safetensors_type(tb_dtype t)
+{
+    for (size_t i = 0; i < TB_COUNT(types); i++)
+        if (types[i].dtype == t)
+            return types[i].name;
+    return NULL;
+}
+
+size_t
+tb_safetensors_width(tb_dtype t)
+{
+    return tb_dtype_bytes(tb_dtype_part(t));
+}
+
+void
+tb_param_list_free(tb_param_list *l)
+{
+    tb_heap_free(l->rows);
+    tb_heap_free(l->texts);
+    tb_heap_free(l->sizes);
+    *l = (tb_param_list){0};
+}
+
 static void
 find_type(tb_param *p, const char *name)
 {
@@ -407,12 +431,8 @@ tb_safetensors_read(const uint8_t *bytes, size_t n, tb_param_list *out)
     if (!st)
         st = sorted(rows, n_rows, out);
     tb_heap_free(rows);
-    if (st) {
-        tb_heap_free(out->rows);
-        tb_heap_free(out->texts);
-        tb_heap_free(out->sizes);
-        *out = (tb_param_list){0};
-    }
+    if (st)
+        tb_param_list_free(out);
     return st;
 }
 #endif

@@ -608,12 +608,22 @@ tb_session_call(tb_session *s, int fn, const tb_tensor *inputs, int n_inputs,
                               "function '%s': the session is in a call already; a session is "
                               "for one thread at a time",
                               tb_module_text(m, c.f->name));
+    if (s->watcher)
+        s->watcher->call(s->watcher->user, fn, true);
     tb_status st = run(&c);
+    if (s->watcher)
+        s->watcher->call(s->watcher->user, fn, false);
     for (uint32_t i = 0; st && c.state->block && i < c.f->n_results; i++)
         if (c.state->result_state[i] == TB_RESULT_ALLOCATED)
             tb_tensor_release(&results[i]);
     atomic_store_explicit(&s->in_call, false, memory_order_release);
     return st;
+}
+
+void
+tb_session_watch(tb_session *s, const tb_watcher *w)
+{
+    s->watcher = w;
 }
 
 size_t

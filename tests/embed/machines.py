@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TOOL = [f"tools/{f}.c" for f in ("turbine-run-module", "call", "npy", "value_text")]
+TOOL = [f"tools/{f}.c" for f in ("turbine-run-module", "call", "flags", "npy", "value_text")]
 TOOL += [f"src/base/{f}.c" for f in ("buf", "file", "half")]
 WARNINGS = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 
@@ -47,11 +47,11 @@ class Machine:
         assert done.returncode == 0, " ".join(command) + "\n" + done.stderr
         return out
 
-    def run(self, program, *args, check=True, **options):
+    def run(self, program, *args, check=True, text=True, **options):
         done = subprocess.run(
             [*self.run_prefix, str(program), *map(str, args)],
             capture_output=True,
-            text=True,
+            text=text,
             timeout=300,
             **options,
         )

@@ -63,6 +63,24 @@ def test_tools(tmp_path):
         assert np.load(tmp_path / "y.npy").tobytes() == want.tobytes()
 
 
+def test_benchmark_tool(tmp_path):
+    path = compiled(tmp_path, Linear(), torch.randn(1, 4))
+    text = tool(
+        "iree-benchmark-module",
+        f"--module={path}",
+        "--device=local-sync",
+        "--function=main",
+        "--input=1x4xf32=1",
+        "--benchmark_min_time=0.01s",
+    )
+    assert "BM_main" in text
+
+
+def test_fences(tmp_path):
+    path = compiled(tmp_path, Linear(), torch.randn(2, 4))
+    check(path, [("main$async", [normal(2, 4, seed=i)]) for i in range(3)])
+
+
 def test_wrong_inputs_are_refused(tmp_path):
     path = compiled(tmp_path, Linear(), torch.randn(2, 4))
     got = run_stock(

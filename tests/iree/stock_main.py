@@ -3,7 +3,8 @@
 
 stock_main.py FILE.vmfb DEVICE mmap|copy CALLS.npz OUT.npz
 
-CALLS: "0.main.1" is argument 1 of call 0, of main. OUT: "0.1" is result 1 of call 0, or
+CALLS: "0.main.1" is argument 1 of call 0, of main; of main$async, which is called before what
+it waits for has happened. OUT: "0.1" is result 1 of call 0, or
 "0.error" what was raised.
 """
 
@@ -20,11 +21,32 @@ def load(path, device, how):
     else:
         with open(path, "rb") as f:
             module = rt.VmModule.copy_buffer(config.vm_instance, f.read())
-    return rt.load_vm_module(module, config)
+    return config, rt.load_vm_module(module, config)
+
+
+def call_async(module, device, uri, function, args):
+    """A function with coarse fences, and one result."""
+    semaphore = device.create_semaphore(0)
+    given, got = rt.VmVariantList(len(args) + 2), rt.VmVariantList(1)
+    for a in args:
+        given.push_ref(rt.asdevicearray(device, a)._buffer_view)
+    signal = rt.HalFence.create_at(semaphore, 2)
+    given.push_ref(rt.HalFence.create_at(semaphore, 1))
+    given.push_ref(signal)
+    inline = uri == "local-sync"
+    if inline:  # it runs in the call
+        semaphore.signal(1)
+    invoker = module[function]
+    invoker._vm_context.invoke(invoker.vm_function, given, got)
+    assert semaphore.query() == (2 if inline else 0)
+    if not inline:
+        semaphore.signal(1)
+    signal.wait()
+    return rt.DeviceArray(device, got.get_as_object(0, rt.HalBufferView))
 
 
 def main(path, device, how, calls, out):
-    module = load(path, device, how)
+    config, module = load(path, device, how)
     given, results = {}, {}
     with np.load(calls) as file:
         for key in file.files:
@@ -32,7 +54,10 @@ def main(path, device, how, calls, out):
             given.setdefault((int(number), function), []).append(file[key])
     for (number, function), args in sorted(given.items()):
         try:
-            got = module[function](*args[1:])
+            if function.endswith("$async"):
+                got = call_async(module, config.device, device, function, args[1:])
+            else:
+                got = module[function](*args[1:])
         except Exception as e:
             results[f"{number}.error"] = np.array(str(e))
             continue

@@ -665,3 +665,27 @@ aot.export(Pick(), args=args).compile(sys.argv[1], targets=["host"])
         artifacts.append(out.read_bytes())
     assert artifacts[0] == artifacts[1]
     assert b"pick.py" in artifacts[0] and str(tmp_path).encode() not in artifacts[0]
+
+
+def test_index_that_is_a_number_of_a_tensor():
+    """x[i] with i of rank 0, which may count from the end."""
+
+    class Pick(torch.nn.Module):
+        def forward(self, x, i):
+            return x[i], x[:, i] * 2
+
+    def same(got, want):
+        for g, w in zip(got, want, strict=True):
+            np.testing.assert_array_equal(g, w)
+
+    x = torch.arange(12.0).reshape(3, 4)
+    args = x, torch.tensor(1)
+    sizes = {"x": {1: Dim("n", min=3, max=9)}, "i": None}
+    m = load(aot.export(Pick(), args=args, dynamic_shapes=sizes))
+    for i in (0, 2, -1, -3):
+        same(m.main(x, torch.tensor(i)), Pick()(x, torch.tensor(i)))
+    for i in (3, -4):
+        with pytest.raises(IndexError, match="index out of range"):
+            m.main(x, torch.tensor(i))
+    few, last = x[:, :3], torch.tensor(2)
+    same(m.main(few, last), Pick()(few, last))

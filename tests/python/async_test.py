@@ -109,7 +109,7 @@ def test_fences(device):
     assert (a.query(), b.query()) == (3, 2) and fence.wait()
     assert both.wait(timeout=1000) is False
     both.fail("lost")
-    with pytest.raises(RuntimeError, match="lost"):
+    with pytest.raises(RuntimeError, match="^synchronous fence failure: lost"):
         both.wait()
 
 
@@ -225,9 +225,13 @@ def test_command_buffers(device):
     commands = rt.HalCommandBuffer(device)
     commands.fill(a, np.uint16(513), 2, 4)
     commands.copy(a, b, 1, 3, 4, end=True)
-    with pytest.raises(RuntimeError, match="not recording"):
-        commands.fill(a, b"\1")
-    device.queue_execute(commands, [(s, 1)], [(s, 2)])
+    for wrong in (commands.end, lambda: commands.fill(a, b"\1")):
+        with pytest.raises(RuntimeError, match="FAILED_PRECONDITION.*not recording"):
+            wrong()
+    with pytest.raises(RuntimeError, match="FAILED_PRECONDITION.* is recording"):
+        rt.HalCommandBuffer(device).begin()
+    rt.HalCommandBuffer(device, begin=False).begin()
+    device.queue_execute([commands], [(s, 1)], [(s, 2)])
     assert content(b) == [0] * 8
     s.signal(1)
     assert s.wait(2) and content(a) == [0, 0, 1, 2, 1, 2, 0, 0]
@@ -306,6 +310,23 @@ def test_references(device):
     assert values.get_variant(2) == 3 and len(values.get_as_list(3)) == 0
     with pytest.raises(ValueError, match="expected a HalFence, found a HalBufferView"):
         values.get_as_object(0, rt.HalFence)
+    assert values.ref == values.__iree_vm_ref__ != False  # noqa: E712
     b = rt.VmBuffer(4)
     memoryview(b)[1] = 5
     assert bytes(b) == b"\0\5\0\0" and b.ref.deref(rt.VmBuffer) is b
+    fixed = rt.VmBuffer(2, mutable=False)
+    assert isinstance(fixed, rt.VmBuffer) and bytes(fixed) == b"\0\0"
+    with pytest.raises(TypeError):
+        memoryview(fixed)[0] = 1
+
+
+def test_lists_are_shown_as_by_iree(device):
+    inner, outer = rt.VmVariantList(2), rt.VmVariantList(3)
+    inner.push_int(42)
+    inner.push_float(2)
+    outer.push_list(inner)
+    outer.push_list(rt.VmVariantList(0))
+    outer.push_ref(rt.asdevicearray(device, np.int32([[1, 0]]))._buffer_view)
+    assert repr(inner) == "<VmVariantList(2): [42, 2.000000]>"
+    shown = "<VmVariantList(3): [List[42, 2.000000], List[], HalBufferView(1x2:0x11000020)]>"
+    assert repr(outer) == shown

@@ -291,11 +291,18 @@ def child(tmp_path, **variables):
 
 
 def test_environment_and_logs(tmp_path):
-    done = child(tmp_path, TORCH_LOGS="+shark_turbine", TURBINE_DEVICE="local-sync")
+    done = child(
+        tmp_path,
+        TORCH_LOGS="+shark_turbine",
+        TURBINE_DEVICE="local-sync",
+        TORCH_TRACE=str(tmp_path / "trace"),
+    )
     assert done.returncode == 0 and done.stdout == "True\n"
     assert "shark_turbine" in done.stderr and "compiling" in done.stderr
     assert "aten.linalg_svd" in done.stderr or "aten._linalg_svd" in done.stderr
     assert len(entries(tmp_path / "programs")) == 2
+    traces = [p.read_text() for p in (tmp_path / "trace").rglob("*.log")]
+    assert any("turbine_graph" in t and "aten.sin" in t for t in traces)
 
 
 @pytest.mark.slow
@@ -308,3 +315,105 @@ def test_second_process(tmp_path):
     assert entries(tmp_path / "programs") == before
     done = child(tmp_path, TURBINE_FULLGRAPH="1")
     assert done.returncode and "cannot be compiled" in done.stderr
+
+
+# ---- AOTAutograd's cache ----
+
+
+@pytest.fixture
+def traced(folder, tmp_path, monkeypatch):
+    """torch's folder of traced graphs."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "torch"))
+    with config.patch(autograd_cache=True):
+        yield tmp_path / "torch" / "aotautograd"
+
+
+def hits(fn=f, counter="autograd_cache_hit", **kwargs):
+    torch._dynamo.utils.counters.clear()
+    with torch.no_grad():
+        run(fn, **kwargs)
+    return torch._dynamo.utils.counters["aot_autograd"][counter]
+
+
+def test_a_graph_is_traced_once(traced):
+    assert hits() == 0
+    assert len(list(traced.iterdir())) == 1
+    assert hits() == 1
+    assert hits(dynamic=True) == 0
+    assert hits(dynamic=True) == 1
+    torch._dynamo.reset()
+    with torch.no_grad():  # the guards of the graph that was found are looked at
+        c = compiled(f, dynamic=True)
+        for n in (2, 5, 9):
+            x = torch.randn(n, 4)
+            same(c(x), f(x))
+
+
+def test_other_options_are_other_graphs(traced):
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")  # torch's name has the whole setting
+    try:
+        assert hits() == 0
+        assert hits(targets=("x86_64-v3",)) == 0
+        x = torch.randn(3, 4)
+        torch._dynamo.reset()
+        with torch.no_grad():
+            same(torch.compile(f, backend="aot_eager")(x), f(x))
+        torch.set_float32_matmul_precision("medium")
+        assert hits() == 0
+        torch.set_float32_matmul_precision("highest")
+        assert hits() == 1
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def test_views_and_eager_parts_from_the_cache(traced):
+    from shark_turbine.dynamo import fallback
+
+    def g(x):
+        y = torch.linalg.svd(x * 2)[1] + 1
+        return y, y[1:], x.t(), None, x
+
+    def call():
+        x = torch.randn(3, 4)
+        torch._dynamo.reset()
+        fallback._warned.clear()
+        with torch.no_grad(), pytest.warns(UserWarning, match="svd"):
+            got = compiled(g, fallback=True)(x)
+        same(got, g(x))
+        assert got[4] is x and got[2].data_ptr() == x.data_ptr()
+
+    call()
+    torch._dynamo.utils.counters.clear()
+    call()
+    assert torch._dynamo.utils.counters["aot_autograd"]["autograd_cache_hit"] == 1
+
+
+def test_artifacts_carry_traced_graphs(traced):
+    import shutil
+
+    torch.compiler._cache.CacheArtifactManager.clear()
+    assert hits() == 0
+    packed, info = torch.compiler.save_cache_artifacts()
+    assert info.aot_autograd_artifacts and info.turbine_artifacts
+    shutil.rmtree(traced)
+    torch.compiler.load_cache_artifacts(packed)
+    assert hits() == 1
+
+
+def test_random_and_control_flow_operators(traced):
+    """Kept or not: what comes out is right."""
+
+    def g(x):
+        y = torch.nn.functional.dropout(x, 0.5)
+        return torch.cond(x.sum() > 0, torch.sin, torch.cos, (x,)), y
+
+    for _ in range(2):
+        torch._dynamo.reset()
+        with torch.no_grad():
+            x = torch.ones(1000)
+            torch.manual_seed(3)
+            c = compiled(g)
+            a, b = c(x), c(x)
+            same(a[0], x.sin())
+            assert 300 < (a[1] == 0).sum() < 700 and not torch.equal(a[1], b[1])

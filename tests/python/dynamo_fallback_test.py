@@ -62,11 +62,6 @@ def test_several_parts_and_one_warning():
         assert name in text and f"dynamo_fallback_test.py:{line + offset}" in text
 
 
-def _nested(f, c):
-    x = torch.nested.nested_tensor([randn(2, 3), randn(4, 3)], layout=torch.jagged)
-    same(c(x).values(), f(x).values())
-
-
 TENSORS = {
     "sparse coo": lambda: torch.eye(3).to_sparse(),
     "sparse csr": lambda: torch.eye(3).to_sparse_csr(),
@@ -102,6 +97,35 @@ def test_other_devices():
     got = compiled(f, fallback=True)(x, y)
     assert got[0].device.type == "meta" and got[0].shape == (3,)
     same(got[1], y * 2)
+
+
+# ---- layers that torch runs as one operator in inference ----
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_encoder_layer(norm_first, activation):
+    m = torch.nn.TransformerEncoderLayer(
+        16, 2, 32, activation=activation, norm_first=norm_first, batch_first=True
+    ).eval()
+    check(m, (randn(3, 5, 16),), (randn(2, 7, 16),))
+
+
+@quiet
+def test_encoder_layer_with_a_mask():
+    m = torch.nn.TransformerEncoderLayer(16, 2, 32, batch_first=True).eval()
+    mask = torch.zeros(3, 5, dtype=torch.bool)
+    mask[1, 3:] = True
+    x, c = randn(3, 5, 16), compiled(m, fallback=True)
+    with torch.no_grad():
+        got, want = c(x, None, mask), m(x, None, mask)
+        same(got[~mask], want[~mask])
+
+
+@pytest.mark.parametrize("weights", [False, True])
+def test_attention_of_one_tensor(weights):
+    m = torch.nn.MultiheadAttention(16, 4, batch_first=True).eval()
+    check(lambda x: m(x, x, x, need_weights=weights), (randn(2, 5, 16),))
 
 
 # ---- control flow ----

@@ -208,7 +208,7 @@ def test_parts_in_eager_mode_keep_the_seed(monkeypatch):
     from shark_turbine.dynamo import fallback, support
 
     monkeypatch.setattr(support, "is_seeded", lambda target: False)
-    monkeypatch.setattr(fallback, "_warn", lambda nodes: None)
+    monkeypatch.setattr(fallback, "warn_of", lambda rows: None)
 
     def f(x):
         return F.dropout(x, 0.5) * torch.rand_like(x)

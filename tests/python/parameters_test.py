@@ -259,10 +259,6 @@ def test_files_that_are_missing(tmp_path):
         rt.load_parameters(tmp_path / "none.safetensors")
     with pytest.raises(ValueError, match="'external'"):
         aot.export(Net().eval(), args=(X,)).compile(parameters="outside")
-    with pytest.raises(NotImplementedError, match="outside of the artifact"):
-        aot.export(Net().eval(), args=(X,)).compile(
-            parameters="external", stock_iree=True
-        )
 
 
 def test_offsets_beyond_4_gb(tmp_path):

@@ -725,3 +725,78 @@ def test_modules_in_python(linear):
         call(a, "add", 1)
     with pytest.raises(ValueError, match="created already"):
         interface.create()
+
+
+def test_lives_of_modules_in_python():
+    made = []
+
+    class Methods:
+        def __init__(self, interface):
+            made.append(id(self))
+
+        def fail(self):
+            raise ValueError("This is from Python")
+
+        def lists(self):
+            r = rt.VmVariantList(1)
+            r.push_int(42)
+            return r.ref, r
+
+    interface = rt.PyModuleInterface("test", Methods)
+    interface.export("fail", "0v", Methods.fail)
+    interface.export("lists", "0v_rr", Methods.lists)
+    module = interface.create()
+    contexts = [rt.VmContext(None, modules=(module,)) for _ in range(2)]
+    assert len(made) == 2  # with the contexts, before any call
+    none, out = rt.VmVariantList(0), rt.VmVariantList(2)
+    with pytest.raises(RuntimeError, match="ValueError: This is from Python"):
+        contexts[0].invoke(module.lookup_function("fail"), none, out)
+    contexts[0].invoke(module.lookup_function("lists"), none, out)
+    assert repr(out) == "<VmVariantList(2): [List[42], List[42]]>"
+    del contexts, module, none, out
+    gc.collect()
+    assert interface.destroyed
+
+
+def test_arrays_as_iree_has_them():
+    """What is a copy, what the host has seen, and types that arrays are made to have."""
+    device = rt.get_device("local-task")
+    data = np.arange(12, dtype=np.int32).reshape(3, 4)
+    a = rt.asdevicearray(device, data, implicit_host_transfer=True)
+    assert not a.is_host_accessible
+    assert a.astype(np.int32, copy=False) is a and a.astype(np.int32) is not a
+    assert a.is_host_accessible and a.astype(np.float32).dtype == np.float32
+    view = device.allocator.allocate_buffer_copy(
+        memory_type=rt.MemoryType.DEVICE_LOCAL,
+        allowed_usage=rt.BufferUsage.DEFAULT,
+        buffer=data,
+        element_type=rt.HalElementType.SINT_32,
+    )
+    floats = rt.DeviceArray(device, view, override_dtype=np.float32)
+    assert floats.to_host().dtype == np.float32
+    assert np.array_equal(floats.to_host(), data)  # values, not bits
+    capsule = np.asarray(a).__dlpack__()
+    imported = device.from_dlpack_capsule(capsule)
+
+    class Producer:
+        def __dlpack__(self, stream=None):
+            return device.create_dlpack_capsule(imported, 1, 0)
+
+        def __dlpack_device__(self):
+            return (1, 0)
+
+    assert np.array_equal(np.from_dlpack(Producer()), data)
+
+
+def test_imports_little():
+    """What is slow to import comes when it is needed."""
+    code = (
+        "import sys, shark_turbine.runtime; "
+        "slow = {'asyncio', 'concurrent.futures', 'logging', 'subprocess'}; "
+        "sys.exit(bool(slow & set(sys.modules)))"
+    )
+    numpy_alone = "import numpy, sys; print('logging' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", numpy_alone], stdout=subprocess.PIPE)
+    if out.stdout.strip() == b"True":
+        pytest.skip("numpy imports them itself")
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -53,6 +53,7 @@ typedef struct t_artifact {
     tb_plan_attr attrs[1];
     tb_plan_function functions[1];
     int32_t code[83];
+    tb_plan_work works[2];
     tb_artifact_blob blobs[3];
     tb_flat_image flat[2];
     const char *names[1];
@@ -117,6 +118,7 @@ t_sample(t_artifact *s)
                        .n_results = 2, .buf = 0, .n_bufs = 6, .attr = 0, .n_attrs = 1,
                        .code = 0, .n_code = 83, .n_regs = 10, .exported = 1,
                        .prologue_end = T_PROLOGUE, .arena_reg = 4}},
+        .works = {{43, 1, 1, -1, 2, 0}, {52, 0, 2, 0, -1, 0}},
         .blobs = {{t_bias, sizeof t_bias}, {t_twin, sizeof t_twin}, {t_table, sizeof t_table}},
         .names = {"add_one"},
     };

@@ -198,6 +198,7 @@ nothing_inside(void)
 
     t_sample(&s);
     s.plan.n_functions = s.plan.n_kernels = s.plan.n_entries = s.plan.n_consts = 0;
+    s.plan.n_works = 0;
     s.plan.n_globals = s.plan.n_images = 0;
     tb_status st = tb_artifact_write(&s.a, &out);
     EQ_STR(tb_status_message(st), "ok");
@@ -205,7 +206,7 @@ nothing_inside(void)
     tb_status_free(st);
     tb_buf_free(&out);
     t_sample(&s);
-    s.plan.n_functions = s.plan.n_kernels = s.plan.n_entries = 0;
+    s.plan.n_functions = s.plan.n_kernels = s.plan.n_entries = s.plan.n_works = 0;
     s.flat[0].n = s.flat[0].n_entries = 0;
     s.flat[1] = s.flat[0];
     st = tb_artifact_write(&s.a, &out);
@@ -365,6 +366,13 @@ hostile_functions(void)
     REFUSED(s.dims[1].reg = 10, "result 0");
     REFUSED(s.dims[0].min = 2000, "input 0");
     REFUSED(s.dims[3].value = INT64_MAX, "result 1");
+    REFUSED(s.works[0].at = 83, "work 0");
+    REFUSED(s.works[1].at = 43, "work 1");
+    REFUSED(s.works[0].n_locs = 0, "work 0");
+    REFUSED(s.works[0].n_locs = 2, "work 0");
+    REFUSED(s.works[1].loc = UINT32_MAX, "work 1");
+    REFUSED(s.works[0].flops = 10, "work 0");
+    REFUSED(s.works[0].bytes = -2, "work 0");
     REFUSED(s.functions[0].n_inputs = UINT32_MAX, "function 0");
     REFUSED(s.functions[0].result = 0, "function 0");
     REFUSED(s.functions[0].n_bufs = 7, "function 0");
@@ -639,7 +647,7 @@ listing(void)
         "     8  r2 = x.0 * 4\n",
         "    20  r5 = -1\n",
         "    36  check r8 else \"x must not be empty\"\n  ----\n    39  result 0\n",
-        "    43  dispatch k0:add_one tiles x.0 bufs b0:x, b1 sizes x.0  //  model.py:12  net",
+        "    43  dispatch k0:add_one tiles x.0 bufs b0:x, b1 sizes x.0 bytes r2  //  model.py:12  net",
         "    61  r9 = load i64 b3:table\n    65  jump 71 if r9 is 0\n",
         "    68  copy b5:state from b4:bias\n",
         "  k0 add_one  2 bufs, 1 sizes, 256 scratch bytes, 40 ns a tile, code at 0 0",

@@ -303,13 +303,13 @@ gen_block(gen *g, uint32_t n, int depth)
                 gen_for(g, depth);
                 break;
             }
-            /* fall through */
+            __attribute__((fallthrough));
         case 2:
             if (depth < 3) {
                 gen_if(g, depth);
                 break;
             }
-            /* fall through */
+            __attribute__((fallthrough));
         case 3:
         case 4:
             gen_load(g);

@@ -26,6 +26,7 @@ typedef struct c_case {
     double tolerance; /* relative to 1 + |expected| */
     int64_t index_below; /* integer inputs are 0 .. this - 1; 0 = -4 .. 4 */
     const char *error;   /* part of the message of the call, NULL = success */
+    bool bf16; /* weights of f32 products may be rounded */
     void (*check)(void); /* called before all else, with u complete */
     const char *refused; /* part of the message of the compiler, NULL = it compiles */
 } c_case;
@@ -243,7 +244,7 @@ static inline void
 c_level(const c_case *c, const char *level, const tb_eval_tensor (*in)[C_MAX],
         const tb_eval_tensor (*want)[C_MAX], const tb_eval_tensor (*again)[C_MAX])
 {
-    tb_compile_options o = {.targets = &level, .n_targets = 1};
+    tb_compile_options o = {.targets = &level, .n_targets = 1, .bf16_matmul = c->bf16};
     tb_buf bytes = {0};
     tb_module *m = NULL;
     tb_session *s = NULL;

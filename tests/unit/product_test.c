@@ -125,6 +125,17 @@ stream_open(void)
     c_run((c_case){SIZES({1100, 1001}, {2500, 1010}), .tolerance = 1e-4});
 }
 
+/* ---- weights rounded to bf16 ---- */
+
+static void
+bf16_weights(void)
+{
+    c_out(tb_dot(g, IN(F32, size, 96), CONST(96, 100)));
+    c_out(tb_dot(g, IN(F32, 1, 96), tb_transpose(g, CONST(70, 96), 0, 1)));
+    c_out(tb_dot(g, IN(F64, size, 40), tb_cast(g, CONST(40, 9), TB_F64)));
+    c_run((c_case){.tolerance = 3e-2, .bf16 = true});
+}
+
 int
 main(void)
 {
@@ -142,6 +153,8 @@ main(void)
     CASE(inner_slices);
     for (size = 1; size <= 5; size++)
         CASE(stream_rows);
+    for (size = 1; size <= 70; size += 23)
+        CASE(bf16_weights);
     CASE(stream_parts);
     CASE(stream_batched);
     CASE(stream_open);

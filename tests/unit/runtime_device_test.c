@@ -186,6 +186,31 @@ pauses(void)
     free(p);
 }
 
+static int64_t
+cpu_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Workers that wait sleep soon: a program that computes something else has its CPUs. */
+static void
+idle_workers_sleep(void)
+{
+    tb_device *d = NULL;
+    OK(tb_device_create("local-task", tb_cpus_allowed(), &d));
+    prog *p = visit_prog(k_visit, 64, 200, 20000, 5);
+    tb_session *s = p_session(p, d, NULL);
+    CHECK(call_visits(s, 64, 5));
+    int64_t before = cpu_ns();
+    usleep(200000);
+    CHECK(cpu_ns() - before < 10000000); /* not the 200 ms of each that would spin */
+    tb_session_destroy(s);
+    tb_device_release(d);
+    free(p);
+}
+
 static void
 an_error_in_one_tile(void)
 {
@@ -328,6 +353,7 @@ main(void)
     RUN(devices);
     RUN(every_tile_once);
     RUN(pauses);
+    RUN(idle_workers_sleep);
     RUN(an_error_in_one_tile);
     RUN(unused_device);
     RUN(sessions_share_a_device);

@@ -294,9 +294,81 @@ plans_are_verified(void)
     free(p);
 }
 
+/* ---- state as a file ---- */
+static prog *
+with_state(const char *second, const char *type)
+{
+    static const float init[2] = {1, 2};
+    prog *p = p_new();
+    int32_t c = p_const(p, init, sizeof init);
+    p->consts[c].dtype = TB_F32;
+    p_global(p, "flag", "3xi1", TB_INIT_ZEROS, true);
+    p_global(p, "w\"\n", "2xf32", c, true);
+    p_global(p, second, type, TB_INIT_ZEROS, true);
+    p_fn(p, "main");
+    p_body(p);
+    p_end(p);
+    p->f->n_regs = 0;
+    return p;
+}
+
+static float *
+state_of(tb_session *s, int i)
+{
+    tb_tensor t = {0};
+    OK(tb_session_global(s, i, &t));
+    return t.data;
+}
+
+static void
+states_travel(void)
+{
+    char path[64], other_path[64];
+    snprintf(path, sizeof path, "/tmp/turbine_state_%ld.safetensors", (long)getpid());
+    snprintf(other_path, sizeof other_path, "/nowhere/%ld.safetensors", (long)getpid());
+    prog *p = with_state("n", "i64"), *q = with_state("n", "2xi64"), *r = with_state("m", "i64");
+    tb_session *a = p_session(p, NULL, NULL), *b = p_session(p, NULL, NULL);
+    tb_session *x = p_session(q, NULL, NULL), *y = p_session(r, NULL, NULL);
+    state_of(a, 1)[1] = 7;
+    memcpy(state_of(a, 2), &(int64_t){-5}, 8);
+    ((uint8_t *)state_of(a, 0))[2] = 1;
+    OK(tb_session_save(a, path));
+    OK(tb_session_load(b, path));
+    CHECK(state_of(b, 1)[0] == 1 && state_of(b, 1)[1] == 7);
+    CHECK(memcmp(state_of(b, 2), &(int64_t){-5}, 8) == 0);
+    EQ_INT(((uint8_t *)state_of(b, 0))[2], 1);
+    char want[256];
+    snprintf(want, sizeof want, "%s: state 'n' of module 'test': expected 2xi64, got i64", path);
+    FAILS(tb_session_load(x, path), TB_INVALID_ARGUMENT, want);
+    snprintf(want, sizeof want, "%s: not the state of module 'test': there is no 'm' in it", path);
+    FAILS(tb_session_load(y, path), TB_NOT_FOUND, want);
+    CHECK(state_of(x, 1)[1] == 2 && state_of(y, 1)[1] == 2); /* untouched */
+    r->plan.n_globals = 2; /* a module without the third */
+    tb_session *z = p_session(r, NULL, NULL);
+    snprintf(want, sizeof want, "%s: not the state of module 'test': it has no 'n'", path);
+    FAILS(tb_session_load(z, path), TB_NOT_FOUND, want);
+    FAILS(tb_session_load(a, "/nowhere/x"), TB_NOT_FOUND, "/nowhere/x: No such file or directory");
+    snprintf(want, sizeof want, "%s: No such file or directory", other_path);
+    FAILS(tb_session_save(a, other_path), TB_IO, want);
+    OK(truncate(path, 150) == 0 ? NULL : tb_status_make(TB_IO, "truncate"));
+    tb_status st = tb_session_load(b, path);
+    CHECK(tb_status_code(st) == TB_CORRUPT && state_of(b, 1)[1] == 7);
+    tb_status_free(st);
+    unlink(path);
+    tb_session_destroy(a);
+    tb_session_destroy(b);
+    tb_session_destroy(x);
+    tb_session_destroy(y);
+    tb_session_destroy(z);
+    free(p);
+    free(q);
+    free(r);
+}
+
 int
 main(void)
 {
+    RUN(states_travel);
     RUN(reads_files);
     RUN(refuses_files);
     RUN(sessions_take_them);

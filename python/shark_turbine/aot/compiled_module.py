@@ -377,9 +377,22 @@ class _Self:
         store.write(name, value)
 
 
+def _signature(name, fn):
+    """The method's signature; annotations that are text, as `from __future__ import
+    annotations` makes them, are read where the method was defined."""
+    signature = inspect.signature(fn)
+    if not any(isinstance(p.annotation, str) for p in signature.parameters.values()):
+        return signature
+    try:
+        return inspect.signature(fn, eval_str=True)
+    except (NameError, SyntaxError) as e:
+        raise TypeError(f"{name}: an annotation cannot be read: {e}") from None
+
+
 def _arguments(name, fn):
     """Abstract types of a method's arguments, from defaults or annotations."""
-    abstract, parameters = [], list(inspect.signature(fn).parameters.values())[1:]
+    abstract: list[Any] = []
+    parameters = list(_signature(name, fn).parameters.values())[1:]
     for p in parameters:
         if p.kind is not p.POSITIONAL_OR_KEYWORD:
             raise TypeError(f"{name}: argument '{p.name}' has to be positional")

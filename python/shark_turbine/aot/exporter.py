@@ -243,7 +243,7 @@ class ExportOutput:
         target_backends: str | Sequence[str] | None = ("llvm-cpu",),
         targets: Sequence[str] | None = None,
         dump: str | None = None,
-        stock_iree: bool = False,
+        stock_iree: bool | None = None,
         parameters: str = "embedded",
         external_scope: str = "model",
     ) -> _compiler.Artifact | None:
@@ -252,8 +252,10 @@ class ExportOutput:
         Without `save_to` an object is returned that has `map_memory()` and the buffer
         protocol; with a path or an open binary file that is written and None returned.
         `targets` names CPU levels ("host", "x86_64-v3", ...); by default the file runs on
-        every machine of the last ten years and uses what newer ones add. With `stock_iree`
-        IREE's own runtime (3.13) runs the file as well, with the same results.
+        every machine of the last ten years and uses what newer ones add. IREE's own
+        runtime (3.13) runs the file as well, with the same results: by default if that
+        takes less than 16 KB or a hundredth of the weights; `stock_iree=True` in any
+        case, or it raises; False never.
 
         With `parameters="external"` the model's parameters and persistent buffers stay
         outside: the runtime is given them by name, as `save_parameters` and safetensors

@@ -11,12 +11,13 @@ import functools
 
 import torch
 
-from ..decompositions import default_table, has_row
+from ..decompositions import row_overloads, traced_table
 from . import shim
 from .fallback import compile_module, warn_of_failure
 from .fast import shorten
 from .frozen import Frozen
 from .options import Options, parse
+from .output import Compiled, may_be_kept, salt
 from .rng import give_seeds
 from .support import refusal, unsupported_nodes
 from .views import save_bases
@@ -28,16 +29,20 @@ def turbine_cpu(gm, example_inputs, *, mode=None, options=None):
     training = torch.is_grad_enabled() and any(
         isinstance(x, torch.Tensor) and x.requires_grad for x in example_inputs
     )
+    keep = may_be_kept(options, training)
+    kept = shim.kept if keep else lambda compiler: compiler
     backend = shim.aot_autograd(
-        fw_compiler=functools.partial(_compile, options=options),
-        bw_compiler=functools.partial(_compile, options=options, backward=True),
-        inference_compiler=functools.partial(_compile_inference, options=options),
-        decompositions=_table(),
+        fw_compiler=kept(functools.partial(_compile, options=options)),
+        bw_compiler=kept(functools.partial(_compile, options=options, backward=True)),
+        inference_compiler=kept(functools.partial(_compile_inference, options=options)),
+        decompositions=traced_table(),
         partition_fn=functools.partial(_partition, options=options),
     )
-    whole = contextlib.nullcontext() if training else shim.preserved(_stays_whole)
+    whole = contextlib.nullcontext() if training else shim.preserved(_stay_whole())
+    to_file = shim.is_bundling()
     try:
-        with whole, shim.observed() as wrapped:
+        keeping = shim.keeping(gm, salt(options)) if keep else contextlib.nullcontext()
+        with keeping, whole, shim.observed() as wrapped:
             slow = backend(gm, example_inputs)
     except Exception as e:
         if options.fullgraph or shim.is_signal(e):
@@ -46,18 +51,18 @@ def turbine_cpu(gm, example_inputs, *, mode=None, options=None):
         return gm
     if shim.is_debugging():
         return shim.inspectable(slow, gm)
+    if to_file:
+        return slow  # it knows how to write what it is
     return shorten(slow, wrapped, len(example_inputs))
 
 
 @functools.cache
-def _table():
-    return default_table()
-
-
-def _stays_whole(op):
+def _stay_whole():
     """Composite operators with a row; but instance_norm may change its running statistics,
     which its schema does not say: spelled out, they are results."""
-    return has_row(op) and op._schema.name != "aten::instance_norm"
+    return tuple(
+        op for op in row_overloads() if op._schema.name != "aten::instance_norm"
+    )
 
 
 def _partition(joint, *args, options, **kwargs):
@@ -69,18 +74,6 @@ def _partition(joint, *args, options, **kwargs):
     forward, backward = shim.min_cut(joint, *args, **kwargs)
     save_bases(forward, backward, kwargs["num_fwd_outputs"])
     return forward, backward
-
-
-class Compiled:
-    """What AOTAutograd calls: with one list of the arguments."""
-
-    def __init__(self, run):
-        self._boxed_call = True  # wrappers copy what the object has, not its class
-        self.run = run
-        self.boxed = run.boxed
-
-    def __call__(self, args):
-        return self.boxed(args)
 
 
 def _compile(gm, example_inputs, *, options, backward=False):

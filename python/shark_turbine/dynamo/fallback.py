@@ -61,7 +61,8 @@ def _compile_as_far_as_possible(module, options, constants):
                 raise refusal(_in_order(module, lacking), reasons) from None
             continue
         if lacking:
-            _warn(_in_order(module, lacking))
+            run.left_to_eager = _rows(_in_order(module, lacking))
+            warn_of(run.left_to_eager)
         return run
 
 
@@ -150,9 +151,12 @@ def warn_of_failure(module, error):
     )
 
 
-def _warn(nodes):
-    """Once for each operator, with the line of its first use."""
-    rows = [(name, line) for name, line, _, _ in describe(nodes)]
+def _rows(nodes):
+    return [(name, line) for name, line, _, _ in describe(nodes)]
+
+
+def warn_of(rows):
+    """Once for each operator (name, line), with the line of its first use."""
     new = {name: line for name, line in reversed(rows) if name not in _warned}
     if not new:
         return

@@ -178,7 +178,7 @@ def compile_program(module, options, constants=None):
                 bf16_matmul=torch.get_float32_matmul_precision() == "medium",
                 dump=options.dump,
             )
-    return Program(g.plan(), artifact, options.device)
+    return Program(g.plan(), artifact, options.device, options.profile)
 
 
 def compile_graph(module, options, constants=None):

@@ -18,6 +18,7 @@ class Options:
     targets: tuple = ("host",)  # CPU levels to compile for
     freeze: bool = False  # parameters become part of the program (inference only)
     fullgraph: bool = False  # what would run in eager mode is an error
+    profile: str | None = None  # where a trace of all calls goes: profile.py
     dump: str | None = None  # stages to print to stderr, as turbine-opt names them
 
     def __post_init__(self):

@@ -130,6 +130,8 @@ class Partitioned:
     (None, object).
     """
 
+    left_to_eager = ()  # (operator, line), for a warning
+
     def __init__(self, module, segments, compile_segment):
         nodes = [n for n in module.graph.nodes if n.op == "placeholder"]
         slots = {n: i for i, n in enumerate(nodes)}

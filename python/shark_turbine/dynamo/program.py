@@ -3,8 +3,10 @@
 
 import dataclasses
 import functools
+import mmap
 
 from .. import _runtime
+from ..profile import recorder
 from .rng import draw_seed
 
 
@@ -26,13 +28,22 @@ class Plan:
 class Program:
     """Loaded for this process; `call(*args)` gives a tuple, `boxed([args])` a list."""
 
-    def __init__(self, plan, artifact, device_name):
+    def __reduce__(self):
+        artifact = None if self.artifact is None else bytes(self.artifact)
+        return _restored, (self.plan, artifact, self.device_name, self.profile)
+
+    def __init__(self, plan, artifact, device_name, profile=None):
+        self.profile = profile
         self.plan, self.artifact, self.device_name = plan, artifact, device_name
         if artifact is None:
             self.call, self.boxed = _without_program(plan)
             return
         self.module = _runtime.Module.from_buffer(artifact)
-        self.session = _runtime.Session(self.module, device(device_name))
+        self.session = _runtime.Session(
+            self.module,
+            device(device_name),
+            profile=recorder(profile, device(device_name)),
+        )
         draws = any(position is None for position, _ in plan.inputs)
         self.bind = functools.partial(
             self.session.bind,
@@ -42,6 +53,15 @@ class Program:
             **dataclasses.asdict(plan),
         )
         self.call, self.boxed = self.bind(), self.bind(boxed=True)
+
+
+def _restored(plan, artifact, device_name, profile):
+    """A Program from a pickle; the bytes go to where they are aligned."""
+    if artifact is not None:
+        pages = mmap.mmap(-1, len(artifact))
+        pages.write(artifact)
+        artifact = memoryview(pages)
+    return Program(plan, artifact, device_name, profile)
 
 
 def _without_program(plan):

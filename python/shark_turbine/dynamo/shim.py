@@ -84,19 +84,24 @@ def inspectable(fn, gm):
 # ---- operators that AOTAutograd would take apart ----
 
 
-def preserved(has_row):
-    """Keeps composite operators whole for which has_row(op); else they are spelled out."""
+@functools.cache
+def _composite(operators):
+    from torch._export.utils import _is_preservable_cia_op
+
+    return tuple(op for op in operators if _is_preservable_cia_op(op))
+
+
+def preserved(operators):
+    """A context in which those that are composite stay whole; else they are spelled out."""
     try:
-        from torch._export.utils import (
-            _collect_all_valid_cia_ops,
-            _special_op_to_preserve_cia,
-        )
+        from torch._export.utils import _special_op_to_preserve_cia
         from torch.export.exported_program import _override_composite_implicit_decomp
+
+        kept = _composite(operators)
     except ImportError:
         return contextlib.nullcontext()
-    kept = {op: _special_op_to_preserve_cia for op in _collect_all_valid_cia_ops()}
     return _override_composite_implicit_decomp(
-        {o: f for o, f in kept.items() if has_row(o)}
+        {op: _special_op_to_preserve_cia for op in kept}
     )
 
 
@@ -234,6 +239,50 @@ def observed():
         yield _observed.found
     finally:
         _observed.found = before
+
+
+# ---- AOTAutograd's cache ----
+
+
+def output_code():
+    """The class of what may be kept; without it nothing is."""
+    try:
+        from torch._inductor.output_code import OutputCode
+    except ImportError:
+        return object
+    return OutputCode
+
+
+def kept(compiler):
+    """A compiler whose results AOTAutograd may keep."""
+    try:
+        from torch._functorch._aot_autograd.schemas import (
+            SerializableAOTDispatchCompiler,
+        )
+    except ImportError:
+        return compiler
+    return SerializableAOTDispatchCompiler(output_code(), compiler)
+
+
+def is_bundling():
+    """Whether the caller wants to pickle what is compiled (aot_compile)."""
+    return getattr(torch._functorch.config, "bundled_autograd_cache", False)
+
+
+@contextlib.contextmanager
+def keeping(gm, salt):
+    """Looks graphs up with their programs (not in Inductor's cache of programs), under a
+    name that `salt` is part of: the attributes of a graph's module are."""
+    try:
+        bundled = torch._functorch.config.patch(bundled_autograd_cache=True)
+    except (ImportError, AttributeError):
+        bundled = contextlib.nullcontext()
+    gm._turbine = salt
+    try:
+        with bundled:
+            yield
+    finally:
+        del gm._turbine
 
 
 # ---- torch.compiler.save_cache_artifacts ----

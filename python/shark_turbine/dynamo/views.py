@@ -166,6 +166,7 @@ class WithViews:
 
     def __init__(self, inner, tail):
         self.inner, self.tail = inner, tail
+        self.left_to_eager = getattr(inner, "left_to_eager", ())
 
     def call(self, *args):
         return tuple(self.tail(args, self.inner.call(*args)))

@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
-from numpy.typing import DTypeLike
 
 from .. import _runtime
 from .dtypes import BufferUsage, HalElementType, MemoryType, dtype_of_name
 from .hal import HalBufferView, HalDevice, copy_of, host_view
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 
 class DeviceArray(NDArrayOperatorsMixin):
@@ -34,6 +36,7 @@ class DeviceArray(NDArrayOperatorsMixin):
         self._view: HalBufferView | None = buffer_view
         self._tensor = buffer_view._tensor
         self._implicit_host_transfer = implicit_host_transfer
+        self._was_mapped = False
         self._override_dtype: np.dtype | None = (
             None if override_dtype is None else np.dtype(override_dtype)
         )
@@ -51,6 +54,7 @@ class DeviceArray(NDArrayOperatorsMixin):
         self._tensor = tensor
         self._implicit_host_transfer = implicit_host_transfer
         self._override_dtype = None
+        self._was_mapped = False
         return self
 
     @property
@@ -61,7 +65,8 @@ class DeviceArray(NDArrayOperatorsMixin):
 
     @property
     def is_host_accessible(self) -> bool:
-        return True
+        """Whether the host has looked at it. Its memory is the host's in any case."""
+        return self._was_mapped
 
     @property
     def shape(self) -> list[int]:
@@ -85,11 +90,10 @@ class DeviceArray(NDArrayOperatorsMixin):
 
     def to_host(self) -> np.ndarray:
         """A numpy view of the array's memory, which it keeps alive."""
+        self._was_mapped = True
         array = host_view(self._tensor)
         if self._override_dtype is None or array.dtype == self._override_dtype:
             return array
-        if array.dtype.itemsize == self._override_dtype.itemsize:
-            return array.view(self._override_dtype)
         return array.astype(self._override_dtype)
 
     def _implicit(self) -> np.ndarray:
@@ -134,7 +138,10 @@ class DeviceArray(NDArrayOperatorsMixin):
 
     def astype(
         self, dtype: DTypeLike, casting: Any = "unsafe", copy: bool = True
-    ) -> np.ndarray:
+    ) -> Any:
+        """A numpy array of another type; the array itself if nothing is to be done."""
+        if not copy and self.dtype == np.dtype(dtype):
+            return self
         return self.to_host().astype(dtype, casting=casting, copy=copy)
 
     def reshape(self, *shape: Any) -> np.ndarray:

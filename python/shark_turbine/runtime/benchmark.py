@@ -5,10 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import pathlib
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -43,6 +39,9 @@ class BenchmarkTimeoutError(Exception):
 
 def benchmark_exe() -> str:
     """Path of the tool: on PATH, or in the build directory that this package runs from."""
+    import pathlib
+    import shutil
+
     found = shutil.which("turbine-benchmark-module")
     if found is None:
         build = pathlib.Path(_runtime.__file__).resolve().parents[1]
@@ -102,6 +101,8 @@ def benchmark_module(
     Further arguments become flags of the tool: `benchmark_min_time="1s"`, `device=...`.
     BenchmarkToolError if the tool fails, BenchmarkTimeoutError after `timeout` seconds.
     """
+    import tempfile
+
     if "benchmark_out" in kwargs or "benchmark_out_format" in kwargs:
         raise ValueError("benchmark_module reads results from its own JSON file")
     blob = None
@@ -119,9 +120,10 @@ def benchmark_module(
     args += _flags(kwargs)
     args += [f"--input={_input_text(v)}" for v in inputs or ()]
     with tempfile.TemporaryDirectory() as folder:
-        report = pathlib.Path(folder) / "results.json"
+        report = os.path.join(folder, "results.json")
         _run([*args, f"--benchmark_out={report}"], blob, timeout)
-        rows = json.loads(report.read_text())["benchmarks"]
+        with open(report) as f:
+            rows = json.load(f)["benchmarks"]
     return [
         BenchmarkResult(
             row["name"],
@@ -135,6 +137,8 @@ def benchmark_module(
 
 
 def _run(args: list[str], blob: Any, timeout: float | None) -> None:
+    import subprocess
+
     given = None if blob is None else bytes(blob)
     try:
         done = subprocess.run(

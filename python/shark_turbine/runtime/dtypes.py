@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import enum
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from .. import _runtime
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 
 class HalElementType(enum.IntEnum):

@@ -8,7 +8,6 @@ Both become the trees that structure.py works with.
 
 from __future__ import annotations
 
-import concurrent.futures
 from typing import TYPE_CHECKING, Any
 
 from . import timeline
@@ -16,6 +15,8 @@ from .array_interop import DeviceArray
 from .structure import Structure
 
 if TYPE_CHECKING:
+    import concurrent.futures
+
     from .hal import HalDevice
     from .vm import VmContext, VmFunction
 

@@ -96,11 +96,20 @@ class HalDevice:
 
     def queue_execute(
         self,
-        command_buffer: HalCommandBuffer,
+        command_buffer: HalCommandBuffer | Sequence[HalCommandBuffer],
         wait_semaphores: HalSemaphoreList,
         signal_semaphores: HalSemaphoreList,
     ) -> None:
-        enqueue(wait_semaphores, signal_semaphores, command_buffer._execute)
+        """Executes one command buffer, or several, one after the other."""
+        if isinstance(command_buffer, HalCommandBuffer):
+            command_buffer = [command_buffer]
+        buffers = list(command_buffer)
+
+        def execute() -> None:
+            for b in buffers:
+                b._execute()
+
+        enqueue(wait_semaphores, signal_semaphores, execute)
 
     def create_dlpack_capsule(
         self, buffer_view: HalBufferView, device_type_code: int, device_id: int
@@ -114,7 +123,9 @@ class HalDevice:
 
     # Profiling is a tool of its own here (turbine-benchmark-module, _runtime.profile).
 
-    def begin_profiling(self, mode: str | None = None) -> None:
+    def begin_profiling(
+        self, mode: str | None = None, file_path: str | None = None
+    ) -> None:
         """Accepted, without effect."""
 
     def flush_profiling(self) -> None:
@@ -340,8 +351,8 @@ class HalAllocator:
         self,
         memory_type: int,
         allowed_usage: int,
-        device: HalDevice,
-        buffer: Any,
+        device: HalDevice | None = None,
+        buffer: Any = None,
         element_type: HalElementType | int | None = None,
     ) -> HalBuffer | HalBufferView:
         """A copy of a host array: a HalBuffer, or a HalBufferView if typed."""
@@ -374,6 +385,7 @@ class HalAllocator:
         return int(
             BufferCompatibility.ALLOCATABLE
             | BufferCompatibility.IMPORTABLE
+            | BufferCompatibility.EXPORTABLE
             | BufferCompatibility.QUEUE_TRANSFER
             | BufferCompatibility.QUEUE_DISPATCH
         )

@@ -236,7 +236,11 @@ class ParameterIndex:
     ) -> None:
         """Adds bytes that repeat a pattern, which is bytes or one element."""
         item = np.frombuffer(memoryview(pattern).tobytes(), np.uint8)
-        if not item.size or total_length % item.size:
+        if not 0 < item.size <= 16:
+            raise ValueError(
+                f"'{key}': a pattern has 1 to 16 bytes, this one {item.size}"
+            )
+        if total_length % item.size:
             raise ValueError(
                 f"'{key}': {total_length} bytes are no multiple of the pattern's {item.size}"
             )

@@ -14,7 +14,8 @@ _KINDS = {"i": int, "I": int, "f": float, "F": float, "r": object}
 
 class PyModuleInterface:
     """Describes a module; `create` makes it. Every context calls `ctor(interface)` for an
-    instance of its own, which the functions are methods of."""
+    instance of its own, which the functions are methods of. What they raise comes as a
+    RuntimeError."""
 
     def __init__(
         self, module_name: str, ctor: Callable[[PyModuleInterface], Any]
@@ -48,6 +49,8 @@ class _PyModule(VmModule):
         super().__init__(None, name=interface._name)
         self._interface = interface
 
+    _binds_at_once = True
+
     @property
     def function_names(self) -> list[str]:
         return list(self._interface._exports)
@@ -79,10 +82,19 @@ class _PySession:
             VmRef(x) if kind == "r" and x is not None else x
             for kind, x in zip(arguments, inputs)
         ]
-        out = fn(self._instance, *given)
+        try:
+            out = fn(self._instance, *given)
+        except Exception as e:
+            raise RuntimeError(f"{name}: {type(e).__name__}: {e}") from e
         values = () if not results else out if len(results) > 1 else (out,)
         if len(values) != len(results):
             raise ValueError(
                 f"{name}: expected {len(results)} results, found {len(values)}"
             )
-        return tuple(_KINDS[k](v) if k != "r" else v for k, v in zip(results, values))
+        return tuple(_result(k, v) for k, v in zip(results, values))
+
+
+def _result(kind: str, value: Any) -> Any:
+    if kind != "r":
+        return _KINDS[kind](value)
+    return value._value if isinstance(value, VmRef) else value

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,8 @@ from . import timeline
 from .refs import Referenced
 
 if TYPE_CHECKING:
+    import asyncio
+
     from .hal import HalBuffer, HalDevice
 
 
@@ -66,14 +67,24 @@ class HalCommandBuffer(Referenced):
             self.begin()
 
     def begin(self) -> None:
+        """Starts recording anew; RuntimeError while it does already."""
+        if self._is_recording:
+            raise RuntimeError("FAILED_PRECONDITION: the command buffer is recording")
+        self._commands = []
         self._is_recording = True
 
     def end(self) -> None:
+        self._check_recording()
         self._is_recording = False
 
-    def _record(self, command: Callable[[], None], end: bool) -> None:
+    def _check_recording(self) -> None:
         if not self._is_recording:
-            raise RuntimeError("the command buffer is not recording: begin() it")
+            raise RuntimeError(
+                "FAILED_PRECONDITION: the command buffer is not recording: begin() it"
+            )
+
+    def _record(self, command: Callable[[], None], end: bool) -> None:
+        self._check_recording()
         self._commands.append(command)
         if end:
             self.end()

@@ -57,12 +57,29 @@ class Referenced:
         return ref.__iree_vm_ref__.deref(cls, True)
 
 
-class VmBuffer(Referenced, bytearray):
-    """Bytes of the VM: zeros at first; memoryview(buffer) reads and writes them."""
+class VmBuffer(Referenced):
+    """Bytes of the VM: zeros at first; memoryview(buffer) reads and, if the buffer is
+    mutable, writes them."""
+
+    def __new__(cls, length: int, alignment: int = 0, mutable: bool = True) -> Any:
+        del alignment  # Python's bytes are aligned
+        kind: Any = _Mutable if mutable else _Immutable
+        return kind.__new__(kind, length)
 
     def __init__(self, length: int, alignment: int = 0, mutable: bool = True) -> None:
-        del alignment, mutable  # accepted: bytes of Python are aligned and mutable
-        super().__init__(length)
+        pass
 
     def __repr__(self) -> str:
-        return f"<VmBuffer size {len(self)}>"
+        return f"<VmBuffer size {len(self)}>"  # type: ignore[arg-type]
+
+
+class _Mutable(VmBuffer, bytearray):
+    def __new__(cls, length: int, *_: Any, **__: Any) -> Any:
+        self = bytearray.__new__(cls)
+        bytearray.__init__(self, length)
+        return self
+
+
+class _Immutable(VmBuffer, bytes):
+    def __new__(cls, length: int, *_: Any, **__: Any) -> Any:
+        return bytes.__new__(cls, length)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from collections.abc import Iterable
 from typing import IO, Any
 
@@ -178,6 +177,8 @@ class replacing:  # noqa: N801 -- used like open()
         self.path = os.fspath(path)
 
     def __enter__(self) -> IO[bytes]:
+        import tempfile  # not before it is needed: it is slow to import
+
         folder = os.path.dirname(os.path.abspath(self.path))
         handle, self.temporary = tempfile.mkstemp(dir=folder, prefix=".turbine-")
         self.file = os.fdopen(handle, "wb")

@@ -112,9 +112,9 @@ class HalSemaphore(Referenced):
 
         Times are in nanoseconds; `deadline` counts from the epoch.
         """
-        return self._wait_until(payload, _deadline(timeout, deadline))
+        return self._wait_until(payload, _deadline(timeout, deadline), "semaphore")
 
-    def _wait_until(self, payload: int, end: float | None) -> bool:
+    def _wait_until(self, payload: int, end: float | None, what: str) -> bool:
         with self._changed:
             while self._failure is None and self._value < payload:
                 left = None if end is None else end - time.monotonic()
@@ -122,7 +122,7 @@ class HalSemaphore(Referenced):
                     return False
                 self._changed.wait(left)
             if self._failure is not None:
-                raise RuntimeError(f"synchronous semaphore failure: {self._failure}")
+                raise RuntimeError(f"synchronous {what} failure: {self._failure}")
             return True
 
     def _when(self, payload: int, fn: _Watcher) -> None:
@@ -200,7 +200,7 @@ class HalFence(Referenced):
     def wait(self, timeout: int | None = None, deadline: int | None = None) -> bool:
         """Waits for all timepoints; False if time is up before. As HalSemaphore.wait."""
         end = _deadline(timeout, deadline)
-        return all(sem._wait_until(v, end) for sem, v in self._points.items())
+        return all(s._wait_until(v, end, "fence") for s, v in self._points.items())
 
 
 HalSemaphoreList = Union[HalFence, Iterable[tuple[HalSemaphore, int]]]

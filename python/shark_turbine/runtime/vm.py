@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import enum
 import itertools
 import mmap as _mmap
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +18,9 @@ from . import timeline
 from .hal import HalBufferView, HalDevice
 from .refs import Referenced, VmRef
 from .typing import HalModuleBufferViewTraceCallback
+
+if TYPE_CHECKING:
+    import concurrent.futures
 
 # What a function's `reflection` can hold.
 _ATTRIBUTES = ("turbine.abi", "iree.abi", "iree.abi.declaration")
@@ -72,6 +74,9 @@ class VmModule:
         self._name = name
         self._device = device  # of the hal module
         self._params: _runtime.Params | None = None  # of a module of parameters
+
+    # Whether a context makes its session when the module is added, not at the first call.
+    _binds_at_once = False
 
     @property
     def _module(self) -> _runtime.Module:
@@ -273,7 +278,22 @@ class VmVariantList(Referenced):
         return len(self._items)
 
     def __repr__(self) -> str:
-        return f"<VmVariantList({len(self._items)}): {self._items}>"
+        return f"<VmVariantList({len(self)}): [{_shown(self._items)}]>"
+
+
+def _shown(items: list[Any]) -> str:
+    """As IREE prints a list's elements."""
+    return ", ".join(map(_shown_item, items))
+
+
+def _shown_item(x: Any) -> str:
+    if isinstance(x, float):
+        return f"{x:.6f}"
+    if isinstance(x, VmVariantList):
+        return f"List[{_shown(x._items)}]"
+    if isinstance(x, HalBufferView):
+        return f"HalBufferView({'x'.join(map(str, x.shape))}:0x{x.element_type:08x})"
+    return str(x)
 
 
 _context_ids = itertools.count(1)
@@ -307,6 +327,8 @@ class VmContext:
             if module._params is not None:
                 self._params = module._params
             self._modules.append(module)
+            if module._binds_at_once:
+                self._session(module)
 
     def _hal_device(self) -> HalDevice:
         if self._device is None:
@@ -328,6 +350,8 @@ class VmContext:
     ) -> concurrent.futures.Future[Any]:
         """Runs in the context's own thread, after what was submitted before."""
         if self._thread is None:
+            import concurrent.futures  # not before it is needed: it is slow to import
+
             name = f"turbine-context-{self.context_id}"
             self._thread = concurrent.futures.ThreadPoolExecutor(1, name)
         return self._thread.submit(work, *args)
@@ -361,6 +385,8 @@ class VmContext:
         signal: timeline.HalFence | None,
         outputs: VmVariantList,
     ) -> None:
+        import concurrent.futures
+
         done: concurrent.futures.Future[tuple[Any, ...]] = concurrent.futures.Future()
 
         def run(failure: str | None) -> None:

@@ -9,7 +9,7 @@
 #include <sched.h>
 #endif
 
-#include "runtime/runtime_internal.h"
+#include "base/base.h"
 
 #if defined(__linux__)
 /* Machines with more CPUs than cpu_set_t holds need a larger set. */

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/* reduction_test.c -- reductions of much to few numbers: compiled code against the
+ * evaluator. */
+#include "unit/compile_t.h"
+
+#define RED(op, a, axes) tb_reduce(g, TB_P_##op, a, axes)
+
+static void
+to_one(void)
+{
+    tb_val x = IN(F32, 1024, 600);
+    c_out(RED(rsum, tb_map2(g, TB_P_mul, x, x), 3));
+    c_out(RED(rmax, x, 3));
+    c_out(RED(rmin, tb_transpose(g, x, 0, 1), 3));
+    c_out(tb_map1(g, TB_P_neg, RED(rsum, x, 1)));
+    c_run((c_case){.tolerance = 1e-4});
+}
+
+static void
+one_axis(void)
+{
+    tb_val x = IN(F32, 2, 4096, 70);
+    c_out(RED(rsum, x, 2));
+    c_out(RED(rmax, x, 6));
+    c_out(RED(rmin, x, 5));
+    c_run((c_case){.tolerance = 1e-4});
+}
+
+/* Lengths that cannot be cut evenly, and types. */
+static void
+lengths_and_types(void)
+{
+    c_out(RED(rsum, IN(F32, 1000003), 1));
+    c_out(RED(rsum, IN(F64, 3, 262144), 3));
+    c_out(RED(rsum, IN(I64, 8, 131072), 3));
+    c_out(RED(rsum, IN(BF16, 1048576), 1));
+    c_out(RED(rmax, IN(I32, 600000), 1));
+    c_run((c_case){.tolerance = 1e-3});
+}
+
+static void
+not_a_number(void)
+{
+    tb_val x = IN(F32, 1048576), nan = tb_full_like(g, x, NAN);
+    tb_val big = tb_map2(g, TB_P_lt, tb_full_like(g, x, 0.9999), x);
+    x = tb_where(g, big, nan, x);
+    c_out(RED(rmax, x, 1));
+    c_out(RED(rmin, x, 1));
+    c_out(RED(rsum, x, 1));
+    c_run((c_case){0});
+}
+
+int
+main(void)
+{
+    CASE(to_one);
+    CASE(one_axis);
+    CASE(lengths_and_types);
+    CASE(not_a_number);
+    return t_done();
+}
