@@ -75,9 +75,8 @@ def wrong(cell):
 def duration(s):
     if s is None:
         return ""
-    for unit, scale in (("s", 1), ("ms", 1e-3), ("us", 1e-6)):
-        if s >= scale:
-            break
+    units = (("s", 1), ("ms", 1e-3), ("us", 1e-6))
+    unit, scale = next((u for u in units if s >= u[1]), units[-1])
     return f"{s / scale:.3g} {unit}" if s / scale < 999.5 else f"{s / scale:.0f} {unit}"
 
 

@@ -22,19 +22,39 @@ INTERNAL = [
     "artifact/layout.h",
     "runtime/runtime_internal.h",
 ]
-SOURCES = """
-    base/status base/heap base/str base/num base/dtype
-    artifact/cpu artifact/hash artifact/zipread artifact/elfread artifact/verify
-    artifact/read artifact/transient
-    runtime/tensor runtime/map runtime/code runtime/module runtime/info runtime/device
-    runtime/local_sync runtime/null runtime/exec runtime/safetensors runtime/params
-    runtime/session runtime/place runtime/state
-""".split()
+SOURCES = [
+    "base/status",
+    "base/heap",
+    "base/str",
+    "base/num",
+    "base/dtype",
+    "artifact/cpu",
+    "artifact/hash",
+    "artifact/zipread",
+    "artifact/elfread",
+    "artifact/verify",
+    "artifact/read",
+    "artifact/transient",
+    "runtime/tensor",
+    "runtime/map",
+    "runtime/code",
+    "runtime/module",
+    "runtime/info",
+    "runtime/device",
+    "runtime/local_sync",
+    "runtime/null",
+    "runtime/exec",
+    "runtime/safetensors",
+    "runtime/params",
+    "runtime/session",
+    "runtime/place",
+    "runtime/state",
+]
 THREADS = ["runtime/wait.h", "runtime/split.c", "base/cpus.c", "runtime/local_task.c"]
 
 TOKEN = re.compile(
     r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|/\*.*?\*/|//[^\n]*|->|\.{3}|[A-Za-z_]\w*|\d[\w.]*|.',
-    re.S,
+    re.DOTALL,
 )
 
 
@@ -54,15 +74,19 @@ def code_of(text):
 
 def own_names(text):
     """Names of file scope that nobody else is meant to see."""
-    names = set(re.findall(r"^static [^\n(=;]*\n(\w+)\(", text, re.M))
+    names = set(re.findall(r"^static [^\n(=;]*\n(\w+)\(", text, re.MULTILINE))
     names |= set(
-        re.findall(r"^static [^\n(=;]*?\b(\w+)(?:\[[^\n]*\])*(?: =|;)", text, re.M)
+        re.findall(
+            r"^static [^\n(=;]*?\b(\w+)(?:\[[^\n]*\])*(?: =|;)", text, re.MULTILINE
+        )
     )
-    names |= set(re.findall(r"^typedef (?:struct|enum|union) (\w+)", text, re.M))
-    names |= set(re.findall(r"^\} (\w+);", text, re.M))
-    for body in re.findall(r"^enum \{(.*?)\}", text, re.M | re.S):
+    names |= set(
+        re.findall(r"^typedef (?:struct|enum|union) (\w+)", text, re.MULTILINE)
+    )
+    names |= set(re.findall(r"^\} (\w+);", text, re.MULTILINE))
+    for body in re.findall(r"^enum \{(.*?)\}", text, re.MULTILINE | re.DOTALL):
         names |= set(re.findall(r"\b([A-Z]\w*)\s*(?:=|,|$)", body))
-    names |= set(re.findall(r"^#define (\w+)", text, re.M))
+    names |= set(re.findall(r"^#define (\w+)", text, re.MULTILINE))
     return {n for n in names if n != "X"}
 
 
@@ -124,7 +148,12 @@ POP = HIDDEN.replace("push(hidden)", "pop")
 
 def with_visible_includes(text):
     """What the system's headers declare is not hidden, as all of this file is."""
-    return re.sub(r"(?:^#include <.*>\n)+", lambda m: DEFAULT + m[0] + POP, text, flags=re.M)
+    return re.sub(
+        r"(?:^#include <.*>\n)+",
+        lambda m: DEFAULT + m[0] + POP,
+        text,
+        flags=re.MULTILINE,
+    )
 
 
 def source_file(root):

@@ -86,9 +86,19 @@ class Worker:
     def start(self):
         read, write = os.pipe()
         self.log = tempfile.TemporaryFile()
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TOP / "scripts"), str(TOP / "tests/ops")])}
+        env = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(
+                [str(TOP / "scripts"), str(TOP / "tests/ops")]
+            ),
+        }
         self.process = subprocess.Popen(
-            [sys.executable, str(TOP / "scripts" / "coverage.py"), "--worker", str(write)],
+            [
+                sys.executable,
+                str(TOP / "scripts" / "coverage.py"),
+                "--worker",
+                str(write),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=self.log,
@@ -257,7 +267,13 @@ def tasks_of(args):
             and (not args.failed or (c.dtype, c.mode) in bad)
         ]
         tasks.append(
-            {"op": i, "name": name, "checks": plan, "sample": args.sample, "results": []}
+            {
+                "op": i,
+                "name": name,
+                "checks": plan,
+                "sample": args.sample,
+                "results": [],
+            }
         )
     return tasks
 
@@ -279,12 +295,20 @@ def parse():
     p.add_argument("--quick", action="store_true")
     p.add_argument("--part", type=int, default=0, help="which eighth --quick takes")
     p.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 8))
-    p.add_argument("--seconds", type=int, default=SECONDS, help="limit for one operator")
-    p.add_argument("--minutes", type=float, default=120, help="begins nothing after them")
+    p.add_argument(
+        "--seconds", type=int, default=SECONDS, help="limit for one operator"
+    )
+    p.add_argument(
+        "--minutes", type=float, default=120, help="begins nothing after them"
+    )
     p.add_argument("--verbose", action="store_true", help="also what passes")
     p.add_argument("--json", help="writes all results there")
-    p.add_argument("--keep", action="store_true", help="keeps its results of other checks")
-    p.add_argument("--rest", action="store_true", help="runs only checks it does not have")
+    p.add_argument(
+        "--keep", action="store_true", help="keeps its results of other checks"
+    )
+    p.add_argument(
+        "--rest", action="store_true", help="runs only checks it does not have"
+    )
     p.add_argument("--failed", action="append", help="checks it has so: 'falls back'")
     p.add_argument("--report", help="writes the report there")
     p.add_argument("--worker", type=int, help=argparse.SUPPRESS)
@@ -309,7 +333,11 @@ def main():
         if args.op or args.verbose:
             show(task, args.verbose)
         elif sys.stderr.isatty():
-            print(f"\r{len(finished)}/{len(tasks)} {task['name']:50}", end="", file=sys.stderr)
+            print(
+                f"\r{len(finished)}/{len(tasks)} {task['name']:50}",
+                end="",
+                file=sys.stderr,
+            )
         if args.json and len(finished) % 20 == 0:
             Path(args.json).write_text(json.dumps(merged(finished, args.known)))
 

@@ -15,10 +15,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "ops"))
 
-import opinfo  # noqa: E402
-
-from shark_turbine.dynamo import fallback as compiling  # noqa: E402
-from shark_turbine.importer import op_name  # noqa: E402
+import opinfo
+from shark_turbine.dynamo import fallback as compiling
+from shark_turbine.importer import op_name
 
 # From good to bad. An operator is as good as its worst check.
 PASSED, UNCAPTURED, FALLBACK, ERROR, WRONG, TIMEOUT, CRASH = (
@@ -75,7 +74,9 @@ def first_check(op, checks):
         if DTYPES[name] in op.dtypes:
             kept = [c for c in checks if c.dtype not in ("float32", name)]
             moved = [
-                dataclasses.replace(c, dtype=name) for c in checks if c.dtype == "float32"
+                dataclasses.replace(c, dtype=name)
+                for c in checks
+                if c.dtype == "float32"
             ]
             return moved + kept
     return checks
@@ -167,7 +168,7 @@ def judge(case, got, want, types_only, grad):
             return None
         try:
             return opinfo.call(wider, grad=grad)
-        except Exception:  # noqa: BLE001: there is no exact result then
+        except Exception:  # there is no exact result then
             return None
 
     def outputs():
@@ -202,7 +203,7 @@ def run_case(case, check):
         case = case.scattered()
     try:
         want = opinfo.call(case, grad=grad)
-    except Exception:  # noqa: BLE001: whatever eager mode refuses is no case
+    except Exception:  # whatever eager mode refuses is no case
         return None, ""
     if grad and not any(g is not None for g in want.gradients):
         return None, ""
@@ -210,7 +211,7 @@ def run_case(case, check):
     types_only = undefined or is_random(case, want, grad)
     try:
         got = opinfo.call(case, compiled(case, check), grad=grad)
-    except Exception as e:  # noqa: BLE001: any error is a result
+    except Exception as e:  # any error is a result
         return fallback(case, check, want, types_only, e)
     text = judge(case, got, want, types_only, grad)
     return (WRONG, text) if text else (PASSED, "")
@@ -222,11 +223,11 @@ def fallback(case, check, want, types_only, error):
     grad = check.mode == "backward"
     try:
         captured = opinfo.call(case, compiled(case, check, "aot_eager"), grad=grad)
-    except Exception as e:  # noqa: BLE001
+    except Exception as e:
         return UNCAPTURED, reason_of(e)
     try:
         got = opinfo.call(case, compiled(case, check, strict=False), grad=grad)
-    except Exception as e:  # noqa: BLE001
+    except Exception as e:
         return ERROR, reason_of(e)
     text = judge(case, got, want, types_only, grad)
     text = text and judge(case, got, captured, types_only, grad)
@@ -239,7 +240,7 @@ def run_check(op, check, only=None, tell=None):
     dtype = DTYPES[check.dtype]
     try:
         samples = opinfo.cases(op, dtype, check.count, grad=check.mode == "backward")
-    except Exception as e:  # noqa: BLE001: samples that need what is not there (CUDA)
+    except Exception as e:  # samples that need what is not there (CUDA)
         yield -1, None, f"no samples: {type(e).__name__}: {e}", ""
         return
     for case in samples:
@@ -249,7 +250,7 @@ def run_check(op, check, only=None, tell=None):
             tell(case.number)
         try:
             status, reason = run_case(case, check)
-        except Exception as e:  # noqa: BLE001: a fault of this script is not one of an operator
+        except Exception as e:  # a fault of this script is not one of an operator
             status, reason = None, f"cannot be checked: {type(e).__name__}: {e}"
         yield case.number, status, reason, case.describe()
 

@@ -32,12 +32,16 @@ def worst(statuses):
 class Summary:
     def __init__(self, tasks):
         self.tasks = sorted(tasks, key=lambda t: t["name"])
-        self.status = {t["name"]: worst(r["status"] for r in t["results"]) for t in tasks}
+        self.status = {
+            t["name"]: worst(r["status"] for r in t["results"]) for t in tasks
+        }
         self.core = self._core()
 
     def cell(self, task, dtype, mode):
         return worst(
-            r["status"] for r in task["results"] if r["dtype"] == dtype and r["mode"] == mode
+            r["status"]
+            for r in task["results"]
+            if r["dtype"] == dtype and r["mode"] == mode
         )
 
     def counts(self):
@@ -58,7 +62,6 @@ class Summary:
     def _core(self):
         """{Core ATen overload: how it is compiled}."""
         import torch
-
         from shark_turbine.decompositions import default_table, has_row
         from shark_turbine.dynamo.support import _KNOWN
         from shark_turbine.importer import op_name
@@ -93,9 +96,13 @@ class Summary:
         captured = sum(n.values()) - n["not captured"]
         lines = [f"{sum(n.values())} operators in {seconds:.0f} s"]
         for status in ORDER:
-            lines.append(f"  {status:13} {n[status]:4} operators {samples[status]:6} samples")
+            lines.append(
+                f"  {status:13} {n[status]:4} operators {samples[status]:6} samples"
+            )
         share = 100 * n["passed"] / captured if captured else 0
-        lines.append(f"  {share:.1f} % of the {captured} that can be captured are compiled")
+        lines.append(
+            f"  {share:.1f} % of the {captured} that can be captured are compiled"
+        )
         how = collections.Counter(self.core.values())
         lines.append(f"  Core ATen: {dict(how)}")
         return "\n".join(lines)
@@ -140,7 +147,9 @@ class Summary:
     def _checks(self):
         """What was run: a run may be of a part."""
         out = ["## Checks", "", "Operators, by the worst sample of each check.", ""]
-        out += ["| dtype | mode | operators | passed | falls back | bad | not captured |"]
+        out += [
+            "| dtype | mode | operators | passed | falls back | bad | not captured |"
+        ]
         out += ["|---" * 7 + "|"]
         for dtype in DTYPES:
             for mode in MODES:
@@ -167,7 +176,12 @@ class Summary:
 
     def _table(self):
         """A row per operator; a dtype's cell is forward / backward."""
-        out = ["## Operators", "", "Empty: not run, or the operator does not take it.", ""]
+        out = [
+            "## Operators",
+            "",
+            "Empty: not run, or the operator does not take it.",
+            "",
+        ]
         out += ["| operator | " + " | ".join(DTYPES) + " | scattered | dynamic |"]
         out += ["|---" * (len(DTYPES) + 3) + "|"]
         for t in self.tasks:

@@ -69,8 +69,8 @@ def load():
 
 
 def export(model):
-    import shark_turbine.aot as aot
     import torch
+    from shark_turbine import aot
 
     batch = torch.export.Dim("batch", min=1, max=64)
     length = torch.export.Dim("length", min=1, max=512)

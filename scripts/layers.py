@@ -27,7 +27,7 @@ BELOW = {
 EXCEPTIONS = {
     "pass/group.c": "kernel",  # groups are formed for, and tried on, the lowering
 }
-INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]', re.M)
+INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]', re.MULTILINE)
 
 
 def faults(top):

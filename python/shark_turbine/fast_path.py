@@ -13,7 +13,11 @@ F = torch.nn.functional
 def _heads(x, weight, bias, heads):
     """q, k, v of x [batch, length, width], each [batch, heads, length, width / heads]."""
     b, n, w = x.shape
-    return F.linear(x, weight, bias).view(b, n, 3, heads, w // heads).permute(2, 0, 3, 1, 4)
+    return (
+        F.linear(x, weight, bias)
+        .view(b, n, 3, heads, w // heads)
+        .permute(2, 0, 3, 1, 4)
+    )
 
 
 def _joined(x):

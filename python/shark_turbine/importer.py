@@ -160,7 +160,10 @@ class Symbols:
             return self._fold(e.args, _larger)
         if isinstance(e, (sf.Min, sympy.Min)):
             return self._fold(e.args, _smaller)
-        if name in ("Identity", "ToFloat", "TruncToInt", "FloorToInt") and e.args[0].is_integer:
+        if (
+            name in ("Identity", "ToFloat", "TruncToInt", "FloorToInt")
+            and e.args[0].is_integer
+        ):
             return self.expression(e.args[0])
         raise Unsupported(f"sizes that depend on {e} are not supported")
 
@@ -300,7 +303,9 @@ class FunctionImporter:
                 return self.assert_async(node)
             if name == "aten::_assert_scalar":
                 return self.assert_sizes(node)
-            if not isinstance(value, (torch.SymInt, int, torch.SymBool, torch.SymFloat)):
+            if not isinstance(
+                value, (torch.SymInt, int, torch.SymBool, torch.SymFloat)
+            ):
                 return self.operator(node)
         elif isinstance(target, torch._ops.HigherOrderOperator):
             return self.higher_order(node)
@@ -359,7 +364,9 @@ class FunctionImporter:
             if isinstance(value, list):
                 return value
             return self.argument(node, value)
-        if a is None or isinstance(a, (_compiler.Value, _compiler.Dim, bool, int, float, complex, str)):
+        if a is None or isinstance(
+            a, (_compiler.Value, _compiler.Dim, bool, int, float, complex, str)
+        ):
             return a
         if isinstance(a, (list, tuple)):
             return [self.argument(node, x) for x in a]
@@ -461,4 +468,6 @@ def _attribute(module, target):
 def _text(target):
     if isinstance(target, torch._ops.OpOverload):
         return op_name(target)
-    return getattr(target, "__name__", None) or re.sub(" at 0x[0-9a-f]+", "", str(target))
+    return getattr(target, "__name__", None) or re.sub(
+        " at 0x[0-9a-f]+", "", str(target)
+    )

@@ -9,7 +9,7 @@ import re
 import torch
 
 _FRAME = re.compile(
-    r'^\s*File "(?P<file>.+?)", line (?P<line>\d+), in (?P<name>.+)$', re.M
+    r'^\s*File "(?P<file>.+?)", line (?P<line>\d+), in (?P<name>.+)$', re.MULTILINE
 )
 _TORCH = os.path.dirname(torch.__file__) + os.sep
 

@@ -348,7 +348,13 @@ def grid_sampler_3d(input, grid, interpolation_mode, padding_mode, align_corners
 
 @spells(aten.grid_sampler_2d_backward.default, aten.grid_sampler_3d_backward.default)
 def grid_sampler_backward(
-    grad_output, input, grid, interpolation_mode, padding_mode, align_corners, output_mask
+    grad_output,
+    input,
+    grid,
+    interpolation_mode,
+    padding_mode,
+    align_corners,
+    output_mask,
 ):
     dtype, wide = input.dtype, torch.promote_types(input.dtype, torch.float32)
     input, grid = input.to(wide), grid.to(wide)
@@ -384,7 +390,9 @@ def mode(self, dim=-1, keepdim=False):
     values, places = torch.sort(x, dim=dim, stable=True)
     at = torch.arange(n).view([n if i == dim % x.dim() else 1 for i in range(x.dim())])
     same = values.narrow(dim, 1, n - 1) == values.narrow(dim, 0, n - 1)
-    first = torch.cat([torch.zeros_like(places.narrow(dim, 0, 1)), same.logical_not()], dim)
+    first = torch.cat(
+        [torch.zeros_like(places.narrow(dim, 0, 1)), same.logical_not()], dim
+    )
     begin = torch.where(first.to(torch.bool), at, 0).cummax(dim).values
     best = (at - begin).argmax(dim, keepdim=True)
     out = [values.gather(dim, best), places.gather(dim, best)]
@@ -398,7 +406,9 @@ def frexp(self):
     """x = mantissa 2^exponent, 0.5 <= |mantissa| < 1, from the bits of x."""
     wide = self if self.dtype == torch.float64 else self.to(torch.float32)
     ints, bits, bias = (
-        (torch.int64, 52, 1022) if wide.dtype == torch.float64 else (torch.int32, 23, 126)
+        (torch.int64, 52, 1022)
+        if wide.dtype == torch.float64
+        else (torch.int32, 23, 126)
     )
     mask = (1 << (11 if bits == 52 else 8)) - 1
     tiny = wide.abs() < 2.0 ** (1 - bias)  # no leading 1 in the bits

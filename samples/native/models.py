@@ -99,7 +99,9 @@ def compile_all(folder, target):
         x, y = batch(Random())
         output = aot.export_training(model, loss, optimizer, args=(x,), targets=(y,))
         output.save_mlir(folder / f"{name}.mlir")
-        tool = pathlib.Path(__file__).resolve().parents[2] / "build/tools/turbine-compile"
+        tool = (
+            pathlib.Path(__file__).resolve().parents[2] / "build/tools/turbine-compile"
+        )
         subprocess.run(
             [tool if tool.exists() else "turbine-compile", folder / f"{name}.mlir"]
             + [f"--target={target}", "--emit=object", "-o", folder / f"{name}.o"],

@@ -3,8 +3,8 @@
 
 import iree.runtime as ireert
 import numpy as np
-import shark_turbine.aot as aot
 import torch
+from shark_turbine import aot
 
 
 # Define the `nn.Module` to export.

@@ -12,9 +12,8 @@ import sys
 import time
 
 import numpy as np
-from tokenizers import Tokenizer
-
 import shark_turbine.runtime as rt
+from tokenizers import Tokenizer
 
 
 def load_model(path, device):

@@ -12,11 +12,10 @@ PyTorch give the second column.
 import copy
 
 import numpy as np
-import torch
-from torch import nn
-
-import shark_turbine.aot as aot
 import shark_turbine.runtime as rt
+import torch
+from shark_turbine import aot
+from torch import nn
 
 VOCABULARY, LENGTH, WIDTH, LAYERS = 16, 24, 64, 2
 STEPS, BATCH = 60, 32

@@ -36,8 +36,7 @@ def make():
 def export(path):
     """Writes train_step(input, target) -> loss, predict(input) and loss(input, target)."""
     import torch
-
-    import shark_turbine.aot as aot
+    from shark_turbine import aot
 
     batch = torch.export.Dim("batch", min=1)
     model, optimizer = make()

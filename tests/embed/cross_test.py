@@ -5,13 +5,12 @@ import subprocess
 
 import numpy as np
 import pytest
+import shark_turbine.runtime as rt
 import torch
 import torch.nn.functional as F
 from machines import MACHINES
+from shark_turbine import aot
 from torch.export import Dim
-
-import shark_turbine.aot as aot
-import shark_turbine.runtime as rt
 
 TARGETS = ["x86_64-linux-v3+v4", "aarch64-linux", "riscv64-linux", "armv7-linux-neon"]
 

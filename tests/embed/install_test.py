@@ -8,8 +8,7 @@ import subprocess
 import pytest
 import torch
 from machines import ROOT
-
-import shark_turbine.aot as aot
+from shark_turbine import aot
 
 C_PROGRAM = r"""
 #include <stdio.h>
@@ -120,7 +119,9 @@ def installed(tmp_path_factory):
         check=True,
         env={**os.environ, "BUILD": str(folder / "build")},
     )
-    aot.export(Model(), args=(torch.ones(3),)).compile(folder / "m.vmfb", targets=["host"])
+    aot.export(Model(), args=(torch.ones(3),)).compile(
+        folder / "m.vmfb", targets=["host"]
+    )
     aot.export(Scale(), args=(torch.ones(3),)).compile(
         folder / "s.vmfb", targets=["host"], parameters="external"
     )
@@ -186,7 +187,9 @@ def test_cpp(installed, compiler, tmp_path):
     strict = ["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
     libs = pkg_config(prefix, "--cflags", "--libs")
     exe = tmp_path / "main"
-    subprocess.run([compiler, *strict, tmp_path / "main.cpp", *libs, "-o", exe], check=True)
+    subprocess.run(
+        [compiler, *strict, tmp_path / "main.cpp", *libs, "-o", exe], check=True
+    )
     assert output(prefix, exe, model, scale).splitlines() == [
         "6 3",
         "3 2",

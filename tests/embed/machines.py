@@ -9,7 +9,9 @@ import subprocess
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TOOL = [f"tools/{f}.c" for f in ("turbine-run-module", "call", "flags", "npy", "value_text")]
+TOOL = [
+    f"tools/{f}.c" for f in ("turbine-run-module", "call", "flags", "npy", "value_text")
+]
 TOOL += [f"src/base/{f}.c" for f in ("buf", "file", "half")]
 WARNINGS = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 

@@ -11,7 +11,6 @@ import time
 import pytest
 import torch
 from machines import MACHINES, ROOT
-
 from shark_turbine.runtime import safetensors
 
 SAMPLE = ROOT / "samples/native"
@@ -31,7 +30,12 @@ def compiled(folder, target="host"):
     subprocess.run(
         [sys.executable, SAMPLE / "models.py", folder, f"--target={target}"], check=True
     )
-    return [f"-I{folder}", SAMPLE / "train.c", folder / "regression.o", folder / "digits.o"]
+    return [
+        f"-I{folder}",
+        SAMPLE / "train.c",
+        folder / "regression.o",
+        folder / "digits.o",
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +44,9 @@ def built(tmp_path_factory):
     compiler = "musl-gcc" if shutil.which("musl-gcc") else "gcc"
     parts = compiled(folder)
     exe = folder / "train"
-    subprocess.run([compiler, *STRICT, *SMALL, "-static", *parts, "-o", exe], check=True)
+    subprocess.run(
+        [compiler, *STRICT, *SMALL, "-static", *parts, "-o", exe], check=True
+    )
     return folder, exe
 
 
@@ -52,7 +58,9 @@ def test_learns_as_pytorch_does(built, tmp_path):
     """Losses of every step, and the parameters at the end, are PyTorch's."""
     folder, exe = built
     path = tmp_path / "model.safetensors"
-    done = subprocess.run([exe, str(STEPS), path], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [exe, str(STEPS), path], capture_output=True, text=True, check=True
+    )
     arrays, _ = safetensors.load(path)
     models = sample()
     for name, (make, batch) in models.MODELS.items():
@@ -108,7 +116,8 @@ def test_small(built):
     source = folder / "size.c"
     source.write_text((SAMPLE / "train.c").read_text())
     subprocess.run(
-        ["gcc", *STRICT, "-c", f"-I{folder}", source, "-o", folder / "size.o"], check=True
+        ["gcc", *STRICT, "-c", f"-I{folder}", source, "-o", folder / "size.o"],
+        check=True,
     )
     objects = [folder / "size.o", folder / "regression.o", folder / "digits.o"]
     done = subprocess.run(
@@ -118,7 +127,9 @@ def test_small(built):
     print("code and data, bytes:", dict(zip(("train", "regression", "digits"), text)))
     print("static executable, stripped:", exe.stat().st_size)
     assert text[0] + text[1] <= 100_000 and sum(text) <= 120_000
-    state = int(re.search(r"STATE_BYTES (\d+)", (folder / "regression.h").read_text())[1])
+    state = int(
+        re.search(r"STATE_BYTES (\d+)", (folder / "regression.h").read_text())[1]
+    )
     memory = re.findall(r"_MEMORY (\d+)", (folder / "regression.h").read_text())
     assert state + max(map(int, memory)) < 64 << 10
 

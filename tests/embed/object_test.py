@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 import torch
 from machines import MACHINES, ROOT
+from shark_turbine import _runtime, aot
 from torch._higher_order_ops.while_loop import while_loop
-
-import shark_turbine.aot as aot
-from shark_turbine import _runtime
 
 COMPILE = ROOT / "build/tools/turbine-compile"
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
@@ -88,7 +86,10 @@ def program(name, artifact, args, calls):
     for i, (_, kind, dims, *_) in enumerate(module.results("main")):
         lines.append(f"    static {C_TYPES[kind]} out{i}[4096];")
         lines.append(f"    int64_t dims{i}[] = {{{', '.join(map(str, [*dims, 0]))}}};")
-        call += [f"out{i}", *([f"sizeof out{i}, dims{i}"] if min(dims, default=0) < 0 else [])]
+        call += [
+            f"out{i}",
+            *([f"sizeof out{i}, dims{i}"] if min(dims, default=0) < 0 else []),
+        ]
         out.append(f"    write_all(out{i}, sizeof out{i}[0], dims{i}, {len(dims)});")
     upper = name.upper()
     return "\n".join(
@@ -179,10 +180,14 @@ def test_on_the_host(built, name, compiler, tmp_path):
     emit(folder, name, "host", tmp_path)
     source = tmp_path / ("main.cpp" if compiler == "g++" else "main.c")
     source.write_text(program(name, folder / f"{name}.vmfb", args, calls))
-    flags = STRICT if compiler != "g++" else ["-std=c++17", "-Wall", "-Wextra", "-Werror"]
+    flags = (
+        STRICT if compiler != "g++" else ["-std=c++17", "-Wall", "-Wextra", "-Werror"]
+    )
     flags = flags + (["-static"] if compiler == "musl-gcc" else [])
     exe = tmp_path / "main"
-    subprocess.run([compiler, *flags, source, tmp_path / f"{name}.o", "-o", exe], check=True)
+    subprocess.run(
+        [compiler, *flags, source, tmp_path / f"{name}.o", "-o", exe], check=True
+    )
     done = subprocess.run([exe], capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"ok\n")
     compare(done.stdout, wants)
@@ -196,9 +201,15 @@ def test_elsewhere(built, name, level, tmp_path):
     machine.need()
     args, calls, wants = found[name]
     emit(folder, name, f"{level}-linux", tmp_path)
-    (tmp_path / "main.c").write_text(program(name, folder / f"{name}.vmfb", args, calls))
+    (tmp_path / "main.c").write_text(
+        program(name, folder / f"{name}.vmfb", args, calls)
+    )
     exe = machine.compile(
-        tmp_path / "main", *STRICT, "-static", tmp_path / "main.c", tmp_path / f"{name}.o"
+        tmp_path / "main",
+        *STRICT,
+        "-static",
+        tmp_path / "main.c",
+        tmp_path / f"{name}.o",
     )
     done = machine.run(exe, text=False)
     assert done.stderr == b"ok\n"
@@ -251,7 +262,8 @@ int main(void)
     objects = [tmp_path / "stateful.o", tmp_path / "indexed.o"]
     sanitize = ["-fsanitize=address,undefined"]
     subprocess.run(
-        ["gcc", *STRICT, *sanitize, tmp_path / "main.c", *objects, "-o", exe], check=True
+        ["gcc", *STRICT, *sanitize, tmp_path / "main.c", *objects, "-o", exe],
+        check=True,
     )
     done = subprocess.run([exe], capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
@@ -264,16 +276,33 @@ def test_calls_need_nothing_but_memory_functions(built, tmp_path):
     """No libc beyond what a compiler takes for granted, no allocation, no files."""
     folder, _ = built
     emit(folder, "stateful", "host", tmp_path)
-    (tmp_path / "one.c").write_text('#define STATEFUL_IMPLEMENTATION\n#include "stateful.h"\n')
-    subprocess.run(["gcc", "-O2", "-c", tmp_path / "one.c", "-o", tmp_path / "one.o"], check=True)
+    (tmp_path / "one.c").write_text(
+        '#define STATEFUL_IMPLEMENTATION\n#include "stateful.h"\n'
+    )
     subprocess.run(
-        ["ld", "-r", tmp_path / "one.o", tmp_path / "stateful.o", "-o", tmp_path / "all.o"],
+        ["gcc", "-O2", "-c", tmp_path / "one.c", "-o", tmp_path / "one.o"], check=True
+    )
+    subprocess.run(
+        [
+            "ld",
+            "-r",
+            tmp_path / "one.o",
+            tmp_path / "stateful.o",
+            "-o",
+            tmp_path / "all.o",
+        ],
         check=True,
     )
     done = subprocess.run(
         ["nm", "-u", tmp_path / "all.o"], capture_output=True, text=True, check=True
     )
-    allowed = {"memcpy", "memmove", "memset", "__stack_chk_fail", "_GLOBAL_OFFSET_TABLE_"}
+    allowed = {
+        "memcpy",
+        "memmove",
+        "memset",
+        "__stack_chk_fail",
+        "_GLOBAL_OFFSET_TABLE_",
+    }
     assert {line.split()[-1] for line in done.stdout.splitlines()} <= allowed
 
 

@@ -7,8 +7,7 @@ import subprocess
 import pytest
 import torch
 from machines import HOST, MACHINES, MUSL, WARNINGS
-
-import shark_turbine.aot as aot
+from shark_turbine import aot
 
 BUILDS = {"all": [], "no_threads": ["-DTB_NO_THREADS"], "no_malloc": ["-DTB_NO_MALLOC"]}
 COMPILERS = ["gcc", "clang", "musl-gcc"]
@@ -25,7 +24,9 @@ def test_builds_without_warnings(single_file, compiler, build, tmp_path):
     source = single_file / "turbine_runtime.c"
     command = [compiler, *WARNINGS, *BUILDS[build], "-Os", "-ffunction-sections"]
     done = subprocess.run(
-        [*command, "-c", source, "-o", tmp_path / "runtime.o"], capture_output=True, text=True
+        [*command, "-c", source, "-o", tmp_path / "runtime.o"],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     if compiler == "gcc":

@@ -6,9 +6,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import shark_turbine.aot as aot  # noqa: E402
-from stock import check, needs_stock, run_ours, run_stock, tool  # noqa: E402
-from torch.export import Dim  # noqa: E402
+from shark_turbine import aot
+from stock import check, needs_stock, run_ours, run_stock, tool
+from torch.export import Dim
 
 pytestmark = needs_stock
 

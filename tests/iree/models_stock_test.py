@@ -13,11 +13,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import shark_turbine.aot as aot  # noqa: E402
-import shark_turbine.runtime as rt  # noqa: E402
-from stock import PYTHON, ROOT, check, needs_stock, run_stock, tool  # noqa: E402
-from torch._higher_order_ops.while_loop import while_loop  # noqa: E402
-from torch.export import Dim  # noqa: E402
+import shark_turbine.runtime as rt
+from shark_turbine import aot
+from stock import PYTHON, ROOT, check, needs_stock, run_stock, tool
+from torch._higher_order_ops.while_loop import while_loop
+from torch.export import Dim
 
 pytestmark = needs_stock
 

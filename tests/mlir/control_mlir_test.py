@@ -9,10 +9,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch._higher_order_ops.map import map as torch_map  # noqa: E402
-from torch._higher_order_ops.scan import scan  # noqa: E402
-
-import shark_turbine.aot as aot  # noqa: E402
+from shark_turbine import aot
+from torch._higher_order_ops.map import map as torch_map
+from torch._higher_order_ops.scan import scan
 
 TOOLS = pathlib.Path(__file__).resolve().parent.parent.parent / "build" / "tools"
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "models"))
-import zoo  # noqa: E402
+import zoo
 
 warnings.filterwarnings("ignore")
 

@@ -20,9 +20,8 @@ pytest.importorskip("transformers")
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "models"))
-import zoo  # noqa: E402
-
-import shark_turbine.aot as aot  # noqa: E402
+import zoo
+from shark_turbine import aot
 
 TOOLS = HERE.parent.parent / "build" / "tools"
 QUICK = {"linear", "mlp"}

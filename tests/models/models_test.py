@@ -11,10 +11,9 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-import zoo  # noqa: E402
-
-import shark_turbine.aot as aot  # noqa: E402
-import shark_turbine.runtime as rt  # noqa: E402
+import shark_turbine.runtime as rt
+import zoo
+from shark_turbine import aot
 
 MODELS = list(zoo.BUILDERS)
 DEVICES = ["local-sync", "local-task"]

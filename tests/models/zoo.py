@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
-import torch  # noqa: E402
+import torch
 
 
 class ModelMissing(Exception):
@@ -149,7 +149,9 @@ def bert(size):
     model = BertModel(config, add_pooling_layer=False)
     shapes = [(1, 7), (3, 33)] if size == "tiny" else [(1, 128)]
     wrapped = First(model, "input_ids", "last_hidden_state")
-    return _token_model(wrapped, config.vocab_size, shapes, config.max_position_embeddings)
+    return _token_model(
+        wrapped, config.vocab_size, shapes, config.max_position_embeddings
+    )
 
 
 class Decoder(torch.nn.Module):
@@ -168,9 +170,15 @@ class Decoder(torch.nn.Module):
 
         cache = DynamicCache([(keys[i], values[i]) for i in range(self.layers)])
         position = torch.full((1, 1), self.length)
-        out = self.model(token, past_key_values=cache, use_cache=True, position_ids=position)
+        out = self.model(
+            token, past_key_values=cache, use_cache=True, position_ids=position
+        )
         new = [(c.keys[:, :, -1:], c.values[:, :, -1:]) for c in cache.layers]
-        return out.logits, torch.stack([k for k, _ in new]), torch.stack([v for _, v in new])
+        return (
+            out.logits,
+            torch.stack([k for k, _ in new]),
+            torch.stack([v for _, v in new]),
+        )
 
 
 def _decoder(model, config, length, heads, width):
@@ -185,7 +193,9 @@ def _gpt2(size):
 
     config = {
         "tiny": dict(n_layer=2, n_head=2, n_embd=32, vocab_size=101, n_positions=64),
-        "small": dict(n_layer=4, n_head=4, n_embd=256, vocab_size=5003, n_positions=128),
+        "small": dict(
+            n_layer=4, n_head=4, n_embd=256, vocab_size=5003, n_positions=128
+        ),
         "full": {},
     }
     config = GPT2Config(**config[size])
@@ -202,7 +212,9 @@ def gpt2(size):
 def gpt2_decode(size):
     model, config = _gpt2(size)
     length = 9 if size == "tiny" else 127
-    return _decoder(model, config, length, config.n_head, config.n_embd // config.n_head)
+    return _decoder(
+        model, config, length, config.n_head, config.n_embd // config.n_head
+    )
 
 
 def _llama(size):
@@ -343,7 +355,11 @@ def resnet18(size):
         for i in range(2):
             blocks.append(_BasicBlock(n_in, wide << stage, 2 if stage and not i else 1))
             n_in = wide << stage
-    head = [torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(n_in, classes)]
+    head = [
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(n_in, classes),
+    ]
     module = _settle(torch.nn.Sequential(*stem, *blocks, *head))
     return Model(module, [(torch.randn(4, 3, pixels, pixels),)], tolerance=5e-5)
 

@@ -23,10 +23,10 @@ if "expecttest" not in sys.modules:
         stand_in.TestCase = unittest.TestCase
         sys.modules["expecttest"] = stand_in
 
-from torch.testing._internal import common_methods_invocations as samples_of  # noqa: E402
-from torch.testing._internal.common_device_type import toleranceOverride  # noqa: E402
-from torch.testing._internal.opinfo.core import DecorateInfo  # noqa: E402
-from torch.utils import _pytree as pytree  # noqa: E402
+from torch.testing._internal import common_methods_invocations as samples_of
+from torch.testing._internal.common_device_type import toleranceOverride
+from torch.testing._internal.opinfo.core import DecorateInfo
+from torch.utils import _pytree as pytree
 
 op_db = samples_of.op_db
 # Random operators are wrapped to set a seed, which Dynamo cannot follow; `call` sets it.
@@ -76,7 +76,9 @@ def op_id(op):
 def tolerance(op, dtype):
     rtol, atol = INEXACT.get((op.name, dtype)) or DEFAULT.get(dtype, (0.0, 0.0))
     for info in op.decorators:
-        for d in getattr(info, "decorators", ()) if isinstance(info, DecorateInfo) else ():
+        for d in (
+            getattr(info, "decorators", ()) if isinstance(info, DecorateInfo) else ()
+        ):
             if isinstance(d, toleranceOverride) and dtype in d.d:
                 rtol, atol = max(rtol, d.d[dtype].rtol), max(atol, d.d[dtype].atol)
     return rtol, atol
@@ -85,7 +87,8 @@ def tolerance(op, dtype):
 def _usable(sample):
     leaves = pytree.tree_leaves((sample.input, sample.args, sample.kwargs))
     return all(
-        not isinstance(x, torch.Tensor) or (x.layout is torch.strided and not x.is_quantized)
+        not isinstance(x, torch.Tensor)
+        or (x.layout is torch.strided and not x.is_quantized)
         for x in leaves
     )
 
@@ -124,8 +127,12 @@ class Case:
     def __init__(self, op, sample, dtype, number):
         self.op, self.dtype, self.number = op, dtype, number
         self.process = sample.output_process_fn_grad
-        self.flat, self.spec = pytree.tree_flatten((sample.input, sample.args, sample.kwargs))
-        self.places = [i for i, x in enumerate(self.flat) if isinstance(x, torch.Tensor)]
+        self.flat, self.spec = pytree.tree_flatten(
+            (sample.input, sample.args, sample.kwargs)
+        )
+        self.places = [
+            i for i, x in enumerate(self.flat) if isinstance(x, torch.Tensor)
+        ]
         self.tensors = [self.flat[i] for i in self.places]
 
     def arguments(self, tensors):
@@ -149,7 +156,8 @@ class Case:
         new = object.__new__(Case)
         new.__dict__.update(self.__dict__)
         new.tensors = [
-            noncontiguous_like(t) if t.layout is torch.strided else t for t in self.tensors
+            noncontiguous_like(t) if t.layout is torch.strided else t
+            for t in self.tensors
         ]
         return new
 
@@ -163,7 +171,9 @@ class Case:
             t.detach().to(_WIDER.get(t.dtype, t.dtype)).requires_grad_(t.requires_grad)
             for t in self.tensors
         ]
-        new.flat = [_WIDER.get(x, x) if isinstance(x, torch.dtype) else x for x in self.flat]
+        new.flat = [
+            _WIDER.get(x, x) if isinstance(x, torch.dtype) else x for x in self.flat
+        ]
         return new
 
     def describe(self):
@@ -212,7 +222,9 @@ def call(case, fn=None, grad=False, seed=0):
         if not grad:
             tensors = [t.detach() for t in tensors]
         inputs = [t for t in tensors if t.requires_grad]
-        used = [t.clone() if t.requires_grad else t for t in tensors]  # may be changed in place
+        used = [
+            t.clone() if t.requires_grad else t for t in tensors
+        ]  # may be changed in place
         result = (fn or case)(*(used if grad else tensors))
         result = case.process(_rebuilt(result))
         outputs = pytree.tree_leaves(result)
@@ -283,9 +295,7 @@ def difference(case, got, want, wide=None, types_only=False):
         if not isinstance(g, torch.Tensor):
             return f"result {i} is {g!r}, expected a tensor"
         if g.dtype != w.dtype or g.shape != w.shape:
-            return (
-                f"result {i} is {g.dtype}{list(g.shape)}, expected {w.dtype}{list(w.shape)}"
-            )
+            return f"result {i} is {g.dtype}{list(g.shape)}, expected {w.dtype}{list(w.shape)}"
         if types_only:
             continue
         rtol, atol = tolerance(case.op, w.dtype)
@@ -322,11 +332,11 @@ def compared(case, outputs):
 
 
 __all__ = [
-    "Case",
     "DEFAULT",
-    "Results",
     "TIES",
     "UNDEFINED",
+    "Case",
+    "Results",
     "call",
     "cases",
     "compared",

@@ -30,16 +30,15 @@ if "expecttest" not in sys.modules:
         stand_in.TestCase = unittest.TestCase
         sys.modules["expecttest"] = stand_in
 
-from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
-from torch.testing._internal.common_methods_invocations import op_db  # noqa: E402
-from torch.utils import _pytree as pytree  # noqa: E402
-
-from shark_turbine.decompositions import default_table, rows  # noqa: E402
-from shark_turbine.dynamo.backend import Options  # noqa: E402
-from shark_turbine.dynamo.graph import GraphImporter, compile_graph  # noqa: E402
-from shark_turbine.dynamo.partition import unsupported_nodes  # noqa: E402
-from shark_turbine.evaluate import evaluate  # noqa: E402
-from shark_turbine.importer import Unsupported  # noqa: E402
+from shark_turbine.decompositions import default_table, rows
+from shark_turbine.dynamo.backend import Options
+from shark_turbine.dynamo.graph import GraphImporter, compile_graph
+from shark_turbine.dynamo.partition import unsupported_nodes
+from shark_turbine.evaluate import evaluate
+from shark_turbine.importer import Unsupported
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.testing._internal.common_methods_invocations import op_db
+from torch.utils import _pytree as pytree
 
 QUICK = {
     torch.float32: 4,
@@ -141,7 +140,9 @@ class Case:
 
     def __init__(self, op, sample):
         self.op = op
-        self.flat, self.spec = pytree.tree_flatten((sample.input, sample.args, sample.kwargs))
+        self.flat, self.spec = pytree.tree_flatten(
+            (sample.input, sample.args, sample.kwargs)
+        )
         places = [i for i, x in enumerate(self.flat) if isinstance(x, torch.Tensor)]
         self.places = places
         self.tensors = [self.flat[i] for i in places]
@@ -180,7 +181,11 @@ class Case:
 def _changes(node):
     schema = getattr(node.target, "_schema", None)
     name = getattr(schema, "name", "")
-    lies = name in ("aten::batch_norm", "aten::native_batch_norm", "aten::instance_norm")
+    lies = name in (
+        "aten::batch_norm",
+        "aten::native_batch_norm",
+        "aten::instance_norm",
+    )
     return schema is not None and (schema.is_mutable or lies)
 
 
@@ -235,7 +240,11 @@ def run_evaluated(gm, tensors):
     g = GraphImporter(gm).run()
     results = evaluate(g.unit, [tensors[i] for i in g.inputs])
     return [
-        tensors[what] if kind == "input" else results[what] if kind == "result" else what
+        tensors[what]
+        if kind == "input"
+        else results[what]
+        if kind == "result"
+        else what
         for kind, what in g.outputs
     ]
 

@@ -8,8 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import shark_turbine.aot as aot  # noqa: E402
-import shark_turbine.runtime as rt  # noqa: E402
+import shark_turbine.runtime as rt
+from shark_turbine import aot
 
 Row = aot.AbstractTensor(None, 3)
 
@@ -35,5 +35,7 @@ def test_annotations_that_are_texts():
         def add(self, x: NoSuchThing):  # noqa: F821
             return x
 
-    with pytest.raises(TypeError, match="add: an annotation cannot be read.*NoSuchThing"):
+    with pytest.raises(
+        TypeError, match="add: an annotation cannot be read.*NoSuchThing"
+    ):
         aot.export(Bad)

@@ -9,8 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import shark_turbine.aot as aot  # noqa: E402
-import shark_turbine.runtime as rt  # noqa: E402
+import shark_turbine.runtime as rt
+from shark_turbine import aot
 
 
 def load(output):

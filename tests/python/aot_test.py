@@ -11,9 +11,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import shark_turbine.aot as aot  # noqa: E402
-import shark_turbine.runtime as rt  # noqa: E402
-from torch.export import Dim  # noqa: E402
+import shark_turbine.runtime as rt
+from shark_turbine import aot
+from torch.export import Dim
 
 
 class Linear(torch.nn.Module):
@@ -363,7 +363,7 @@ def test_shared_weights_are_stored_once():
             return self.b(self.a(x))
 
     text = aot.export(Tied(), torch.randn(2, 64)).unit.text()
-    assert len(re.findall(r"^const \d+ ", text, re.M)) == 1
+    assert len(re.findall(r"^const \d+ ", text, re.MULTILINE)) == 1
     check(Tied(), torch.randn(2, 64))
 
 
@@ -499,7 +499,7 @@ def programs():
 
 def check_programs(fxb):
     m, output = Linear(), aot.export(fxb)
-    assert len(re.findall(r"^const \d+ ", output.unit.text(), re.M)) == 2
+    assert len(re.findall(r"^const \d+ ", output.unit.text(), re.MULTILINE)) == 2
     bound = load(output)
     assert sorted(output.unit.functions) == ["apply", "bias", "total"]
     assert float(bound.total(torch.ones(9)).to_host()) == 9

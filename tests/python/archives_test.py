@@ -8,7 +8,6 @@ import zlib
 
 import numpy as np
 import pytest
-
 import shark_turbine.runtime as rt
 from shark_turbine.runtime import archives
 

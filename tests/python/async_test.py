@@ -10,8 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import shark_turbine.aot as aot  # noqa: E402
-import shark_turbine.runtime as rt  # noqa: E402
+import shark_turbine.runtime as rt
+from shark_turbine import aot
 
 
 class Counter(torch.nn.Module):
@@ -310,7 +310,8 @@ def test_references(device):
     assert values.get_variant(2) == 3 and len(values.get_as_list(3)) == 0
     with pytest.raises(ValueError, match="expected a HalFence, found a HalBufferView"):
         values.get_as_object(0, rt.HalFence)
-    assert values.ref == values.__iree_vm_ref__ != False  # noqa: E712
+    assert values.ref == values.__iree_vm_ref__
+    assert values.ref
     b = rt.VmBuffer(4)
     memoryview(b)[1] = 5
     assert bytes(b) == b"\0\5\0\0" and b.ref.deref(rt.VmBuffer) is b

@@ -6,9 +6,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import shark_turbine.aot as aot  # noqa: E402
-import shark_turbine.runtime as rt  # noqa: E402
-from shark_turbine.aot import (  # noqa: E402
+import shark_turbine.runtime as rt
+from shark_turbine import aot
+from shark_turbine.aot import (
     IREE,
     AbstractBool,
     AbstractF32,
@@ -112,7 +112,9 @@ def test_training_inside():
         @jittable
         def step(params, x, y):
             def loss(p):
-                return torch.nn.functional.mse_loss(torch.func.functional_call(m, p, x), y)
+                return torch.nn.functional.mse_loss(
+                    torch.func.functional_call(m, p, x), y
+                )
 
             grads, now = torch.func.grad_and_value(loss)(params)
             return {k: p - 0.1 * grads[k] for k, p in params.items()}, now
@@ -295,7 +297,11 @@ def test_inheritance():
 
     assert value(load(Base).twice()) == 4
     bound = load(Derived)
-    assert (value(bound.twice()), value(bound["get"]()), value(bound.more())) == (40, 2, 3)
+    assert (value(bound.twice()), value(bound["get"]()), value(bound.more())) == (
+        40,
+        2,
+        3,
+    )
     assert aot.export(Derived).unit.functions == ["get", "twice", "more"]
 
 

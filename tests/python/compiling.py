@@ -5,7 +5,6 @@ import copy
 
 import pytest
 import torch
-
 from shark_turbine import config
 from shark_turbine.dynamo import fallback, turbine_cpu
 

@@ -6,12 +6,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import shark_turbine.aot as aot  # noqa: E402
-import shark_turbine.runtime as rt  # noqa: E402
-from torch._higher_order_ops.map import map as torch_map  # noqa: E402
-from torch._higher_order_ops.scan import scan  # noqa: E402
-from torch._higher_order_ops.while_loop import while_loop  # noqa: E402
-from torch.export import Dim  # noqa: E402
+import shark_turbine.runtime as rt
+from shark_turbine import aot
+from torch._higher_order_ops.map import map as torch_map
+from torch._higher_order_ops.scan import scan
+from torch._higher_order_ops.while_loop import while_loop
+from torch.export import Dim
 
 
 def module(fn, **parts):

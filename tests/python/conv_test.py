@@ -83,7 +83,10 @@ def test_random_3x3(seed):
     torch.manual_seed(seed)
     n_in, n_out = (r.choice([32, 48, 64, 96]) for _ in range(2))
     conv = torch.nn.Conv2d(n_in, n_out, 3, padding=r.choice([0, 1, 2]))
-    check(conv, torch.randn(r.choice([1, 2]), n_in, r.randrange(6, 40), r.randrange(6, 40)))
+    check(
+        conv,
+        torch.randn(r.choice([1, 2]), n_in, r.randrange(6, 40), r.randrange(6, 40)),
+    )
 
 
 class Block(torch.nn.Module):

@@ -7,9 +7,9 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-import shark_turbine.aot as aot  # noqa: E402
-import shark_turbine.runtime as rt  # noqa: E402
-from torch.export import Dim  # noqa: E402
+import shark_turbine.runtime as rt
+from shark_turbine import aot
+from torch.export import Dim
 
 LENGTH, VOCABULARY = 24, 64
 

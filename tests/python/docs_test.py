@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_python_on_a_page(page, tmp_path):
     pytest.importorskip("torch")
     text = (ROOT / "docs" / page).read_text()
-    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert len(blocks) >= 4
     script = tmp_path / "page.py"
     script.write_text("\n".join(blocks))

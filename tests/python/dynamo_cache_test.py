@@ -11,10 +11,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from compiling import compiled, fresh, same  # noqa: E402, F401
-
-from shark_turbine import config  # noqa: E402
-from shark_turbine.dynamo import cache, options  # noqa: E402
+from compiling import compiled, fresh, same  # noqa: F401
+from shark_turbine import config
+from shark_turbine.dynamo import cache, options
 
 
 @pytest.fixture

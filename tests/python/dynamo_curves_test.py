@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from compiling import compiled, fresh  # noqa: E402, F401
+from compiling import compiled, fresh  # noqa: F401
 
 F = torch.nn.functional
 nn = torch.nn
@@ -39,7 +39,9 @@ class Block(nn.Module):
 
     def forward(self, x):
         b, n, w = x.shape
-        parts = self.qkv(self.n1(x)).view(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        parts = (
+            self.qkv(self.n1(x)).view(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        )
         y = F.scaled_dot_product_attention(*parts, is_causal=self.causal)
         x = x + self.out(y.transpose(1, 2).reshape(b, n, w))
         return x + self.down(F.gelu(self.up(self.n2(x)), approximate="tanh"))

@@ -10,14 +10,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from compiling import check, compiled, fresh, same  # noqa: E402, F401
-from torch._higher_order_ops.associative_scan import associative_scan  # noqa: E402
-from torch._higher_order_ops.map import map as torch_map  # noqa: E402
-from torch._higher_order_ops.scan import scan  # noqa: E402
-from torch._higher_order_ops.while_loop import while_loop  # noqa: E402
-
-from shark_turbine import _compiler, control_flow  # noqa: E402
-from shark_turbine.dynamo import backend, fallback  # noqa: E402
+from compiling import check, compiled, fresh, same  # noqa: F401
+from shark_turbine import _compiler, control_flow
+from shark_turbine.dynamo import backend, fallback
+from torch._higher_order_ops.associative_scan import associative_scan
+from torch._higher_order_ops.map import map as torch_map
+from torch._higher_order_ops.scan import scan
+from torch._higher_order_ops.while_loop import while_loop
 
 randn = torch.randn
 quiet = pytest.mark.filterwarnings("ignore:turbine_cpu")
@@ -211,7 +210,8 @@ def test_loops_behind_code_of_any_length():
         text = LOOP.format(
             outs="\n".join(f'    out "y{i}" : 4xf32' for i in range(k + 1)),
             before="\n".join(
-                f"    %{i} = sin %{i - 1 if i > 3 else 1} : 4xf32" for i in range(3, 3 + k)
+                f"    %{i} = sin %{i - 1 if i > 3 else 1} : 4xf32"
+                for i in range(3, 3 + k)
             ),
             n=3 + k,
             a=4 + k,

@@ -9,8 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from compiling import compiled, fresh  # noqa: E402, F401
-from torch.utils.checkpoint import checkpoint  # noqa: E402
+from compiling import compiled, fresh  # noqa: F401
+from torch.utils.checkpoint import checkpoint
 
 F = torch.nn.functional
 N = 20000

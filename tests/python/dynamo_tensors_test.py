@@ -8,8 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from compiling import check, compiled, fresh, same  # noqa: E402, F401
-from torch._dynamo.testing import CompileCounterWithBackend  # noqa: E402
+from compiling import check, compiled, fresh, same  # noqa: F401
+from torch._dynamo.testing import CompileCounterWithBackend
 
 F = torch.nn.functional
 randn = torch.randn

@@ -9,10 +9,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from compiling import check, compiled, fresh, same  # noqa: E402, F401
-
-from shark_turbine.dynamo import fallback as implementation  # noqa: E402
-from shark_turbine.dynamo import turbine_cpu  # noqa: E402
+from compiling import check, compiled, fresh, same  # noqa: F401
+from shark_turbine.dynamo import fallback as implementation
+from shark_turbine.dynamo import turbine_cpu
 
 F = torch.nn.functional
 
@@ -221,7 +220,7 @@ def test_attention():
 def test_graph_breaks():
     def f(x):
         y = x + 1
-        print("", end="")
+        print(end="")
         return y * 2 if y.sum() > 0 else y * 3
 
     check(f, (torch.ones(3),), (-5 * torch.ones(3),))

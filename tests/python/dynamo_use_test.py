@@ -15,7 +15,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from compiling import compiled, fresh, same  # noqa: E402, F401
+from compiling import compiled, fresh, same  # noqa: F401
 
 F = torch.nn.functional
 randn = torch.randn

@@ -6,11 +6,10 @@ import subprocess
 import sys
 import warnings
 
-import numpy as np
-import pytest
-
 import iree.compiler as ireec
 import iree.runtime as ireert
+import numpy as np
+import pytest
 from iree.compiler import api, tools
 from iree.compiler.ir import Context
 

@@ -17,17 +17,17 @@ PYTHON = pathlib.Path(__file__).resolve().parents[2] / "python"
 
 # `iree.runtime` is ours, all else of `iree` is the interpreter's.
 sys.path[:0] = [str(PYTHON), str(PYTHON / "iree_compat")]
-import iree.runtime as rt  # noqa: E402
+import iree.runtime as rt
 
 assert rt.__file__.startswith(str(PYTHON))
 sys.path.remove(str(PYTHON / "iree_compat"))
 
-import iree.turbine.runtime as turbine_runtime  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from iree.turbine.dynamo import executor  # noqa: E402
-from iree.turbine.runtime import Device, DeviceState, Launchable  # noqa: E402
-from iree.turbine.runtime.device import get_device_from_torch  # noqa: E402
+import iree.turbine.runtime as turbine_runtime
+import numpy as np
+import torch
+from iree.turbine.dynamo import executor
+from iree.turbine.runtime import Device, DeviceState, Launchable
+from iree.turbine.runtime.device import get_device_from_torch
 
 assert not turbine_runtime.__file__.startswith(str(PYTHON))
 
@@ -164,7 +164,6 @@ def case_launchable_with_parameters():
 def case_their_mlir():
     """What iree-turbine exports, our compiler compiles."""
     from iree.turbine import aot
-
     from shark_turbine import _compiler
 
     class Net(torch.nn.Module):

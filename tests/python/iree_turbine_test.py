@@ -17,8 +17,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import iree.runtime as ireert  # noqa: E402
-import shark_turbine.aot as aot  # noqa: E402
+import iree.runtime as ireert
+from shark_turbine import aot
 
 CASES = pathlib.Path(__file__).with_name("iree_turbine_cases.py")
 NAMES = [
@@ -92,19 +92,67 @@ def test_case(name, results):
 # ---- names, without IREE ----
 
 # What `dir(iree.runtime)` of iree-base-runtime 3.13 has in public, without tokenizers.
-PUBLIC = """
-BufferCompatibility BufferUsage Config DeviceArray ExternalTimepointFlags
-ExternalTimepointType FileHandle FunctionInvoker HalAllocator HalBuffer HalBufferView
-HalCommandBuffer HalDevice HalDeviceLoopBridge HalDriver HalElementType HalExternalTimepoint
-HalFence HalModuleBufferViewTraceCallback HalModuleDebugSink HalSemaphore Linkage MappedMemory
-MemoryAccess MemoryType ParameterIndex ParameterIndexEntry ParameterProvider PyModuleInterface
-SemaphoreCompatibility Shape SplatValue SystemContext TARGET_BACKEND_TO_DRIVER VmBuffer
-VmContext VmFunction VmInstance VmModule VmRef VmVariantList asdevicearray benchmark_exe
-benchmark_module create_hal_module create_io_parameters_module get_device get_driver
-get_first_device load_vm_flatbuffer load_vm_flatbuffer_file load_vm_module load_vm_modules
-normalize_value parameter_index_add_numpy_ndarray parameter_index_entry_as_numpy_flat_ndarray
-parameter_index_entry_as_numpy_ndarray query_available_drivers save_archive_file
-""".split()
+PUBLIC = [
+    "BufferCompatibility",
+    "BufferUsage",
+    "Config",
+    "DeviceArray",
+    "ExternalTimepointFlags",
+    "ExternalTimepointType",
+    "FileHandle",
+    "FunctionInvoker",
+    "HalAllocator",
+    "HalBuffer",
+    "HalBufferView",
+    "HalCommandBuffer",
+    "HalDevice",
+    "HalDeviceLoopBridge",
+    "HalDriver",
+    "HalElementType",
+    "HalExternalTimepoint",
+    "HalFence",
+    "HalModuleBufferViewTraceCallback",
+    "HalModuleDebugSink",
+    "HalSemaphore",
+    "Linkage",
+    "MappedMemory",
+    "MemoryAccess",
+    "MemoryType",
+    "ParameterIndex",
+    "ParameterIndexEntry",
+    "ParameterProvider",
+    "PyModuleInterface",
+    "SemaphoreCompatibility",
+    "Shape",
+    "SplatValue",
+    "SystemContext",
+    "TARGET_BACKEND_TO_DRIVER",
+    "VmBuffer",
+    "VmContext",
+    "VmFunction",
+    "VmInstance",
+    "VmModule",
+    "VmRef",
+    "VmVariantList",
+    "asdevicearray",
+    "benchmark_exe",
+    "benchmark_module",
+    "create_hal_module",
+    "create_io_parameters_module",
+    "get_device",
+    "get_driver",
+    "get_first_device",
+    "load_vm_flatbuffer",
+    "load_vm_flatbuffer_file",
+    "load_vm_module",
+    "load_vm_modules",
+    "normalize_value",
+    "parameter_index_add_numpy_ndarray",
+    "parameter_index_entry_as_numpy_flat_ndarray",
+    "parameter_index_entry_as_numpy_ndarray",
+    "query_available_drivers",
+    "save_archive_file",
+]
 MODULES = (
     "array_interop benchmark dtypes flags function io system_api system_setup typing"
 )

@@ -8,11 +8,9 @@ import subprocess
 
 import numpy as np
 import pytest
-import torch
-
-import shark_turbine.aot as aot
 import shark_turbine.runtime as rt
-from shark_turbine import _runtime
+import torch
+from shark_turbine import _runtime, aot
 from shark_turbine.runtime import safetensors
 
 TOOLS = os.path.join(os.path.dirname(__file__), "../../build/tools")

@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import shark_turbine.aot as aot  # noqa: E402
+from shark_turbine import aot
 
 
 @pytest.fixture(params=["highest", "high", "medium"])

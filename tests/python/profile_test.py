@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 from compiling import fresh  # noqa: F401
 from shark_turbine import _compiler, _runtime, profile
 from shark_turbine.dynamo import turbine_cpu

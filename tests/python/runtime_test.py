@@ -15,9 +15,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import shark_turbine.aot as aot  # noqa: E402
-import shark_turbine.runtime as rt  # noqa: E402
-from shark_turbine import _runtime  # noqa: E402
+import shark_turbine.runtime as rt
+from shark_turbine import (
+    _runtime,
+    aot,
+)
 
 WEIGHT = torch.arange(12, dtype=torch.float32).reshape(4, 3)
 

@@ -18,8 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def run(*command, **kwargs):
     done = subprocess.run(
         [str(c) for c in command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         timeout=600,
         **kwargs,
@@ -71,8 +70,8 @@ def test_regression_sample(tmp_path):
     pytest.importorskip("torch")
     sample = ROOT / "samples" / "python" / "regression.py"
     text = run(sys.executable, sample, tmp_path)
-    ours = re.search(r"^loss (\S+) -> (\S+) in 60 steps$", text, re.M)
-    theirs = re.search(r"^PyTorch: loss (\S+) -> (\S+)$", text, re.M)
+    ours = re.search(r"^loss (\S+) -> (\S+) in 60 steps$", text, re.MULTILINE)
+    theirs = re.search(r"^PyTorch: loss (\S+) -> (\S+)$", text, re.MULTILINE)
     np.testing.assert_allclose(
         [float(x) for x in ours.groups()],
         [float(x) for x in theirs.groups()],
@@ -99,11 +98,11 @@ print(losses[-1], y)
 def test_fine_tuning_sample():
     pytest.importorskip("torch")
     text = run(sys.executable, ROOT / "samples" / "python" / "finetune.py")
-    rows = re.findall(r"^ *\d+ +(\S+) +(\S+)$", text, re.M)
+    rows = re.findall(r"^ *\d+ +(\S+) +(\S+)$", text, re.MULTILINE)
     ours, theirs = np.array(rows, float).T
     np.testing.assert_allclose(ours, theirs, rtol=2e-3, atol=2e-4)
     assert ours[0] > 0.5 and ours[-1] < 0.2
-    assert float(re.search(r"^(\d+)% of new", text, re.M)[1]) > 90
+    assert float(re.search(r"^(\d+)% of new", text, re.MULTILINE)[1]) > 90
     assert "16 of 30 parameters learn" in text
 
 
@@ -121,7 +120,7 @@ def test_demo(demo):
     assert (folder / "minilm.vmfb").stat().st_size > 80e6  # 22.7 M parameters in f32
     error = re.search(r"against PyTorch: max abs error (\S+) ", text)
     assert float(error[1]) <= 2e-5
-    rows = re.findall(r"^\d: ([ 0-9.-]+)  ", text, re.M)
+    rows = re.findall(r"^\d: ([ 0-9.-]+)  ", text, re.MULTILINE)
     similar = np.array([[float(s) for s in r.split()] for r in rows])
     assert similar.shape == (5, 5)
     np.testing.assert_allclose(similar, similar.T, atol=2e-3)
@@ -182,5 +181,5 @@ def test_readme_shows_what_runs(tmp_path):
     assert c in readme
     assert len(readme.splitlines()) <= 120
     script = tmp_path / "readme.py"
-    script.write_text("".join(re.findall(r"```python\n(.*?)```", readme, re.S)))
+    script.write_text("".join(re.findall(r"```python\n(.*?)```", readme, re.DOTALL)))
     assert run(sys.executable, script).startswith("[")

@@ -52,14 +52,31 @@ def test_transform_over_axes():
     )
 
 
-FUNCTIONS = """bessel_j0 bessel_j1 bessel_y0 bessel_y1 spherical_bessel_j0 i0 i0e i1 i1e
-    modified_bessel_k0 modified_bessel_k1 scaled_modified_bessel_k0
-    scaled_modified_bessel_k1 airy_ai erfcx log_ndtr""".split()
+FUNCTIONS = [
+    "bessel_j0",
+    "bessel_j1",
+    "bessel_y0",
+    "bessel_y1",
+    "spherical_bessel_j0",
+    "i0",
+    "i0e",
+    "i1",
+    "i1e",
+    "modified_bessel_k0",
+    "modified_bessel_k1",
+    "scaled_modified_bessel_k0",
+    "scaled_modified_bessel_k1",
+    "airy_ai",
+    "erfcx",
+    "log_ndtr",
+]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_function(name):
-    x = torch.cat([torch.linspace(-12, 12, 501, dtype=torch.float64), torch.tensor(EDGES)])
+    x = torch.cat(
+        [torch.linspace(-12, 12, 501, dtype=torch.float64), torch.tensor(EDGES)]
+    )
     agree(getattr(S, name), x, rtol=1e-11, atol=1e-13)
 
 
@@ -79,7 +96,9 @@ def test_zeta_and_polygamma():
     x = torch.cat([torch.linspace(-6, 20, 333, dtype=torch.float64), edges])
     for n in (0, 1, 2, 5):
         agree(lambda x, n=n: torch.polygamma(n, x), x, rtol=1e-9, atol=1e-12)
-    agree(S.zeta, torch.linspace(0, 30, 343, dtype=torch.float64), x, rtol=1e-11, atol=0)
+    agree(
+        S.zeta, torch.linspace(0, 30, 343, dtype=torch.float64), x, rtol=1e-11, atol=0
+    )
 
 
 def test_incomplete_gamma():
@@ -90,10 +109,18 @@ def test_incomplete_gamma():
     agree(torch.igammac, a, x, rtol=1e-7, atol=1e-12)
 
 
-POLYNOMIALS = """chebyshev_polynomial_t chebyshev_polynomial_u chebyshev_polynomial_v
-    chebyshev_polynomial_w shifted_chebyshev_polynomial_t shifted_chebyshev_polynomial_w
-    hermite_polynomial_h hermite_polynomial_he laguerre_polynomial_l
-    legendre_polynomial_p""".split()
+POLYNOMIALS = [
+    "chebyshev_polynomial_t",
+    "chebyshev_polynomial_u",
+    "chebyshev_polynomial_v",
+    "chebyshev_polynomial_w",
+    "shifted_chebyshev_polynomial_t",
+    "shifted_chebyshev_polynomial_w",
+    "hermite_polynomial_h",
+    "hermite_polynomial_he",
+    "laguerre_polynomial_l",
+    "legendre_polynomial_p",
+]
 
 
 @pytest.mark.parametrize("name", POLYNOMIALS)

@@ -10,9 +10,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import shark_turbine.aot as aot  # noqa: E402
-import shark_turbine.runtime as rt  # noqa: E402
-from shark_turbine.runtime import safetensors  # noqa: E402
+import shark_turbine.runtime as rt
+from shark_turbine import aot
+from shark_turbine.runtime import safetensors
 
 
 class Counter(torch.nn.Module):

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from shark_turbine import _compiler
 from shark_turbine import runtime as rt
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from bench import stress  # noqa: E402
+from bench import stress
 
 SMALL, FACTOR = 30, 8
 

@@ -5,7 +5,6 @@ import os
 
 import pytest
 import torch
-
 from compiling import compiled, fresh  # noqa: F401
 from shark_turbine.dynamo.program import device
 

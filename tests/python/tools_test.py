@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import shark_turbine.aot as aot  # noqa: E402
+from shark_turbine import aot
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / os.environ.get("TURBINE_BUILD", "build") / "tools"

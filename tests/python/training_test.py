@@ -8,10 +8,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import shark_turbine.aot as aot  # noqa: E402
-import shark_turbine.runtime as rt  # noqa: E402
-import torch.nn.functional as F  # noqa: E402
-from torch import nn, optim  # noqa: E402
+import shark_turbine.runtime as rt
+import torch.nn.functional as F
+from shark_turbine import aot
+from torch import nn, optim
 
 BATCH = torch.export.Dim("batch", min=1)
 

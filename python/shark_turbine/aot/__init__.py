@@ -42,6 +42,7 @@ from .tensor_traits import DeviceAffinity, DeviceTensorTrait, ExternalTensorTrai
 from .training import export_training
 
 __all__ = [
+    "IREE",
     "AbstractBool",
     "AbstractF32",
     "AbstractF64",
@@ -57,7 +58,6 @@ __all__ = [
     "FxPrograms",
     "FxProgramsBuilder",
     "GlobalAttributes",
-    "IREE",
     "ParameterArchive",
     "ParameterArchiveBuilder",
     "ParameterArchiveEntry",

@@ -58,8 +58,12 @@ def export(
 
     if example_args and args is not None:
         raise ValueError("example arguments are given both positionally and as args=")
-    if example_args:  # for its caller's eyes only under -W: the first guide has it so
-        warnings.warn("pass args=(...) to export, not *args", DeprecationWarning)
+    if (
+        example_args
+    ):  # of this line, so that it is quiet by default: the first guide has it so
+        warnings.warn(  # noqa: B028
+            "pass args=(...) to export, not *args", DeprecationWarning
+        )
     if isinstance(mdl, (str, os.PathLike)) and os.fspath(mdl).endswith(
         (".pt2", ".json")
     ):
@@ -283,7 +287,6 @@ class ExportOutput:
         else:
             artifact.save(os.fspath(save_to))
         return None
-
 
     def save_parameters(self, path: str | os.PathLike[str]) -> None:
         """Writes what `compile(parameters="external")` leaves out to a .safetensors file,

@@ -18,9 +18,9 @@ import threading
 import torch
 from torch._dispatch.python import enable_python_dispatcher
 from torch._guards import detect_fake_mode
+from torch.fx import traceback as fx_traceback
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils.stateless import _reparametrize_module
-from torch.fx import traceback as fx_traceback
 from torch.utils import _pytree as pytree
 
 

@@ -15,7 +15,7 @@ import torch
 def _ranges(x, indices):
     """[(start, length)] per axis, from (start, length) pairs or single starts."""
     ranges = []
-    for i, index in enumerate(indices):
+    for index in indices:
         start, length = index if isinstance(index, (tuple, list)) else (index, 1)
         ranges.append((start, length))
     for axis in range(len(indices), x.dim()):

@@ -64,9 +64,15 @@ class ParameterArchiveBuilder:
         """A tensor; its memory is borrowed if it is dense and on the CPU."""
         dtype = DTYPES.get(tensor.dtype)
         if dtype is None:
-            raise ValueError(f"'{name}': tensors of {tensor.dtype} have no place in a file")
+            raise ValueError(
+                f"'{name}': tensors of {tensor.dtype} have no place in a file"
+            )
         t = pack(tensor)
-        raw = t.reshape(-1).view(torch.uint8).numpy() if t.numel() else np.empty(0, np.uint8)
+        raw = (
+            t.reshape(-1).view(torch.uint8).numpy()
+            if t.numel()
+            else np.empty(0, np.uint8)
+        )
         self._index._add(name, raw, dtype, list(t.shape))
 
     def add_module(self, module: torch.nn.Module, *, prefix: str = "") -> None:

@@ -58,7 +58,9 @@ def _gnu_build_id(head):
         return None
     at, size, count = struct.unpack_from("<Q14xHH", head, 32)
     for i in range(count):
-        kind, _, offset, _, _, length = struct.unpack_from("<IIQQQQ", head, at + i * size)
+        kind, _, offset, _, _, length = struct.unpack_from(
+            "<IIQQQQ", head, at + i * size
+        )
         end = offset + length
         while kind == 4 and offset + 12 <= end <= len(head):
             n_name, n_value, what = struct.unpack_from("<III", head, offset)
@@ -89,7 +91,13 @@ def _bytes_of(constant):
 def key_of(unit, **options):
     """The name of what `unit.compile(**options)` gives on this machine."""
     digest = hashlib.sha256()
-    _feed(digest, _FORMAT, build_id(), _compiler.host_level(), repr(sorted(options.items())))
+    _feed(
+        digest,
+        _FORMAT,
+        build_id(),
+        _compiler.host_level(),
+        repr(sorted(options.items())),
+    )
     _feed(digest, unit.text(locations=True))
     for constant in unit.constants:
         _feed(digest, _bytes_of(constant))
@@ -180,7 +188,9 @@ class Store:
 
 
 def _header(body):
-    return (_FORMAT.ljust(32, b"\0") + hashlib.sha256(body).digest()).ljust(_HEADER, b"\0")
+    return (_FORMAT.ljust(32, b"\0") + hashlib.sha256(body).digest()).ljust(
+        _HEADER, b"\0"
+    )
 
 
 def _list(folder):

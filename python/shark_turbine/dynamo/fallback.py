@@ -57,7 +57,7 @@ def _compile_as_far_as_possible(module, options, constants):
             )
             if options.fullgraph:
                 if not found:
-                    raise e.why
+                    raise e.why from None
                 raise refusal(_in_order(module, lacking), reasons) from None
             continue
         if lacking:

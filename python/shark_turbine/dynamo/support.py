@@ -5,8 +5,7 @@ import operator
 
 import torch
 
-from .. import _compiler
-from .. import control_flow
+from .. import _compiler, control_flow
 from ..importer import DTYPES, Unsupported, op_name
 from ..locations import location_of
 from .rng import SEED, is_seeded
@@ -71,9 +70,9 @@ def _only_asserted(node):
         if isinstance(user.target, torch._ops.OpOverload):
             if user.target._schema.name != "aten::_assert_scalar":
                 return False
-        elif not isinstance(user.meta.get("val"), (torch.SymBool, torch.SymFloat)):
-            return False
-        elif not _only_asserted(user):
+        elif not isinstance(
+            user.meta.get("val"), (torch.SymBool, torch.SymFloat)
+        ) or not _only_asserted(user):
             return False
     return True
 

@@ -86,6 +86,7 @@ from .vm import (
 )
 
 __all__ = [
+    "TARGET_BACKEND_TO_DRIVER",
     "BenchmarkResult",
     "BenchmarkTimeoutError",
     "BenchmarkToolError",
@@ -125,7 +126,6 @@ __all__ = [
     "SplatValue",
     "State",
     "SystemContext",
-    "TARGET_BACKEND_TO_DRIVER",
     "VmBuffer",
     "VmContext",
     "VmFunction",

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Names that programs take from `iree.runtime._binding`."""
 
-from .dtypes import *  # noqa: F403
-from .hal import *  # noqa: F403
-from .queue import *  # noqa: F403
-from .refs import *  # noqa: F403
+from .dtypes import *
+from .hal import *
+from .queue import *
+from .refs import *
 from .system_setup import get_driver
-from .timeline import *  # noqa: F403
-from .vm import *  # noqa: F403
+from .timeline import *
+from .vm import *
 
 
 def disable_leak_checker() -> None:

@@ -144,7 +144,7 @@ def write_irpa(path: str | os.PathLike[str], entries: Sequence[Entry]) -> None:
     """Writes a file, whole or not at all."""
     table, names = bytearray(), bytearray()
     storage, blocks = 0, []
-    for i, e in enumerate(entries):
+    for e in entries:
         key = e.key.encode()
         head = [0, len(names), len(key), len(names) + len(key), len(e.metadata)]
         names += key + e.metadata

@@ -170,7 +170,7 @@ def _by_alignment(row: tuple[str, str, Any]) -> tuple[int, str]:
     return -dtype_of_name(kind).itemsize, name
 
 
-class replacing:  # noqa: N801 -- used like open()
+class replacing:
     """A binary file that takes the name `path` when it is complete."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

@@ -12,11 +12,10 @@ import enum
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Union
 
 from .refs import Referenced
 
-_Watcher = Callable[[Union[str, None]], None]
+_Watcher = Callable[[str | None], None]
 
 
 class SemaphoreCompatibility(enum.IntFlag):
@@ -203,7 +202,7 @@ class HalFence(Referenced):
         return all(s._wait_until(v, end, "fence") for s, v in self._points.items())
 
 
-HalSemaphoreList = Union[HalFence, Iterable[tuple[HalSemaphore, int]]]
+HalSemaphoreList = HalFence | Iterable[tuple[HalSemaphore, int]]
 
 
 def timepoints(given: HalSemaphoreList | None) -> list[tuple[HalSemaphore, int]]:

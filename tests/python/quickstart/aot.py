@@ -1,17 +1,19 @@
 import iree.runtime as ireert
 import numpy as np
-import shark_turbine.aot as aot
 import torch
+from shark_turbine import aot
+
 
 # Define the `nn.Module` to export.
 class LinearModule(torch.nn.Module):
-  def __init__(self, in_features, out_features):
-    super().__init__()
-    self.weight = torch.nn.Parameter(torch.randn(in_features, out_features))
-    self.bias = torch.nn.Parameter(torch.randn(out_features))
+    def __init__(self, in_features, out_features):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.randn(in_features, out_features))
+        self.bias = torch.nn.Parameter(torch.randn(out_features))
 
-  def forward(self, input):
-    return (input @ self.weight) + self.bias
+    def forward(self, input):
+        return (input @ self.weight) + self.bias
+
 
 linear_module = LinearModule(4, 3)
 

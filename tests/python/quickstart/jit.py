@@ -1,14 +1,16 @@
 import torch
 
+
 # Define the `nn.Module` or Python function to run.
 class LinearModule(torch.nn.Module):
-  def __init__(self, in_features, out_features):
-    super().__init__()
-    self.weight = torch.nn.Parameter(torch.randn(in_features, out_features))
-    self.bias = torch.nn.Parameter(torch.randn(out_features))
+    def __init__(self, in_features, out_features):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.randn(in_features, out_features))
+        self.bias = torch.nn.Parameter(torch.randn(out_features))
 
-  def forward(self, input):
-    return (input @ self.weight) + self.bias
+    def forward(self, input):
+        return (input @ self.weight) + self.bias
+
 
 linear_module = LinearModule(4, 3)
 

@@ -4,7 +4,7 @@
 import sys
 
 from shark_turbine import runtime as _runtime
-from shark_turbine.runtime import *  # noqa: F403
+from shark_turbine.runtime import *
 from shark_turbine.runtime import (
     _binding,
     array_interop,

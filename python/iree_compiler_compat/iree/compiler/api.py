@@ -6,7 +6,6 @@ import os
 import sys
 
 import numpy as np
-
 from shark_turbine import _compiler, compiler_flags
 
 __all__ = ["Invocation", "Output", "Session", "Source"]
