@@ -324,7 +324,8 @@ static tb_status
 place(row *rows, uint32_t n, const uint8_t *data, uint64_t data_bytes)
 {
     uint64_t at = 0;
-    qsort(rows, n, sizeof *rows, by_begin);
+    if (n) /* qsort takes no NULL, even for nothing */
+        qsort(rows, n, sizeof *rows, by_begin);
     for (uint32_t i = 0; i < n; i++) {
         if ((uint64_t)rows[i].begin != at)
             return tb_status_make(TB_CORRUPT,
@@ -397,7 +398,8 @@ sorted(const row *rows, uint32_t n, tb_param_list *out)
     for (uint32_t i = 0; i < n; i++)
         out->rows[i] = rows[i].p;
     out->n = n;
-    qsort(out->rows, n, sizeof *out->rows, by_name);
+    if (n)
+        qsort(out->rows, n, sizeof *out->rows, by_name);
     for (uint32_t i = 1; i < n; i++)
         if (strcmp(out->rows[i].name, out->rows[i - 1].name) == 0)
             return tb_status_make(TB_CORRUPT, "two tensors are named '%s'", out->rows[i].name);
