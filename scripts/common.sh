@@ -10,6 +10,14 @@ venv=$top/.venv
 PATH=$venv/bin:$PATH
 export PATH
 
+# environment DIR: makes a virtual environment there unless there is a working one.
+environment() {
+    ! "$1/bin/python" -c '' 2>/dev/null || return 0
+    say "python3 -m venv ${1##*/}"
+    rm -rf "$1"
+    python3 -m venv "$1"
+}
+
 # configure DIR [meson options]: sets the build directory up, again when the list of
 # sources changed (meson itself sees only changes to its own files).
 configure() {

@@ -89,13 +89,10 @@ packages of https://apt.llvm.org for this release and run again"
         --no-install-recommends $want >/dev/null
 fi
 
-if ! "$venv/bin/python" -c '' 2>/dev/null; then
-    say "python3 -m venv .venv"
+"$venv/bin/python" -c '' 2>/dev/null ||
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-        die "setup: Python 3.11 or later is needed, python3 is $(python3 --version)"
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-fi
+    die "setup: Python 3.11 or later is needed, python3 is $(python3 --version)"
+environment "$venv"
 if [ "${1:-}" = runtime ]; then
     python3 scripts/setup_python.py meson ninja numpy pytest
 else

@@ -4,11 +4,7 @@
 # Fast when there is nothing to do.
 . "$(dirname "$0")/common.sh"
 other=$top/.venv-bench
-if ! "$other/bin/python" -c '' 2>/dev/null; then
-    say "python3 -m venv .venv-bench"
-    rm -rf "$other"
-    python3 -m venv "$other"
-fi
+environment "$other"
 command -v g++ >/dev/null 2>&1 || say "g++ is not there: torch.compile's own backend needs it"
 # Another version of transformers could make other models of the same names.
 same=$("$venv/bin/python" -c 'from importlib.metadata import version

@@ -4,9 +4,5 @@
 # Fast when there is nothing to do.
 . "$(dirname "$0")/common.sh"
 other=$top/.venv-iree
-if ! "$other/bin/python" -c '' 2>/dev/null; then
-    say "python3 -m venv .venv-iree"
-    rm -rf "$other"
-    python3 -m venv "$other"
-fi
+environment "$other"
 exec "$other/bin/python" scripts/setup_python.py --iree

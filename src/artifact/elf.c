@@ -14,7 +14,7 @@
  * its page is writable alone. There are no relocations: the image is position-independent
  * as it comes. What debuggers, perf and dlopen want is docs/formats/vmfb.md, "Images".
  */
-#include "artifact/elf.h"
+#include "artifact/elfput.h"
 
 #include <stdlib.h>
 
@@ -125,98 +125,20 @@ records_addr(const layout *l)
     return dynamic_addr(l) + N_DYNAMIC * (uint64_t)l->size.dynamic;
 }
 
-/* ---- records in both classes ---- */
-static void
-put16(tb_buf *out, uint32_t v)
-{
-    uint8_t b[2];
-    tb_set16(b, v);
-    tb_buf_put(out, b, sizeof b);
-}
-
-static void
-put32(tb_buf *out, uint32_t v)
-{
-    uint8_t b[4];
-    tb_set32(b, v);
-    tb_buf_put(out, b, sizeof b);
-}
-
-static void
-put_word(const layout *l, tb_buf *out, uint64_t v)
-{
-    uint8_t b[8];
-    tb_set64(b, v);
-    tb_buf_put(out, b, l->size.word);
-}
-
-static void
-put_header(const layout *l, tb_buf *out)
-{
-    const uint8_t ident[16] = {0x7f, 'E', 'L', 'F', l->small ? ELF_CLASS_32 : ELF_CLASS_64,
-                               1,    1};
-    tb_buf_put(out, ident, sizeof ident);
-    put16(out, ET_DYN);
-    put16(out, l->im->machine);
-    put32(out, 1); /* version */
-    put_word(l, out, 0);
-    put_word(l, out, l->size.header); /* where segments are */
-    put_word(l, out, l->sections);
-    put32(out, l->im->elf_flags);
-    put16(out, l->size.header);
-    put16(out, l->size.segment);
-    put16(out, N_SEGMENTS);
-    put16(out, l->size.section);
-    put16(out, N_S);
-    put16(out, S_NAMES);
-}
-
 static void
 put_segment(const layout *l, tb_buf *out, const elf_segment *s)
 {
-    put32(out, s->type);
+    tb_elf_put32(out, s->type);
     if (!l->small)
-        put32(out, s->flags);
-    put_word(l, out, s->offset);
-    put_word(l, out, s->vaddr);
-    put_word(l, out, s->paddr);
-    put_word(l, out, s->filesz);
-    put_word(l, out, s->memsz);
+        tb_elf_put32(out, s->flags);
+    tb_elf_put_word(out, l->small, s->offset);
+    tb_elf_put_word(out, l->small, s->vaddr);
+    tb_elf_put_word(out, l->small, s->paddr);
+    tb_elf_put_word(out, l->small, s->filesz);
+    tb_elf_put_word(out, l->small, s->memsz);
     if (l->small)
-        put32(out, s->flags);
-    put_word(l, out, s->align);
-}
-
-static void
-put_section(const layout *l, tb_buf *out, const elf_section *s)
-{
-    put32(out, s->name);
-    put32(out, s->type);
-    put_word(l, out, s->flags);
-    put_word(l, out, s->addr);
-    put_word(l, out, s->offset);
-    put_word(l, out, s->size);
-    put32(out, s->link);
-    put32(out, s->info);
-    put_word(l, out, s->addralign);
-    put_word(l, out, s->entsize);
-}
-
-static void
-put_symbol(const layout *l, tb_buf *out, const elf_symbol *s)
-{
-    const uint8_t info[2] = {s->info, s->other};
-    put32(out, s->name);
-    if (l->small) {
-        put32(out, (uint32_t)s->value);
-        put32(out, (uint32_t)s->size);
-    }
-    tb_buf_put(out, info, sizeof info);
-    put16(out, s->section);
-    if (!l->small) {
-        put_word(l, out, s->value);
-        put_word(l, out, s->size);
-    }
+        tb_elf_put32(out, s->flags);
+    tb_elf_put_word(out, l->small, s->align);
 }
 
 /* ---- the parts of the file ---- */
@@ -224,6 +146,9 @@ static void
 put_headers(const layout *l, tb_buf *out)
 {
     uint64_t head = l->names + l->strings.n, dyn = N_DYNAMIC * (uint64_t)l->size.dynamic;
+    const elf_header header = {ET_DYN,     l->im->machine, l->im->elf_flags,
+                               N_SEGMENTS, N_S,            S_NAMES,
+                               l->sections};
     elf_segment s[N_SEGMENTS] = {
         {PT_LOAD, PF_R, 0, 0, 0, head, head, TB_PAGE},
         {PT_LOAD, PF_R | PF_X, l->text, l->text, l->text, l->rodata - l->text,
@@ -239,7 +164,7 @@ put_headers(const layout *l, tb_buf *out)
     };
     if (l->rodata == l->end) /* loaders refuse an empty PT_LOAD */
         s[2] = (elf_segment){.flags = PF_R};
-    put_header(l, out);
+    tb_elf_put_header(out, l->small, &header);
     for (int i = 0; i < N_SEGMENTS; i++)
         put_segment(l, out, &s[i]);
 }
@@ -283,14 +208,14 @@ put_symbols(const layout *l, tb_buf *out)
     elf_symbol none = {0};
     uint32_t name = 1;
 
-    put_symbol(l, out, &none);
+    tb_elf_put_symbol(out, l->small, &none);
     for (uint32_t i = 0; i < l->im->n_entries; i++) {
         elf_symbol s = {.name = name,
                         .info = STB_GLOBAL_STT_FUNC,
                         .section = S_TEXT,
                         .value = l->text + l->im->entries[i],
                         .size = l->size_of[i]};
-        put_symbol(l, out, &s);
+        tb_elf_put_symbol(out, l->small, &s);
         name += (uint32_t)strlen(l->im->names[i]) + 1;
     }
     if (l->im->library) {
@@ -298,7 +223,7 @@ put_symbols(const layout *l, tb_buf *out)
                             .info = STB_GLOBAL_STT_FUNC,
                             .section = S_TEXT,
                             .value = l->text + l->im->library->query};
-        put_symbol(l, out, &query);
+        tb_elf_put_symbol(out, l->small, &query);
     }
     tb_buf_put(out, l->strings.at, l->strings.n);
 }
@@ -312,16 +237,16 @@ put_library(const layout *l, tb_buf *out)
     uint32_t name = 1;
 
     tb_set64(out->at + l->text + lib->anchor, head - (l->text + lib->anchor));
-    put32(out, l->im->n_entries);
-    put32(out, lib->version);
-    put_word(l, out, l->names + l->soname - head);
-    put_word(l, out, lib->features);
+    tb_elf_put32(out, l->im->n_entries);
+    tb_elf_put32(out, lib->version);
+    tb_elf_put_word(out, l->small, l->names + l->soname - head);
+    tb_elf_put_word(out, l->small, lib->features);
     for (uint32_t i = 0; i < l->im->n_entries; i++) {
         const uint8_t counts[4] = {lib->exports[i].constants, lib->exports[i].bindings,
                                    lib->exports[i].scratch};
-        put32(out, (uint32_t)(l->text + l->im->entries[i] - query));
-        put32(out, (uint32_t)(l->text + lib->thunks[i] - query));
-        put32(out, (uint32_t)(l->names + name - head));
+        tb_elf_put32(out, (uint32_t)(l->text + l->im->entries[i] - query));
+        tb_elf_put32(out, (uint32_t)(l->text + lib->thunks[i] - query));
+        tb_elf_put32(out, (uint32_t)(l->names + name - head));
         tb_buf_put(out, counts, sizeof counts);
         name += (uint32_t)strlen(l->im->names[i]) + 1;
     }
@@ -337,8 +262,8 @@ put_dynamic(const layout *l, tb_buf *out)
         {DT_NULL, 0},
     };
     for (int i = 0; i < N_DYNAMIC; i++) {
-        put_word(l, out, d[i].tag);
-        put_word(l, out, d[i].value);
+        tb_elf_put_word(out, l->small, d[i].tag);
+        tb_elf_put_word(out, l->small, d[i].value);
     }
 }
 
@@ -376,7 +301,7 @@ put_sections(const layout *l, tb_buf *out)
     };
     for (int i = 0; i < N_S; i++) {
         s[i].name = section_name(i);
-        put_section(l, out, &s[i]);
+        tb_elf_put_section(out, l->small, &s[i]);
     }
 }
 

@@ -4,7 +4,7 @@
  * layouts are those of the System V ABI; <elf.h> is not everywhere.
  *
  * The records here are those of 64-bit files. 32-bit files have the same fields, words of
- * four bytes, and in two records another order: elf.c writes both.
+ * four bytes, and in two records another order: elfput.c writes both.
  */
 #pragma once
 #include <stdint.h>

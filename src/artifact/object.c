@@ -9,7 +9,7 @@
  */
 #include <stdlib.h>
 
-#include "artifact/elf.h"
+#include "artifact/elfput.h"
 #include "artifact/layout.h"
 #include "artifact/object.h"
 #include "artifact/put.h"
@@ -21,88 +21,12 @@ static const char section_names[] = "\0.text.turbine\0.rodata.turbine\0.note.GNU
                                     "\0.strtab\0.shstrtab";
 
 static void
-put_word(tb_buf *out, bool small, uint64_t v)
-{
-    uint8_t w[8];
-    tb_set64(w, v);
-    tb_buf_put(out, w, small ? 4 : 8);
-}
-
-static void
-put32(tb_buf *out, uint32_t v)
-{
-    put_word(out, true, v);
-}
-
-static void
-put16(tb_buf *out, uint32_t v)
-{
-    uint8_t w[2];
-    tb_set16(w, v);
-    tb_buf_put(out, w, 2);
-}
-
-static void
-put_header(tb_buf *out, const tb_flat_image *im, bool small, uint64_t sections)
-{
-    const elf_sizes size32 = ELF_SIZES_32, size64 = ELF_SIZES_64;
-    const elf_sizes *size = small ? &size32 : &size64;
-    uint8_t ident[16] = {0x7f, 'E', 'L', 'F', small ? ELF_CLASS_32 : ELF_CLASS_64, 1, 1};
-    tb_buf_put(out, ident, sizeof ident);
-    put16(out, ET_REL);
-    put16(out, im->machine);
-    put32(out, 1);
-    put_word(out, small, 0);
-    put_word(out, small, 0);
-    put_word(out, small, sections);
-    put32(out, im->elf_flags);
-    put16(out, size->header);
-    put16(out, 0);
-    put16(out, 0);
-    put16(out, size->section);
-    put16(out, N_S);
-    put16(out, S_NAMES);
-}
-
-static void
-put_section(tb_buf *out, bool small, const elf_section *s)
-{
-    put32(out, s->name);
-    put32(out, s->type);
-    put_word(out, small, s->flags);
-    put_word(out, small, s->addr);
-    put_word(out, small, s->offset);
-    put_word(out, small, s->size);
-    put32(out, s->link);
-    put32(out, s->info);
-    put_word(out, small, s->addralign);
-    put_word(out, small, s->entsize);
-}
-
-static void
-put_symbol(tb_buf *out, bool small, const elf_symbol *s)
-{
-    put32(out, s->name);
-    if (small) {
-        put32(out, (uint32_t)s->value);
-        put32(out, (uint32_t)s->size);
-    }
-    tb_buf_put(out, &s->info, 1);
-    tb_buf_put(out, &s->other, 1);
-    put16(out, s->section);
-    if (!small) {
-        put_word(out, false, s->value);
-        put_word(out, false, s->size);
-    }
-}
-
-static void
 put_symbols(tb_buf *out, tb_buf *strings, const tb_flat_image *im, bool small,
             const char *prefix, uint64_t weights_bytes)
 {
     elf_symbol none = {0};
     tb_buf_put(strings, "", 1);
-    put_symbol(out, small, &none);
+    tb_elf_put_symbol(out, small, &none);
     for (uint32_t i = 0; i <= im->n_entries; i++) {
         bool last = i == im->n_entries;
         elf_symbol s = {.name = (uint32_t)strings->n,
@@ -116,7 +40,7 @@ put_symbols(tb_buf *out, tb_buf *strings, const tb_flat_image *im, bool small,
         else
             tb_buf_printf(strings, "%s__k%u", prefix, i);
         tb_buf_put(strings, "", 1);
-        put_symbol(out, small, &s);
+        tb_elf_put_symbol(out, small, &s);
     }
 }
 
@@ -156,7 +80,10 @@ write_object(const tb_artifact *a, const tb_flat_image *im, const char *prefix,
     /* pages count where code is addressed by pages */
     uint64_t align = im->machine == TB_EM_AARCH64 ? TB_PAGE : TB_DATA_ALIGN;
 
-    put_header(out, im, small, 0);
+    tb_elf_put_header(out, small,
+                      &(elf_header){.type = ET_REL, .machine = im->machine,
+                                    .flags = im->elf_flags, .n_sections = N_S,
+                                    .section_names = S_NAMES});
     tb_buf_pad(out, align);
     s[S_TEXT] = (elf_section){.type = SHT_PROGBITS, .flags = SHF_ALLOC | SHF_EXECINSTR,
                               .offset = out->n, .size = im->n, .addralign = align};
@@ -183,7 +110,7 @@ write_object(const tb_artifact *a, const tb_flat_image *im, const char *prefix,
     uint64_t sections = out->n;
     for (uint32_t i = 0; i < N_S; i++) {
         s[i].name = name_of(i);
-        put_section(out, small, &s[i]);
+        tb_elf_put_section(out, small, &s[i]);
     }
     if (out->failed)
         return;

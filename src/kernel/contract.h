@@ -124,6 +124,8 @@ typedef struct tb_tile {
 void tb_bind_batches(tb_lower *l, const uint32_t *vars, uint32_t n, tb_kv flat);
 /* Address of a node at indices, as an expression over its storage. */
 tb_ix tb_operand_address(tb_lower *l, tb_val v, const tb_ix *idx, tb_val *stored);
+/* A size as a value of the kernel. */
+tb_kv tb_contract_dim(tb_contract *c, tb_dim d);
 /* The coefficient of var in a, which must be linear in it (grouping saw to that). */
 tb_dim tb_operand_step(tb_lower *l, const tb_ix *a, uint32_t var);
 tb_ix tb_ix_without(const tb_ix *a, uint32_t var);

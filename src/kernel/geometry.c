@@ -35,6 +35,12 @@ tb_operand_address(tb_lower *l, tb_val v, const tb_ix *idx, tb_val *stored)
     return tb_ix_flat(&l->ix, at, tb_rank(l->g, v), tb_dims(l->g, v));
 }
 
+tb_kv
+tb_contract_dim(tb_contract *c, tb_dim d)
+{
+    return tb_k_dim(c->l->k, c->l->u, d);
+}
+
 tb_dim
 tb_operand_step(tb_lower *l, const tb_ix *a, uint32_t var)
 {

@@ -13,12 +13,6 @@
 
 enum { KC = 512 };
 
-static tb_kv
-dimv(tb_contract *c, tb_dim d)
-{
-    return tb_k_dim(c->l->k, c->l->u, d);
-}
-
 /* Offset into A of run number `run`. */
 static tb_kv
 run_offset(tb_contract *c, tb_kv run)
@@ -26,8 +20,8 @@ run_offset(tb_contract *c, tb_kv run)
     tb_kernel *k = c->k;
     tb_kv off = tb_k_int(k, 0);
     for (int i = c->n_run_axes; i-- > 0;) {
-        tb_kv d = dimv(c, c->run_dims[i]), at = i ? tb_k_mod(k, run, d) : run;
-        off = tb_k_add(k, off, tb_k_mul(k, at, dimv(c, c->run_stride[i])));
+        tb_kv d = tb_contract_dim(c, c->run_dims[i]), at = i ? tb_k_mod(k, run, d) : run;
+        off = tb_k_add(k, off, tb_k_mul(k, at, tb_contract_dim(c, c->run_stride[i])));
         run = i ? tb_k_div(k, run, d) : run;
     }
     return off;
@@ -57,14 +51,14 @@ multiply_rows(tb_contract *c, const tb_tile *t, tb_kv i, tb_kv n, tb_kv n0, tb_k
     tb_lower *l = c->l;
     tb_kernel *k = c->k;
     row_source rows = {c, t, i, tb_k_int(k, 0)};
-    tb_kv last = tb_k_sub(k, dimv(c, c->N), tb_k_int(k, 1));
-    tb_kv cols = tb_k_min(k, tb_k_sub(k, dimv(c, c->N), n0), tb_k_int(k, c->panel));
+    tb_kv last = tb_k_sub(k, tb_contract_dim(c, c->N), tb_k_int(k, 1));
+    tb_kv cols = tb_k_min(k, tb_k_sub(k, tb_contract_dim(c, c->N), n0), tb_k_int(k, c->panel));
     tb_kv j = tb_k_for(k, tb_k_int(k, 0), cols, c->micro.cols, NULL, 0);
     tb_micro_operands o = {.row = row_pointer,
                            .user = &rows,
                            .c = tb_k_ptr_add(k, t->block, tb_k_add(k, c_off, j),
                                              (int64_t)tb_dtype_bytes(c->acc)),
-                           .len = dimv(c, c->R)};
+                           .len = tb_contract_dim(c, c->R)};
 
     tb_bind_var(l, c->r, tb_k_int(k, 0), 0);
     for (int m = 0; m < c->micro.cols; m++) { /* past N: the last again, nobody reads it */
@@ -92,9 +86,9 @@ multiply(tb_contract *c, const tb_tile *t, tb_kv i, tb_kv n, tb_kv a_off, tb_kv 
                       .c = tb_k_ptr_add(k, t->block, c_off, (int64_t)tb_dtype_bytes(c->acc)),
                       .pitch = pitch,
                       .len = len,
-                      .step = dimv(c, c->a_step),
-                      .runs = dimv(c, c->n_runs),
-                      .distance = dimv(c, c->n_run_axes ? c->run_stride[0] : 0)});
+                      .step = tb_contract_dim(c, c->a_step),
+                      .runs = tb_contract_dim(c, c->n_runs),
+                      .distance = tb_contract_dim(c, c->n_run_axes ? c->run_stride[0] : 0)});
 }
 
 /* A . B of a tile, chunk by chunk. */
@@ -109,12 +103,12 @@ write_chunks(tb_contract *c, tb_tile *t)
 
     tb_dim per_run = tb_dim_ceildiv(u, c->run, c->kc);
     tb_dim chunks = c->micro.runs ? 1 : tb_dim_mul(u, per_run, c->n_runs);
-    tb_kv chunk = tb_k_for(k, zero, dimv(c, chunks), 1, NULL, 0);
-    tb_kv run = tb_k_div(k, chunk, dimv(c, per_run));
-    tb_kv r0 = tb_k_mul(k, tb_k_mod(k, chunk, dimv(c, per_run)), tb_k_int(k, c->kc));
-    tb_kv len = tb_k_min(k, tb_k_sub(k, dimv(c, c->run), r0), tb_k_int(k, c->kc));
-    tb_kv a_off = tb_k_add(k, run_offset(c, run), tb_k_mul(k, r0, dimv(c, c->a_step)));
-    tb_kv r = tb_k_add(k, tb_k_mul(k, run, dimv(c, c->run)), r0);
+    tb_kv chunk = tb_k_for(k, zero, tb_contract_dim(c, chunks), 1, NULL, 0);
+    tb_kv run = tb_k_div(k, chunk, tb_contract_dim(c, per_run));
+    tb_kv r0 = tb_k_mul(k, tb_k_mod(k, chunk, tb_contract_dim(c, per_run)), tb_k_int(k, c->kc));
+    tb_kv len = tb_k_min(k, tb_k_sub(k, tb_contract_dim(c, c->run), r0), tb_k_int(k, c->kc));
+    tb_kv a_off = tb_k_add(k, run_offset(c, run), tb_k_mul(k, r0, tb_contract_dim(c, c->a_step)));
+    tb_kv r = tb_k_add(k, tb_k_mul(k, run, tb_contract_dim(c, c->run)), r0);
 
     tb_kv p = tb_k_for(k, zero, t->panels, 1, NULL, 0);
     tb_kv panel = tb_k_add(k, t->panel0, p), n0 = tb_k_mul(k, panel, tb_k_int(k, c->panel));
@@ -123,15 +117,15 @@ write_chunks(tb_contract *c, tb_tile *t)
         tb_bind_var(l, c->r, r, 0);
         tb_bind_var(l, c->n, n0, 0);
         b_off = tb_ix_value(l, &c->b_flat);
-        pitch = dimv(c, c->b_step_r);
+        pitch = tb_contract_dim(c, c->b_step_r);
     } else if (c->b_kind == TB_B_ROWS) {
         b_off = zero;
     } else {
         tb_kv at = panel;
         if (c->b_batched)
             at = tb_k_add(
-                k, tb_k_mul(k, t->batch, dimv(c, tb_dim_ceildiv(u, c->N, c->panel))), panel);
-        b_off = tb_k_mul(k, tb_k_add(k, tb_k_mul(k, at, dimv(c, c->R)), r),
+                k, tb_k_mul(k, t->batch, tb_contract_dim(c, tb_dim_ceildiv(u, c->N, c->panel))), panel);
+        b_off = tb_k_mul(k, tb_k_add(k, tb_k_mul(k, at, tb_contract_dim(c, c->R)), r),
                          tb_k_int(k, c->panel));
     }
     tb_kv c_panel = c->one_chunk ? zero : tb_k_mul(k, p, one_panel);
@@ -171,7 +165,7 @@ static tb_kv
 part_offset(tb_contract *c, tb_kv part, tb_kv tile)
 {
     tb_kernel *k = c->k;
-    tb_kv at = tb_k_add(k, tb_k_mul(k, part, dimv(c, c->tiles)), tile);
+    tb_kv at = tb_k_add(k, tb_k_mul(k, part, tb_contract_dim(c, c->tiles)), tile);
     return tb_k_mul(k, at, tb_k_int(k, c->nb * c->mc * c->panel));
 }
 
@@ -309,14 +303,14 @@ tb_product_kernel(tb_contract *c, tb_product_part part)
     tb_kv no = tb_k_for(k, tb_k_tile_begin(k), tb_k_tile_end(k), 1, NULL, 0);
     t.no = parts ? tb_k_div(k, no, tb_k_int(k, c->parts)) : no;
     t.part = parts ? tb_k_mod(k, no, tb_k_int(k, c->parts)) : tb_k_int(k, 0);
-    tb_kv mb = tb_k_mod(k, t.no, dimv(c, n_m)), rest = tb_k_div(k, t.no, dimv(c, n_m));
-    tb_kv nb = tb_k_mod(k, rest, dimv(c, n_n));
-    t.batch = tb_k_div(k, rest, dimv(c, n_n));
+    tb_kv mb = tb_k_mod(k, t.no, tb_contract_dim(c, n_m)), rest = tb_k_div(k, t.no, tb_contract_dim(c, n_m));
+    tb_kv nb = tb_k_mod(k, rest, tb_contract_dim(c, n_n));
+    t.batch = tb_k_div(k, rest, tb_contract_dim(c, n_n));
     tb_bind_batches(l, c->batch, c->n_batch, t.batch);
     t.m0 = tb_k_mul(k, mb, tb_k_int(k, c->mc));
-    t.rows = tb_k_min(k, tb_k_sub(k, dimv(c, c->M), t.m0), tb_k_int(k, c->mc));
+    t.rows = tb_k_min(k, tb_k_sub(k, tb_contract_dim(c, c->M), t.m0), tb_k_int(k, c->mc));
     t.panel0 = tb_k_mul(k, nb, tb_k_int(k, c->nb));
-    t.panels = tb_k_min(k, tb_k_sub(k, dimv(c, n_panels), t.panel0), tb_k_int(k, c->nb));
+    t.panels = tb_k_min(k, tb_k_sub(k, tb_contract_dim(c, n_panels), t.panel0), tb_k_int(k, c->nb));
     if (parts)
         t.block = tb_k_ptr_add(k, t.temp, part_offset(c, t.part, t.no),
                                (int64_t)tb_dtype_bytes(c->acc));

@@ -20,13 +20,21 @@ struct ml_inner {
     TB_VEC(tb_val) inputs; /* of the captures, TB_NO_VAL if this graph does not use it */
 };
 
-/* Types of graphs' inputs are not inferred, so they must be known here. */
 static tb_type
-known_type(ml_importer *im, const tb_graph *g, tb_val v)
+type_in(const tb_graph *g, tb_val v)
 {
     tb_type t = {.dtype = (uint8_t)tb_dtype_of(g, v), .rank = (uint8_t)tb_rank(g, v)};
 
     memcpy(t.dims, tb_dims(g, v), sizeof(tb_dim) * t.rank);
+    return t;
+}
+
+/* Types of graphs' inputs are not inferred, so they must be known here. */
+static tb_type
+known_type(ml_importer *im, const tb_graph *g, tb_val v)
+{
+    tb_type t = type_in(g, v);
+
     for (int i = 0; i < t.rank; i++)
         if (t.dims[i] == TB_DIM_UNKNOWN)
             tb_ml_unsupported(im, "a tensor with an open size that a body uses wants "
@@ -165,15 +173,6 @@ static tb_val
 condition(ml_importer *im, const ml_value *v)
 {
     return tb_cast(im->g, tb_ml_tensor_of(im, v), TB_BOOL);
-}
-
-static tb_type
-type_in(const tb_graph *g, tb_val v)
-{
-    tb_type t = {.dtype = (uint8_t)tb_dtype_of(g, v), .rank = (uint8_t)tb_rank(g, v)};
-
-    memcpy(t.dims, tb_dims(g, v), sizeof(tb_dim) * t.rank);
-    return t;
 }
 
 /* The type of result k: as declared, or where sizes are open and not bound, the body's. */

@@ -66,6 +66,8 @@ void tb_ml_put_func(ml_printer *p, const tb_func *f);
 
 /* ---- print_node.c ---- */
 void tb_ml_put_node(ml_printer *p, tb_val v);
+/* The !torch.bool of a tensor of rank 0 that is called `name`; its name. */
+tb_str tb_ml_put_bool(ml_printer *p, tb_str name, tb_val v);
 
 /* ---- print_control.c ---- */
 /* cond, while, call */

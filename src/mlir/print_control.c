@@ -93,18 +93,6 @@ put_nodes(ml_printer *p, const tb_str *in)
     }
 }
 
-static tb_str
-put_bool(ml_printer *p, tb_str name, tb_val v)
-{
-    tb_str b = tb_ml_name(p, TB_STR(""));
-
-    ML_PUT(p, "    %%%.*s = torch.aten.Bool.Tensor %%%.*s : ", TB_FMT(b), TB_FMT(name));
-    tb_ml_put_node_type(p, v);
-    ML_PUT(p, " -> !torch.bool");
-    tb_ml_end(p);
-    return b;
-}
-
 static tb_str *
 operand_names(ml_printer *p, tb_val v, uint32_t from)
 {
@@ -227,7 +215,7 @@ put_cond(ml_printer *p, tb_val v)
                    *other = p->u->graphs.at[graphs[1]];
     tb_val pred = tb_in(p->g, v, 0);
     tb_str *in = operand_names(p, v, 1);
-    tb_str b = put_bool(p, p->names[pred.id], pred);
+    tb_str b = tb_ml_put_bool(p, p->names[pred.id], pred);
     results r = {.n = then->outputs.n};
 
     r.place = TB_NEWN(&p->cx->scratch, int32_t, r.n + 1);
@@ -302,7 +290,7 @@ put_condition(ml_printer *p, const tb_graph *g, const tb_str *in)
 
     put_nodes(p, in);
     p->loc = o.loc;
-    b = put_bool(p, p->names[g->outputs.at[0].id], g->outputs.at[0]);
+    b = tb_ml_put_bool(p, p->names[g->outputs.at[0].id], g->outputs.at[0]);
     leave(p, &o);
     return b;
 }
@@ -356,7 +344,7 @@ put_while(ml_printer *p, tb_val v)
     put_nodes(p, now);
     p->loc = o.loc;
     if (flag >= 0) {
-        b = put_bool(p, p->names[body->outputs.at[flag].id], body->outputs.at[flag]);
+        b = tb_ml_put_bool(p, p->names[body->outputs.at[flag].id], body->outputs.at[flag]);
     } else {
         tb_str *next = TB_NEWN(&p->cx->scratch, tb_str, n + 1);
 

@@ -380,17 +380,24 @@ put_item(ml_printer *p, tb_val v)
     tb_ml_end(p);
 }
 
+tb_str
+tb_ml_put_bool(ml_printer *p, tb_str name, tb_val v)
+{
+    tb_str b = tb_ml_name(p, TB_STR(""));
+
+    ML_PUT(p, "    %%%.*s = torch.aten.Bool.Tensor %%%.*s : ", TB_FMT(b), TB_FMT(name));
+    tb_ml_put_node_type(p, v);
+    ML_PUT(p, " -> !torch.bool");
+    tb_ml_end(p);
+    return b;
+}
+
 static void
 put_assert(ml_printer *p, tb_val v)
 {
     tb_val from = tb_in(p->g, v, 0);
-    tb_str b = tb_ml_name(p, TB_STR(""));
+    tb_str b = tb_ml_put_bool(p, p->names[from.id], from);
 
-    ML_PUT(p, "    %%%.*s = torch.aten.Bool.Tensor %%%.*s : ", TB_FMT(b),
-           TB_FMT(p->names[from.id]));
-    tb_ml_put_node_type(p, from);
-    ML_PUT(p, " -> !torch.bool");
-    tb_ml_end(p);
     ML_PUT(p, "    torch.runtime.assert %%%.*s, ", TB_FMT(b));
     tb_ml_put_string(p, p->u->messages.at[tb_attrs(p->g, v)[0]]);
     tb_ml_end(p);

@@ -25,10 +25,7 @@
         return CAST(expr, tb_dtype_of(g, V(0)));                                         \
     }
 
-#define LOG1P(a) M1(log1p, a)
 #define EXPM1(a) M1(expm1, a)
-#define NEG(a) M1(neg, a)
-#define ABS(a) M1(abs, a)
 #define TANH(a) M1(tanh, a)
 
 static const double sqrt_half = 0.70710678118654752440;

@@ -18,6 +18,7 @@
 #define REM(a, b) tb_body_map2(g, TB_P_rem, a, b)
 #define MAX(a, b) tb_body_map2(g, TB_P_max, a, b)
 #define MIN(a, b) tb_body_map2(g, TB_P_min, a, b)
+#define COPYSIGN(a, b) tb_body_map2(g, TB_P_copysign, a, b)
 #define POW(a, b) tb_body_map2(g, TB_P_pow, a, b)
 #define AND(a, b) tb_body_map2(g, TB_P_and, a, b)
 #define OR(a, b) tb_body_map2(g, TB_P_or, a, b)
@@ -27,6 +28,11 @@
 #define LE(a, b) tb_body_map2(g, TB_P_le, a, b)
 #define WHERE(p, a, b) tb_body_where(g, p, a, b)
 #define NOT(a) M1(not, a)
+#define NEG(a) M1(neg, a)
+#define ABS(a) M1(abs, a)
+#define SIN(a) M1(sin, a)
+#define COS(a) M1(cos, a)
+#define LOG1P(a) M1(log1p, a)
 #define EXP(a) M1(exp, a)
 #define LOG(a) M1(log, a)
 #define SQRT(a) M1(sqrt, a)
@@ -40,6 +46,16 @@
 #define RMAX(x, axes) tb_reduce(g, TB_P_rmax, x, axes)
 /* Reciprocal square root, as PyTorch computes it. */
 #define RSQRT(a) tb_body_rsqrt(g, a)
+
+/* The body of a function of x: half types in f32, rounded once. */
+#define UNARY_WIDE(name, expr)                                                           \
+    static tb_val name(tb_opctx *c)                                                      \
+    {                                                                                    \
+        tb_graph *g = c->g;                                                              \
+        tb_val x = tb_body_wide(g, V(0));                                                \
+                                                                                         \
+        return CAST(expr, tb_dtype_of(g, V(0)));                                         \
+    }
 
 /* Functions of complex numbers are spelled by real ones (complex.c). */
 tb_val tb_body_map1(tb_graph *g, tb_prim p, tb_val a);

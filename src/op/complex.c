@@ -10,15 +10,9 @@
 
 typedef tb_cplx z;
 
-#define ABS(a) M1(abs, a)
-#define NEG(a) M1(neg, a)
-#define SIN(a) M1(sin, a)
-#define COS(a) M1(cos, a)
 #define TANH(a) M1(tanh, a)
-#define LOG1P(a) M1(log1p, a)
 #define EXPM1(a) M1(expm1, a)
 #define ATAN2(a, b) tb_body_map2(g, TB_P_atan2, a, b)
-#define COPYSIGN(a, b) tb_body_map2(g, TB_P_copysign, a, b)
 #define PI 3.14159265358979323846
 
 /* ---- parts ---- */

@@ -18,15 +18,6 @@
                                                                                          \
         return expr;                                                                     \
     }
-/* The same in several steps: half types in f32, rounded once. */
-#define UNARY_WIDE(name, expr)                                                           \
-    static tb_val name(tb_opctx *c)                                                      \
-    {                                                                                    \
-        tb_graph *g = c->g;                                                              \
-        tb_val x = tb_body_wide(g, V(0));                                                \
-                                                                                         \
-        return CAST(expr, tb_dtype_of(g, V(0)));                                         \
-    }
 
 /* UNARY with another function, of complex.c, for complex numbers. */
 #define UNARY_Z(name, expr, of_complex)                                                  \
@@ -41,12 +32,8 @@
         return CAST(expr, tb_dtype_of(g, V(0)));                                         \
     }
 
-#define ABS(a) M1(abs, a)
-#define NEG(a) M1(neg, a)
-#define LOG1P(a) M1(log1p, a)
 #define EXPM1(a) M1(expm1, a)
 #define ATAN2(a, b) tb_body_map2(g, TB_P_atan2, a, b)
-#define COPYSIGN(a, b) tb_body_map2(g, TB_P_copysign, a, b)
 
 static bool
 is_f64(const tb_graph *g, tb_val x)

@@ -8,10 +8,6 @@
  */
 #include "op/body.h"
 
-#define ABS(a) M1(abs, a)
-#define NEG(a) M1(neg, a)
-#define SIN(a) M1(sin, a)
-#define COS(a) M1(cos, a)
 
 typedef enum kind {
     CHEBYSHEV_T,

@@ -9,7 +9,6 @@
 
 enum { NO_ARG = 99 }; /* an argument that the schema lacks */
 
-#define ABS(a) M1(abs, a)
 
 /* ---- axes ---- */
 

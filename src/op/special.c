@@ -11,23 +11,8 @@
 
 #include "op/special_tables.h"
 
-#define ABS(a) M1(abs, a)
-#define NEG(a) M1(neg, a)
-#define SIN(a) M1(sin, a)
-#define COS(a) M1(cos, a)
-#define LOG1P(a) M1(log1p, a)
-#define COPYSIGN(a, b) tb_body_map2(g, TB_P_copysign, a, b)
 #define PI 3.14159265358979323846
 
-/* A function of x: half types in f32, rounded once. */
-#define UNARY_WIDE(name, expr)                                                           \
-    static tb_val name(tb_opctx *c)                                                      \
-    {                                                                                    \
-        tb_graph *g = c->g;                                                              \
-        tb_val x = tb_body_wide(g, V(0));                                                \
-                                                                                         \
-        return CAST(expr, tb_dtype_of(g, V(0)));                                         \
-    }
 
 static tb_val
 polynomial(tb_graph *g, tb_val x, const double *coef, size_t n)
