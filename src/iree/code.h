@@ -83,7 +83,7 @@ typedef struct tb_asm_rodata {
 
 typedef struct tb_asm_module {
     tb_arena *a;
-    const tb_vm_release *release;
+    const tb_iree_release *release;
     tb_str name;
     uint32_t import_number[TB_VM_N_IMPORTS]; /* + 1, 0 = not used */
     TB_VEC(tb_vm_import) imports;
@@ -95,7 +95,7 @@ typedef struct tb_asm_module {
 } tb_asm_module;
 
 /* ---- module.c ---- */
-void tb_asm_begin(tb_asm_module *m, tb_arena *a, const tb_vm_release *release, tb_str name);
+void tb_asm_begin(tb_asm_module *m, tb_arena *a, const tb_iree_release *release, tb_str name);
 uint32_t tb_asm_import_of(tb_asm_module *m, tb_vm_import import);
 uint32_t tb_asm_type(tb_asm_module *m, const char *name);
 uint32_t tb_asm_bytes(tb_asm_module *m, const void *bytes, size_t n); /* equal ones once */

@@ -26,7 +26,7 @@ enum {
 enum { DESCRIPTOR_BYTES = 20 };
 
 void
-tb_asm_begin(tb_asm_module *m, tb_arena *a, const tb_vm_release *release, tb_str name)
+tb_asm_begin(tb_asm_module *m, tb_arena *a, const tb_iree_release *release, tb_str name)
 {
     *m = (tb_asm_module){.a = a, .release = release, .name = name};
 }
