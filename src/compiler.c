@@ -377,7 +377,7 @@ module_works(run *r, tb_status st)
 static bool
 begin_library(run *r, const tb_program *p, tb_library *l)
 {
-    *l = (tb_library){.about.version = tb_vm_release_find(NULL)->library};
+    *l = (tb_library){.about.version = tb_iree_release_find(NULL)->library};
     if (!wants_module(r))
         return false;
     for (uint32_t t = 0; t < r->n_targets; t++)
@@ -406,7 +406,7 @@ add_module(run *r, tb_artifact *art, tb_artifact_module *module)
         for (uint32_t k = 0; k < art->images[t].n_entries; k++)
             TB_CHECK(strcmp(art->images[t].names[k], symbols[k]) == 0);
     if (!module_works(r, tb_iree_module(art->plan, art->blobs, symbols,
-                                        tb_vm_release_find(NULL), &r->cx->keep, module)))
+                                        tb_iree_release_find(NULL), &r->cx->keep, module)))
         return;
     if (r->o->stock_iree == TB_STOCK_ALWAYS || is_small(art, module))
         art->module = module;

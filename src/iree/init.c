@@ -504,7 +504,7 @@ tb_iree_exports(const tb_plan_kernel *kernels, uint32_t n, const char *strings, 
 
 tb_status
 tb_iree_module(const tb_plan *plan, const tb_artifact_blob *blobs, const char *const *symbols,
-               const tb_vm_release *release, tb_arena *a, tb_artifact_module *out)
+               const tb_iree_release *release, tb_arena *a, tb_artifact_module *out)
 {
     tb_asm_module m;
     tb_str name = {plan->strings + plan->module_name.off, plan->module_name.len};

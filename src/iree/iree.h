@@ -30,5 +30,5 @@ uint64_t tb_iree_features(uint32_t machine, uint64_t features);
  * names of the kernels in all images. The result is in the arena. */
 tb_status tb_iree_module(const tb_plan *plan, const tb_artifact_blob *blobs,
                          const char *const *symbols,
-                         const tb_vm_release *release, tb_arena *a,
+                         const tb_iree_release *release, tb_arena *a,
                          tb_artifact_module *out) TB_MUST_CHECK;

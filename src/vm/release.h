@@ -46,13 +46,13 @@ typedef enum tb_vm_import {
     TB_VM_N_IMPORTS
 } tb_vm_import;
 
-typedef struct tb_vm_release {
+typedef struct tb_iree_release {
     const char *name;
     uint32_t bytecode, hal, library;
     const char *cconv[TB_VM_N_IMPORTS];
-} tb_vm_release;
+} tb_iree_release;
 
 /* release.c -- the release called `name`, NULL if it is not in the table; the first row
  * if name is NULL. */
-const tb_vm_release *tb_vm_release_find(const char *name);
+const tb_iree_release *tb_iree_release_find(const char *name);
 const char *tb_vm_import_name(tb_vm_import import);
