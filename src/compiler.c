@@ -76,9 +76,12 @@ add_level(run *r, const tb_cpu_level *level)
     for (uint32_t i = 0; i < r->n_targets; i++)
         if (r->targets[i].level == level)
             return;
-    if (level->machine == TB_EM_WASM32) /* its objects have no image that can be mapped */
+    if (level->machine == TB_EM_WASM32 && !r->objects && !r->stage)
         tb_raise(r->cx, (tb_loc){0}, TB_UNSUPPORTED,
-                 "target %s: code for WebAssembly cannot be put into a file yet", level->name);
+                 "target %s: a .vmfb holds code that is mapped into memory, which WebAssembly "
+                 "cannot do; make an object to link in (turbine-compile --emit=object, or "
+                 "save_object in Python)",
+                 level->name);
     if (r->n_targets == MAX_TARGETS)
         tb_raise(r->cx, (tb_loc){0}, TB_INVALID_ARGUMENT, "more than %d targets", MAX_TARGETS);
     r->targets[r->n_targets++] = tb_target_of(level);
