@@ -2,7 +2,7 @@
 """Checks that folders of src include only the folders below them.
 
 base <- graph <- op, mlir <- pass <- kernel <- codegen <- program <- compiler
-base <- artifact <- runtime, iree; the artifact's structures are also what kernels are made for
+base <- artifact <- runtime, vm <- hal, iree; the artifact's structures are also what kernels are made for
 """
 
 import pathlib
@@ -19,8 +19,10 @@ BELOW = {
     "codegen": {"base", "graph", "kernel", "artifact"},
     "program": {"base", "graph", "pass", "kernel", "codegen", "artifact"},
     "artifact": {"base"},
-    "iree": {"base", "artifact"},
+    "iree": {"base", "artifact", "vm"},
     "runtime": {"base", "artifact"},
+    "vm": {"base", "artifact"},
+    "hal": {"base", "artifact", "runtime", "vm"},
     "profile": {"base", "artifact", "runtime"},
 }
 # Files that may look one folder up, and why.
