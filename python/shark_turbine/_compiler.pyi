@@ -157,6 +157,7 @@ class Unit:
         progress: Callable[[str, int, int], Any] | None = None,
         stock_iree: bool = False,
         external_scope: str | None = None,
+        tune: float = 0.0,
     ) -> Artifact: ...
     def evaluate(
         self, function: str, inputs: Sequence[tuple[Any, str, Sequence[int]]]
