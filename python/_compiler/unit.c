@@ -67,40 +67,6 @@ unit_usable(unit_obj *unit)
     return -1;
 }
 
-/* ---- stages ---- */
-
-unit_mark
-unit_mark_of(const tb_unit *u)
-{
-    return (unit_mark){u->graphs.n, u->consts.n, u->messages.n};
-}
-
-static void
-do_return(void *arg)
-{
-    tb_unit *u = arg;
-    uint32_t n = u->consts.n;
-
-    /* The index knows constants that are gone: it is made anew. */
-    u->seen_consts = (tb_map){.arena = &u->cx->keep};
-    u->consts.n = 0;
-    for (uint32_t i = 0; i < n; i++)
-        tb_unit_const(u, u->consts.at[i]);
-}
-
-void
-unit_return_to(tb_unit *u, unit_mark m)
-{
-    bool fewer = u->consts.n > m.consts;
-
-    u->graphs.n = m.graphs;
-    u->messages.n = m.messages;
-    if (!fewer)
-        return;
-    u->consts.n = m.consts;
-    tb_status_free(tb_guard(u->cx, do_return, u)); /* nothing in there is new */
-}
-
 /* ---- life ---- */
 
 PyObject *

@@ -158,6 +158,7 @@ class Unit:
         progress: Callable[[str, int, int], Any] | None = None,
         stock_iree: bool = False,
         external_scope: str | None = None,
+        tune: float = 0.0,
         *,
         object: str,
     ) -> tuple[str, list[tuple[str, Artifact]]]: ...
@@ -171,6 +172,7 @@ class Unit:
         progress: Callable[[str, int, int], Any] | None = None,
         stock_iree: bool = False,
         external_scope: str | None = None,
+        tune: float = 0.0,
         object: None = None,
     ) -> Artifact: ...
     def evaluate(

@@ -6,7 +6,7 @@
  * to an even place. Every block begins with a mark and ends with a jump, a return or a
  * failure; the first one begins with the entry part.
  */
-#include "iree/vm.h"
+#include "iree/code.h"
 
 #include "artifact/put.h"
 
@@ -41,34 +41,34 @@ enum { POOL_CONST32, POOL_CONST64, POOL_FIX, POOL_GLOBAL, POOL_GLOBAL64, POOL_NU
 
 /* ---- bytes ---- */
 static void
-put8(tb_vm_fn *f, uint8_t v)
+put8(tb_asm_fn *f, uint8_t v)
 {
     TB_PUSH(f->m->a, &f->code, v);
 }
 
 static void
-put16(tb_vm_fn *f, uint32_t v)
+put16(tb_asm_fn *f, uint32_t v)
 {
     put8(f, (uint8_t)v);
     put8(f, (uint8_t)(v >> 8));
 }
 
 static void
-put32(tb_vm_fn *f, uint32_t v)
+put32(tb_asm_fn *f, uint32_t v)
 {
     put16(f, v & 0xffff);
     put16(f, v >> 16);
 }
 
 static void
-put64(tb_vm_fn *f, uint64_t v)
+put64(tb_asm_fn *f, uint64_t v)
 {
     put32(f, (uint32_t)v);
     put32(f, (uint32_t)(v >> 32));
 }
 
 static void
-put_list(tb_vm_fn *f, const uint16_t *at, uint32_t n)
+put_list(tb_asm_fn *f, const uint16_t *at, uint32_t n)
 {
     if (f->code.n % 2)
         put8(f, 0);
@@ -78,17 +78,17 @@ put_list(tb_vm_fn *f, const uint16_t *at, uint32_t n)
 }
 
 static void
-too_large(tb_vm_module *m, const char *what)
+too_large(tb_asm_module *m, const char *what)
 {
     if (!m->too_large)
         m->too_large = what;
 }
 
 /* ---- functions ---- */
-tb_vm_fn *
-tb_vm_fn_begin(tb_vm_module *m, tb_str name, uint32_t n_refs, uint32_t n_results)
+tb_asm_fn *
+tb_asm_fn_begin(tb_asm_module *m, tb_str name, uint32_t n_refs, uint32_t n_results)
 {
-    tb_vm_fn *f = TB_NEW(m->a, tb_vm_fn);
+    tb_asm_fn *f = TB_NEW(m->a, tb_asm_fn);
     char *cconv = tb_alloc(m->a, (size_t)n_refs + n_results + 4);
 
     memset(cconv, 'r', (size_t)n_refs + n_results + 4);
@@ -101,7 +101,7 @@ tb_vm_fn_begin(tb_vm_module *m, tb_str name, uint32_t n_refs, uint32_t n_results
     n += n_results;
     if (!n_results)
         cconv[n++] = 'v';
-    *f = (tb_vm_fn){.m = m,
+    *f = (tb_asm_fn){.m = m,
                     .name = tb_strdup(m->a, name),
                     .cconv = {cconv, n},
                     .n_ref = n_refs,
@@ -113,38 +113,38 @@ tb_vm_fn_begin(tb_vm_module *m, tb_str name, uint32_t n_refs, uint32_t n_results
     return f;
 }
 
-tb_vm_reg
-tb_vm_i32(tb_vm_fn *f)
+tb_asm_reg
+tb_asm_i32(tb_asm_fn *f)
 {
-    if (f->n_i32 >= TB_VM_MAX_I32) {
+    if (f->n_i32 >= TB_ASM_MAX_I32) {
         too_large(f->m, "registers");
         return 0;
     }
-    return (tb_vm_reg)f->n_i32++;
+    return (tb_asm_reg)f->n_i32++;
 }
 
-tb_vm_reg
-tb_vm_i64(tb_vm_fn *f)
+tb_asm_reg
+tb_asm_i64(tb_asm_fn *f)
 {
     f->n_i32 += f->n_i32 % 2;
-    tb_vm_reg r = tb_vm_i32(f);
-    (void)tb_vm_i32(f);
+    tb_asm_reg r = tb_asm_i32(f);
+    (void)tb_asm_i32(f);
     return r;
 }
 
-tb_vm_reg
-tb_vm_ref(tb_vm_fn *f)
+tb_asm_reg
+tb_asm_ref(tb_asm_fn *f)
 {
-    if (f->n_ref >= TB_VM_MAX_REF) {
+    if (f->n_ref >= TB_ASM_MAX_REF) {
         too_large(f->m, "registers for references");
-        return TB_VM_REF;
+        return TB_ASM_REF;
     }
-    return (tb_vm_reg)(TB_VM_REF | f->n_ref++);
+    return (tb_asm_reg)(TB_ASM_REF | f->n_ref++);
 }
 
 /* ---- the entry part ---- */
-static tb_vm_reg
-pooled(tb_vm_fn *f, uint8_t kind, uint64_t value)
+static tb_asm_reg
+pooled(tb_asm_fn *f, uint8_t kind, uint64_t value)
 {
     uint64_t h = tb_hash_u64(value, kind);
     uint32_t cursor = 0, i;
@@ -152,52 +152,52 @@ pooled(tb_vm_fn *f, uint8_t kind, uint64_t value)
     while ((i = tb_map_next(&f->pooled, h, &cursor)))
         if (f->pool.at[i - 1].kind == kind && f->pool.at[i - 1].value == value)
             return f->pool.at[i - 1].reg;
-    tb_vm_reg r = kind == POOL_CONST32                         ? tb_vm_i32(f)
-                  : kind == POOL_GLOBAL || kind == POOL_NULL ? tb_vm_ref(f)
-                                                               : tb_vm_i64(f);
-    TB_PUSH(f->m->a, &f->pool, ((tb_vm_pooled){kind, value, r}));
+    tb_asm_reg r = kind == POOL_CONST32                         ? tb_asm_i32(f)
+                  : kind == POOL_GLOBAL || kind == POOL_NULL ? tb_asm_ref(f)
+                                                               : tb_asm_i64(f);
+    TB_PUSH(f->m->a, &f->pool, ((tb_asm_pooled){kind, value, r}));
     tb_map_put(&f->pooled, h, f->pool.n);
     return r;
 }
 
-tb_vm_reg
-tb_vm_const32(tb_vm_fn *f, uint32_t value)
+tb_asm_reg
+tb_asm_const32(tb_asm_fn *f, uint32_t value)
 {
     return pooled(f, POOL_CONST32, value);
 }
 
-tb_vm_reg
-tb_vm_const64(tb_vm_fn *f, int64_t value)
+tb_asm_reg
+tb_asm_const64(tb_asm_fn *f, int64_t value)
 {
     return pooled(f, POOL_CONST64, (uint64_t)value);
 }
 
-tb_vm_reg
-tb_vm_fixed(tb_vm_fn *f, tb_fix_kind kind, uint32_t index)
+tb_asm_reg
+tb_asm_fixed(tb_asm_fn *f, tb_fix_kind kind, uint32_t index)
 {
     return pooled(f, POOL_FIX, (uint64_t)kind << 32 | index);
 }
 
-tb_vm_reg
-tb_vm_global(tb_vm_fn *f, uint32_t number, const char *type)
+tb_asm_reg
+tb_asm_global(tb_asm_fn *f, uint32_t number, const char *type)
 {
-    return pooled(f, POOL_GLOBAL, (uint64_t)tb_vm_type(f->m, type) << 32 | number);
+    return pooled(f, POOL_GLOBAL, (uint64_t)tb_asm_type(f->m, type) << 32 | number);
 }
 
-tb_vm_reg
-tb_vm_global64(tb_vm_fn *f, uint32_t byte_offset)
+tb_asm_reg
+tb_asm_global64(tb_asm_fn *f, uint32_t byte_offset)
 {
     return pooled(f, POOL_GLOBAL64, byte_offset);
 }
 
-tb_vm_reg
-tb_vm_null(tb_vm_fn *f)
+tb_asm_reg
+tb_asm_null(tb_asm_fn *f)
 {
     return pooled(f, POOL_NULL, 0);
 }
 
 static void
-put_pooled(tb_vm_fn *f, const tb_vm_pooled *p)
+put_pooled(tb_asm_fn *f, const tb_asm_pooled *p)
 {
     switch (p->kind) {
     case POOL_CONST32:
@@ -233,7 +233,7 @@ put_pooled(tb_vm_fn *f, const tb_vm_pooled *p)
 }
 
 void
-tb_vm_fn_end(tb_vm_fn *f)
+tb_asm_fn_end(tb_asm_fn *f)
 {
     const uint8_t *body = f->code.at;
     uint32_t n = f->code.n;
@@ -245,8 +245,8 @@ tb_vm_fn_end(tb_vm_fn *f)
     for (uint32_t i = 0; i < f->pool.n; i++)
         put_pooled(f, &f->pool.at[i]);
     if (f->code.n % 2) { /* what follows keeps its parity */
-        tb_vm_reg r = tb_vm_i32(f);
-        put_pooled(f, &(tb_vm_pooled){POOL_CONST32, 0, r});
+        tb_asm_reg r = tb_asm_i32(f);
+        put_pooled(f, &(tb_asm_pooled){POOL_CONST32, 0, r});
     }
     uint32_t shift = f->code.n;
     for (uint32_t i = 0; i < n; i++)
@@ -262,15 +262,15 @@ tb_vm_fn_end(tb_vm_fn *f)
 
 /* ---- instructions ---- */
 static void
-must_be_open(tb_vm_fn *f)
+must_be_open(tb_asm_fn *f)
 {
     TB_CHECK(f->open);
 }
 
-tb_vm_reg
-tb_vm_rodata_ref(tb_vm_fn *f, uint32_t rodata)
+tb_asm_reg
+tb_asm_rodata_ref(tb_asm_fn *f, uint32_t rodata)
 {
-    tb_vm_reg r = tb_vm_ref(f);
+    tb_asm_reg r = tb_asm_ref(f);
 
     must_be_open(f);
     put8(f, OP_RODATA);
@@ -280,17 +280,17 @@ tb_vm_rodata_ref(tb_vm_fn *f, uint32_t rodata)
 }
 
 void
-tb_vm_set_global(tb_vm_fn *f, uint32_t number, const char *type, tb_vm_reg from)
+tb_asm_set_global(tb_asm_fn *f, uint32_t number, const char *type, tb_asm_reg from)
 {
     must_be_open(f);
     put8(f, OP_GLOBAL_STORE_REF);
     put32(f, number);
-    put32(f, tb_vm_type(f->m, type));
+    put32(f, tb_asm_type(f->m, type));
     put16(f, from);
 }
 
 void
-tb_vm_set_global64(tb_vm_fn *f, uint32_t byte_offset, tb_vm_reg from)
+tb_asm_set_global64(tb_asm_fn *f, uint32_t byte_offset, tb_asm_reg from)
 {
     must_be_open(f);
     put8(f, OP_GLOBAL_STORE64);
@@ -299,7 +299,7 @@ tb_vm_set_global64(tb_vm_fn *f, uint32_t byte_offset, tb_vm_reg from)
 }
 
 void
-tb_vm_op2(tb_vm_fn *f, tb_vm_op op, tb_vm_reg a, tb_vm_reg b, tb_vm_reg to)
+tb_asm_op2(tb_asm_fn *f, tb_asm_op op, tb_asm_reg a, tb_asm_reg b, tb_asm_reg to)
 {
     must_be_open(f);
     put8(f, (uint8_t)op);
@@ -309,7 +309,7 @@ tb_vm_op2(tb_vm_fn *f, tb_vm_op op, tb_vm_reg a, tb_vm_reg b, tb_vm_reg to)
 }
 
 void
-tb_vm_op1(tb_vm_fn *f, tb_vm_op op, tb_vm_reg a, tb_vm_reg to)
+tb_asm_op1(tb_asm_fn *f, tb_asm_op op, tb_asm_reg a, tb_asm_reg to)
 {
     must_be_open(f);
     put8(f, (uint8_t)op);
@@ -317,24 +317,24 @@ tb_vm_op1(tb_vm_fn *f, tb_vm_op op, tb_vm_reg a, tb_vm_reg to)
     put16(f, to);
 }
 
-tb_vm_reg
-tb_vm_op64(tb_vm_fn *f, tb_vm_op op, tb_vm_reg a, tb_vm_reg b)
+tb_asm_reg
+tb_asm_op64(tb_asm_fn *f, tb_asm_op op, tb_asm_reg a, tb_asm_reg b)
 {
-    tb_vm_reg to = tb_vm_i64(f);
-    tb_vm_op2(f, op, a, b, to);
+    tb_asm_reg to = tb_asm_i64(f);
+    tb_asm_op2(f, op, a, b, to);
     return to;
 }
 
-tb_vm_reg
-tb_vm_compare(tb_vm_fn *f, tb_vm_op op, tb_vm_reg a, tb_vm_reg b)
+tb_asm_reg
+tb_asm_compare(tb_asm_fn *f, tb_asm_op op, tb_asm_reg a, tb_asm_reg b)
 {
-    tb_vm_reg to = tb_vm_i32(f);
-    tb_vm_op2(f, op, a, b, to);
+    tb_asm_reg to = tb_asm_i32(f);
+    tb_asm_op2(f, op, a, b, to);
     return to;
 }
 
 void
-tb_vm_select64(tb_vm_fn *f, tb_vm_reg cond, tb_vm_reg a, tb_vm_reg b, tb_vm_reg to)
+tb_asm_select64(tb_asm_fn *f, tb_asm_reg cond, tb_asm_reg a, tb_asm_reg b, tb_asm_reg to)
 {
     must_be_open(f);
     put8(f, OP_SELECT64);
@@ -345,7 +345,7 @@ tb_vm_select64(tb_vm_fn *f, tb_vm_reg cond, tb_vm_reg a, tb_vm_reg b, tb_vm_reg 
 }
 
 void
-tb_vm_assign_ref(tb_vm_fn *f, tb_vm_reg from, tb_vm_reg to)
+tb_asm_assign_ref(tb_asm_fn *f, tb_asm_reg from, tb_asm_reg to)
 {
     must_be_open(f);
     put8(f, OP_ASSIGN_REF);
@@ -354,18 +354,18 @@ tb_vm_assign_ref(tb_vm_fn *f, tb_vm_reg from, tb_vm_reg to)
 }
 
 void
-tb_vm_list_get(tb_vm_fn *f, tb_vm_reg list, tb_vm_reg index, const char *type, tb_vm_reg to)
+tb_asm_list_get(tb_asm_fn *f, tb_asm_reg list, tb_asm_reg index, const char *type, tb_asm_reg to)
 {
     must_be_open(f);
     put8(f, OP_LIST_GET_REF);
     put16(f, list);
     put16(f, index);
-    put32(f, tb_vm_type(f->m, type));
+    put32(f, tb_asm_type(f->m, type));
     put16(f, to);
 }
 
 void
-tb_vm_clear_ref(tb_vm_fn *f, tb_vm_reg to)
+tb_asm_clear_ref(tb_asm_fn *f, tb_asm_reg to)
 {
     must_be_open(f);
     put8(f, OP_NULL);
@@ -374,21 +374,21 @@ tb_vm_clear_ref(tb_vm_fn *f, tb_vm_reg to)
 
 /* ---- control flow ---- */
 uint32_t
-tb_vm_label(tb_vm_fn *f)
+tb_asm_label(tb_asm_fn *f)
 {
     TB_PUSH(f->m->a, &f->labels, NO_PLACE);
     return f->labels.n - 1;
 }
 
 static void
-put_target(tb_vm_fn *f, uint32_t label)
+put_target(tb_asm_fn *f, uint32_t label)
 {
-    TB_PUSH(f->m->a, &f->fixups, ((tb_vm_fixup){f->code.n, label}));
+    TB_PUSH(f->m->a, &f->fixups, ((tb_asm_fixup){f->code.n, label}));
     put32(f, 0);
 }
 
 void
-tb_vm_jump(tb_vm_fn *f, uint32_t label)
+tb_asm_jump(tb_asm_fn *f, uint32_t label)
 {
     must_be_open(f);
     put8(f, OP_BRANCH);
@@ -398,7 +398,7 @@ tb_vm_jump(tb_vm_fn *f, uint32_t label)
 }
 
 static void
-place(tb_vm_fn *f, uint32_t label)
+place(tb_asm_fn *f, uint32_t label)
 {
     TB_CHECK(!f->open && f->labels.at[label] == NO_PLACE);
     f->labels.at[label] = f->code.n;
@@ -408,15 +408,15 @@ place(tb_vm_fn *f, uint32_t label)
 }
 
 void
-tb_vm_place(tb_vm_fn *f, uint32_t label)
+tb_asm_place(tb_asm_fn *f, uint32_t label)
 {
     if (f->open)
-        tb_vm_jump(f, label);
+        tb_asm_jump(f, label);
     place(f, label);
 }
 
 void
-tb_vm_branch(tb_vm_fn *f, tb_vm_reg cond, uint32_t if_true, uint32_t if_false)
+tb_asm_branch(tb_asm_fn *f, tb_asm_reg cond, uint32_t if_true, uint32_t if_false)
 {
     must_be_open(f);
     put8(f, OP_COND_BRANCH);
@@ -429,7 +429,7 @@ tb_vm_branch(tb_vm_fn *f, tb_vm_reg cond, uint32_t if_true, uint32_t if_false)
 }
 
 void
-tb_vm_fail(tb_vm_fn *f, tb_vm_reg status, tb_str message)
+tb_asm_fail(tb_asm_fn *f, tb_asm_reg status, tb_str message)
 {
     must_be_open(f);
     size_t n = message.len < 0xffff ? message.len : 0xffff;
@@ -442,7 +442,7 @@ tb_vm_fail(tb_vm_fn *f, tb_vm_reg status, tb_str message)
 }
 
 void
-tb_vm_return(tb_vm_fn *f, const tb_vm_reg *results, uint32_t n)
+tb_asm_return(tb_asm_fn *f, const tb_asm_reg *results, uint32_t n)
 {
     must_be_open(f);
     uint16_t *list = TB_NEWN(f->m->a, uint16_t, f->n_ref + n + 1);
@@ -450,18 +450,18 @@ tb_vm_return(tb_vm_fn *f, const tb_vm_reg *results, uint32_t n)
     bool *kept = TB_NEWN(f->m->a, bool, f->n_ref + 1);
 
     for (uint32_t i = 0; i < n; i++)
-        kept[results[i] & ~TB_VM_REF] = true;
+        kept[results[i] & ~TB_ASM_REF] = true;
     for (uint32_t r = 0; r < f->n_ref; r++)
         if (!kept[r])
-            list[dead++] = (uint16_t)(TB_VM_REF | r);
+            list[dead++] = (uint16_t)(TB_ASM_REF | r);
     if (dead) {
         put8(f, OP_DISCARD_REFS);
         put_list(f, list, dead);
     }
     put8(f, OP_RETURN);
     for (uint32_t i = n; i-- > 0;) { /* the last use of a register gives it away */
-        uint32_t r = results[i] & ~TB_VM_REF;
-        list[i] = (uint16_t)(results[i] | (kept[r] ? TB_VM_MOVE : 0));
+        uint32_t r = results[i] & ~TB_ASM_REF;
+        list[i] = (uint16_t)(results[i] | (kept[r] ? TB_ASM_MOVE : 0));
         kept[r] = false;
     }
     put_list(f, list, n);
@@ -470,7 +470,7 @@ tb_vm_return(tb_vm_fn *f, const tb_vm_reg *results, uint32_t n)
 
 /* ---- calls ---- */
 static void
-put_call(tb_vm_fn *f, uint32_t callee, const tb_vm_call *c)
+put_call(tb_asm_fn *f, uint32_t callee, const tb_asm_call *c)
 {
     static const uint8_t ops[2][2] = {{OP_CALL, OP_CALL_VARIADIC},
                                       {OP_CALL_YIELDABLE, OP_CALL_VARIADIC_YIELDABLE}};
@@ -484,7 +484,7 @@ put_call(tb_vm_fn *f, uint32_t callee, const tb_vm_call *c)
     put_list(f, c->args, c->n_args);
     uint32_t resume = 0;
     if (c->yields) {
-        resume = tb_vm_label(f);
+        resume = tb_asm_label(f);
         put_target(f, resume);
     }
     put_list(f, c->results, c->n_results);
@@ -495,13 +495,13 @@ put_call(tb_vm_fn *f, uint32_t callee, const tb_vm_call *c)
 }
 
 void
-tb_vm_call_import(tb_vm_fn *f, tb_vm_import import, const tb_vm_call *c)
+tb_asm_call_import(tb_asm_fn *f, tb_vm_import import, const tb_asm_call *c)
 {
-    put_call(f, IMPORT_BIT | tb_vm_import_of(f->m, import), c);
+    put_call(f, IMPORT_BIT | tb_asm_import_of(f->m, import), c);
 }
 
 void
-tb_vm_call_fn(tb_vm_fn *f, const tb_vm_fn *callee, const tb_vm_call *c)
+tb_asm_call_fn(tb_asm_fn *f, const tb_asm_fn *callee, const tb_asm_call *c)
 {
     put_call(f, callee->ordinal, c);
 }

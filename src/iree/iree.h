@@ -4,14 +4,13 @@
  * runs over the same images and weights, with the same results. docs/formats/iree.md tells
  * what it consists of.
  *
- *   release.h  what a release of IREE expects, as data
  *   flat.c     flatbuffers
- *   vm.h       programs for IREE's virtual machine: code.c, module.c
+ *   code.h     programs for IREE's virtual machine: code.c, module.c
  *   program.h  a plan in its instructions: size.c, step.c, function.c, init.c
  */
 #pragma once
 #include "artifact/artifact.h"
-#include "iree/release.h"
+#include "vm/release.h"
 
 /* Fails if IREE's runtime has no format for code of the level's processor. */
 tb_status tb_iree_check_target(const struct tb_cpu_level *level) TB_MUST_CHECK;

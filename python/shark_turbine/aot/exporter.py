@@ -252,6 +252,7 @@ class ExportOutput:
         stock_iree: bool | None = None,
         parameters: str = "embedded",
         external_scope: str = "model",
+        tune: bool = False,
     ) -> _compiler.Artifact | None:
         """Compiles to a .vmfb.
 
@@ -267,6 +268,9 @@ class ExportOutput:
         outside: the runtime is given them by name, as `save_parameters` and safetensors
         files have them, under `external_scope`. Other weights of the same shapes then run
         without compiling again.
+
+        `tune=True` runs the program in several ways on this machine and keeps what is
+        fastest, for some seconds; sizes that are open are as in the example arguments.
         """
         _check_backends(target_backends)
         artifact = self._compile(
@@ -274,6 +278,7 @@ class ExportOutput:
             dump=dump,
             external_scope=_scope(parameters, external_scope),
             stock_iree=stock_iree,
+            tune=2.0 if tune else 0.0,
         )
         if save_to is None:
             return artifact

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /* release.c -- the table of releases. */
-#include "iree/release.h"
+#include "vm/release.h"
 
 #include <stddef.h>
 #include <string.h>
