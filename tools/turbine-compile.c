@@ -11,6 +11,7 @@
 #include "artifact/artifact.h"
 #include "compiler.h"
 #include "source.h"
+#include "tune/tune.h"
 
 static const char usage[] =
     "usage: turbine-compile MODEL.mlir -o MODEL.vmfb [--target=NAME,...]\n"
@@ -29,8 +30,12 @@ static const char usage[] =
     "  --list-targets     their names\n"
     "  --emit=object      files to link into a C program instead: the object -o names (for\n"
     "                     several targets FILE.TARGET.o) and FILE.h with a C function for\n"
-    "                     each function of the model\n"
+    "                     each function of the model; wasm32 and wasm32-simd128 are targets\n"
+    "                     of these only\n"
     "  --threads=N        threads that generate code (as many as are useful)\n"
+    "  --tune[=SECONDS]   runs the model on this machine in several ways and keeps what is "
+    "fastest\n"
+    "                     (2); sizes that are open are as in the example inputs\n"
     "  --bf16-matmul      products of f32 may be computed in bf16\n"
     "  --stock-iree       the artifact runs on IREE's own runtime as well; by default if "
     "that\n"
@@ -51,6 +56,7 @@ typedef struct options {
     char *dump;
     source_targets targets;
     int threads;
+    double tune; /* seconds, 0 = not at all */
     tb_stock_iree stock_iree;
     bool bf16_matmul, verbose, terminal, object;
 } options;
@@ -249,9 +255,16 @@ compile(const options *o, source *s, tb_buf *bytes)
     TRY(source_read(s, o->in));
     if (o->dump)
         TRY(dump_stages(s->u, &co, o->dump));
-    tb_status st = o->object ? compile_objects(o, s, &co) : tb_compile(s->u, &co, bytes);
+    tb_tune_options to = {.seconds = o->tune};
+    tb_tune_report tuned = {0};
+    tb_status st = o->object ? compile_objects(o, s, &co)
+                   : o->tune > 0 ? tb_tune(s->u, &co, &to, bytes, &tuned)
+                                 : tb_compile(s->u, &co, bytes);
     end_stage(&m, call_now());
     TRY(st);
+    if (o->tune > 0 && o->verbose)
+        fprintf(stderr, "%u of %u groups of nodes computed otherwise: %.3f ms, was %.3f ms\n",
+                tuned.changed, tuned.groups, tuned.tuned_ms, tuned.usual_ms);
     if (!o->object)
         TRY(write_result(o->out, bytes));
     if (o->verbose)
@@ -334,7 +347,13 @@ take_flag(options *o, char *arg)
         o->object = strcmp(value, "object") == 0;
         return o->object || strcmp(value, "vmfb") == 0;
     }
-    if (flag_value(arg, "dump", &value))
+    if (flag_value(arg, "tune", &value)) {
+        o->tune = atof(value);
+        return o->tune > 0;
+    }
+    if (strcmp(arg, "--tune") == 0)
+        o->tune = 2;
+    else if (flag_value(arg, "dump", &value))
         o->dump = arg + (value - arg);
     else if (strncmp(arg, "-o=", 3) == 0)
         o->out = arg + 3;

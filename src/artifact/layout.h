@@ -42,6 +42,14 @@ void tb_plan_seal(void *member, size_t n);
 tb_status tb_artifact_place(const tb_artifact *a, tb_plan_const *consts, bool *shared,
                             uint64_t *bytes) TB_MUST_CHECK;
 
+/* object.c -- writes constants as tb_artifact_place has placed them; returns their bytes. */
+uint64_t tb_object_put_weights(tb_buf *out, const tb_artifact *a, const tb_plan_const *consts,
+                               const bool *shared);
+/* wasm.c -- the same object for WebAssembly; the image is an object that LLVM wrote. */
+tb_status tb_wasm_write(const tb_artifact *a, const tb_flat_image *im, const char *prefix,
+                        const tb_plan_const *consts, const bool *shared,
+                        uint64_t weights_bytes, tb_buf *out) TB_MUST_CHECK;
+
 /* hash.c -- MurmurHash3_x64_128 (Austin Appleby, public domain), seed 0. Guards against
  * damage, not against malice. */
 void tb_hash128(const void *bytes, size_t n, uint64_t out[2]);

@@ -282,6 +282,12 @@ tb_unit *tb_unit_new(tb_ctx *cx, tb_str name);
 tb_func *tb_unit_func(tb_unit *u, tb_str name); /* adds a function with an empty body */
 /* Dense data, borrowed. Same pointer, size and dtype give the same constant. */
 uint32_t tb_unit_const(tb_unit *u, tb_const c);
+/* What a compilation adds to a unit's tables goes again when it is done. */
+typedef struct tb_unit_mark {
+    uint32_t graphs, consts, messages;
+} tb_unit_mark;
+tb_unit_mark tb_unit_mark_of(const tb_unit *u);
+void tb_unit_return(tb_unit *u, tb_unit_mark m);
 tb_loc tb_unit_loc(tb_unit *u, tb_location l);
 const tb_location *tb_loc_get(const tb_unit *u, tb_loc loc);
 
@@ -413,7 +419,7 @@ bool *tb_live(const tb_graph *g, tb_arena *a);
 tb_val tb_composite_expand(tb_graph *g, const tb_graph *from, tb_val node,
                            const tb_val *operands);
 
-/* ---- text (print.c, parse.c) and checks (verify.c) ---- */
+/* ---- text (print.c, parse*.c) and checks (verify.c) ---- */
 void tb_graph_print(const tb_graph *g, tb_buf *out);
 void tb_unit_print(const tb_unit *u, tb_buf *out);
 typedef enum tb_print_flags {

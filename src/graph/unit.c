@@ -29,6 +29,40 @@ tb_unit_func(tb_unit *u, tb_str name)
     return &u->funcs.at[u->funcs.n - 1];
 }
 
+/* ---- before and after a compilation ---- */
+
+tb_unit_mark
+tb_unit_mark_of(const tb_unit *u)
+{
+    return (tb_unit_mark){u->graphs.n, u->consts.n, u->messages.n};
+}
+
+static void
+index_constants(void *arg)
+{
+    tb_unit *u = arg;
+    uint32_t n = u->consts.n;
+
+    /* The index knows constants that are gone: it is made anew. */
+    u->seen_consts = (tb_map){.arena = &u->cx->keep};
+    u->consts.n = 0;
+    for (uint32_t i = 0; i < n; i++)
+        tb_unit_const(u, u->consts.at[i]);
+}
+
+void
+tb_unit_return(tb_unit *u, tb_unit_mark m)
+{
+    bool fewer = u->consts.n > m.consts;
+
+    u->graphs.n = m.graphs;
+    u->messages.n = m.messages;
+    if (!fewer)
+        return;
+    u->consts.n = m.consts;
+    tb_status_free(tb_guard(u->cx, index_constants, u)); /* nothing in there is new */
+}
+
 /* ---- constants ---- */
 
 static bool

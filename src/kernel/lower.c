@@ -34,6 +34,7 @@ tb_lower_begin(tb_lower *l, const char *what)
         st->loc = l->group->loc;
         st->name = step_name(l, what);
         st->tiles = 1;
+        st->group = l->group_no;
         TB_PUSH(a, &l->out->steps, st);
     }
     l->step = l->out->steps.at[no];
@@ -189,7 +190,7 @@ lower_group(tb_lower *l)
 
 tb_lowered *
 tb_lower_groups(const tb_groups *gs, const tb_target *targets, uint32_t n_targets,
-                tb_packs *packs, bool bf16_weights)
+                tb_packs *packs, bool bf16_weights, tb_choices *choices)
 {
     tb_unit *u = gs->g->unit;
     tb_arena *a = &u->cx->keep;
@@ -202,7 +203,7 @@ tb_lower_groups(const tb_groups *gs, const tb_target *targets, uint32_t n_target
     out->n_targets = n_targets;
     out->kernels = TB_NEWN(a, tb_kernel_list, n_targets);
     for (uint32_t i = 0; i < gs->at.n; i++) {
-        uint32_t first = out->steps.n, first_temp = out->temps.n;
+        uint32_t first = out->steps.n, first_temp = out->temps.n, no = choices->next++;
         TB_PUSH(a, &out->first_step, first);
         for (uint32_t t = 0; t < n_targets; t++) {
             tb_lower l = {.out = out,
@@ -214,7 +215,10 @@ tb_lower_groups(const tb_groups *gs, const tb_target *targets, uint32_t n_target
                           .marks = &marks,
                           .target_no = t,
                           .next_step = first,
-                          .first_temp = first_temp};
+                          .first_temp = first_temp,
+                          .group_no = no};
+            if (no < choices->n)
+                l.variant = (tb_variant)choices->variant[no];
             lower_group(&l);
             TB_CHECK(l.next_step == out->steps.n);
             if (t == 0)

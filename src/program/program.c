@@ -209,6 +209,7 @@ tb_p_work(tb_writer *w, const tb_step *st)
     r.loc = same ? same : r.loc;
     r.at = p->code.n;
     TB_PUSH(&p->cx->keep, &p->works, r);
+    TB_PUSH(&p->cx->keep, &p->groups, st->group);
 }
 
 static void

@@ -192,6 +192,7 @@ def compile_program(module, options, constants=None):
                 g.unit,
                 targets=options.targets,
                 bf16_matmul=torch.get_float32_matmul_precision() == "medium",
+                tune=float(options.tune),
                 dump=options.dump,
             )
     return Program(g.plan(), artifact, options.device, options.profile)
