@@ -247,7 +247,7 @@ def test_names_from_outside(folder):
 def test_what_was_measured_is_remembered(folder, monkeypatch):
     m = torch.nn.Sequential(torch.nn.Linear(64, 200), torch.nn.GELU(), torch.nn.Linear(200, 5))
     x = torch.randn(3, 64)
-    for turn in range(2):
+    for _ in range(2):
         torch._dynamo.reset()
         with torch.no_grad():
             y = torch.compile(m, backend="turbine_cpu", mode="max-autotune")(x)

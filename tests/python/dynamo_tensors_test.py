@@ -105,6 +105,21 @@ def test_mutation_of_a_parameter_and_a_list():
     same((mine, m.weight), (theirs, other.weight))
 
 
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_results_that_are_views(dynamic):
+    """Of the argument, with its strides and at their offsets, also out of lists of views."""
+
+    def f(x):
+        n = x.shape[1] // 2
+        lists = x.chunk(2, -1)[-1], x.split(n, 1)[1], x.unbind(0)[-1], *x.tensor_split(2, 1)
+        return *lists, x.narrow(1, n, n), x[1:, ::2], x.t()[n:], x.chunk(2, -1)[0].t()
+
+    for x in (randn(5, 8), randn(8, 6).t(), randn(3, 9)):
+        got, want = compiled(f, dynamic=dynamic)(x), f(x)
+        same(got, want, strides=True)
+        assert [y.data_ptr() for y in got] == [y.data_ptr() for y in want]
+
+
 def test_data_is_assigned():
     def f(x):
         x.data = x.data * 2

@@ -9,25 +9,38 @@ What is saved for a backward pass is saved before it is viewed: there views are 
 on indices.
 """
 
+import operator
+
 import torch
 
 from .partition import Eager
 
 
-def is_view(node):
+def _makes_views(node):
+    """A view, or several of them as a list (split, unbind)."""
     target = node.target
     return (
         node.op == "call_function"
         and isinstance(target, torch._ops.OpOverload)
         and target.namespace == "aten"
         and target.is_view
-        and isinstance(node.meta.get("val"), torch.Tensor)
+    )
+
+
+def _is_item(node):
+    """One of such a list."""
+    return node.target is operator.getitem and _makes_views(node.args[0])
+
+
+def is_view(node):
+    return isinstance(node.meta.get("val"), torch.Tensor) and (
+        _makes_views(node) or _is_item(node)
     )
 
 
 def _fixed_view(node):
-    """A view with no open sizes among its arguments."""
-    return is_view(node) and len(node.all_input_nodes) == 1
+    """A view, or a list of them, with no open sizes among its arguments."""
+    return (_makes_views(node) or _is_item(node)) and len(node.all_input_nodes) == 1
 
 
 def save_bases(forward, backward, n_returned):
@@ -81,7 +94,7 @@ class _Finder:
 
     def base(self, node):
         """What a chain of views begins with."""
-        while is_view(node):
+        while _makes_views(node) or _is_item(node):
             node = node.args[0]
         return node
 
@@ -92,7 +105,7 @@ class _Finder:
         if node not in self.known:
             kept = node in self.outputs and not is_view(node)
             self.known[node] = kept or (
-                (is_view(node) or _is_size(node))
+                (_makes_views(node) or _is_item(node) or _is_size(node))
                 and all(self.available(a, depth + 1) for a in node.all_input_nodes)
             )
         return self.known[node]
