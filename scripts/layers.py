@@ -21,7 +21,7 @@ BELOW = {
     "artifact": {"base"},
     "iree": {"base", "artifact", "vm"},
     "runtime": {"base", "artifact"},
-    "vm": {"base", "artifact"},
+    "vm": {"base", "artifact", "runtime"},
     "hal": {"base", "artifact", "runtime", "vm"},
     "profile": {"base", "artifact", "runtime"},
     "tune": {"base", "graph", "kernel", "artifact", "runtime"},  # and compiler.h

@@ -16,6 +16,7 @@
 #include "op/op.h"
 #include "pass/pass.h"
 #include "program/program.h"
+#include "vm/processor.h"
 
 enum { MAX_TARGETS = 16 };
 
@@ -381,7 +382,7 @@ module_works(run *r, tb_status st)
 static bool
 begin_library(run *r, const tb_program *p, tb_library *l)
 {
-    *l = (tb_library){.about.version = tb_vm_release_find(NULL)->library};
+    *l = (tb_library){.about.version = tb_iree_release_find(NULL)->library};
     if (!wants_module(r))
         return false;
     for (uint32_t t = 0; t < r->n_targets; t++)
@@ -410,7 +411,7 @@ add_module(run *r, tb_artifact *art, tb_artifact_module *module)
         for (uint32_t k = 0; k < art->images[t].n_entries; k++)
             TB_CHECK(strcmp(art->images[t].names[k], symbols[k]) == 0);
     if (!module_works(r, tb_iree_module(art->plan, art->blobs, symbols,
-                                        tb_vm_release_find(NULL), &r->cx->keep, module)))
+                                        tb_iree_release_find(NULL), &r->cx->keep, module)))
         return;
     if (r->o->stock_iree == TB_STOCK_ALWAYS || is_small(art, module))
         art->module = module;
@@ -428,7 +429,7 @@ generate(run *r, tb_program *p)
 
     for (uint32_t t = 0; t < r->n_targets; t++) {
         const tb_cpu_level *level = r->targets[t].level;
-        library.about.features = tb_iree_features(level->machine, level->features);
+        library.about.features = tb_vm_features_of(level->machine, level->features);
         tb_codegen(r->cx, kernel_list(p, t), p->unique[t].n, &r->targets[t], threads,
                    has_library ? &library : NULL,
                    r->o ? r->o->progress : NULL, r->o ? r->o->user : NULL, &images[t]);

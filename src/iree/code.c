@@ -10,33 +10,7 @@
 
 #include "artifact/put.h"
 
-enum {
-    OP_GLOBAL_LOAD64 = 0x04,
-    OP_GLOBAL_STORE64 = 0x05,
-    OP_GLOBAL_LOAD_REF = 0x08,
-    OP_GLOBAL_STORE_REF = 0x09,
-    OP_ZERO32 = 0x0c,
-    OP_CONST32 = 0x0d,
-    OP_ZERO64 = 0x0e,
-    OP_CONST64 = 0x0f,
-    OP_NULL = 0x10,
-    OP_RODATA = 0x11,
-    OP_LIST_GET_REF = 0x1a,
-    OP_SELECT64 = 0x1d,
-    OP_BRANCH = 0x56,
-    OP_COND_BRANCH = 0x57,
-    OP_CALL = 0x58,
-    OP_CALL_VARIADIC = 0x59,
-    OP_RETURN = 0x5a,
-    OP_FAIL = 0x5b,
-    OP_BLOCK = 0x79,
-    OP_DISCARD_REFS = 0x85,
-    OP_ASSIGN_REF = 0x86,
-    OP_CALL_YIELDABLE = 0x87,
-    OP_CALL_VARIADIC_YIELDABLE = 0x88,
-    IMPORT_BIT = 0x80000000u,
-    NO_PLACE = 0xffffffffu
-};
+#define NO_PLACE 0xffffffffu
 enum { POOL_CONST32, POOL_CONST64, POOL_FIX, POOL_GLOBAL, POOL_GLOBAL64, POOL_NULL };
 
 /* ---- bytes ---- */
@@ -201,32 +175,32 @@ put_pooled(tb_asm_fn *f, const tb_asm_pooled *p)
 {
     switch (p->kind) {
     case POOL_CONST32:
-        put8(f, p->value ? OP_CONST32 : OP_ZERO32);
+        put8(f, p->value ? TB_OP_CONST_I32 : TB_OP_CONST_I32_ZERO);
         if (p->value)
             put32(f, (uint32_t)p->value);
         break;
     case POOL_CONST64:
-        put8(f, p->value ? OP_CONST64 : OP_ZERO64);
+        put8(f, p->value ? TB_OP_CONST_I64 : TB_OP_CONST_I64_ZERO);
         if (p->value)
             put64(f, p->value);
         break;
     case POOL_FIX:
-        put8(f, OP_CONST64);
+        put8(f, TB_OP_CONST_I64);
         TB_PUSH(f->m->a, &f->fixes,
                 ((tb_fix){f->code.n, (uint32_t)(p->value >> 32), (uint32_t)p->value}));
         put64(f, 0);
         break;
     case POOL_GLOBAL:
-        put8(f, OP_GLOBAL_LOAD_REF);
+        put8(f, TB_OP_GLOBAL_LOAD_REF);
         put32(f, (uint32_t)p->value);
         put32(f, (uint32_t)(p->value >> 32));
         break;
     case POOL_GLOBAL64:
-        put8(f, OP_GLOBAL_LOAD64);
+        put8(f, TB_OP_GLOBAL_LOAD_I64);
         put32(f, (uint32_t)p->value);
         break;
     default:
-        put8(f, OP_NULL);
+        put8(f, TB_OP_CONST_REF_ZERO);
         break;
     }
     put16(f, p->reg);
@@ -241,7 +215,7 @@ tb_asm_fn_end(tb_asm_fn *f)
     TB_CHECK(!f->open);
     f->code.at = NULL;
     f->code.n = f->code.cap = 0;
-    put8(f, OP_BLOCK);
+    put8(f, TB_OP_BLOCK);
     for (uint32_t i = 0; i < f->pool.n; i++)
         put_pooled(f, &f->pool.at[i]);
     if (f->code.n % 2) { /* what follows keeps its parity */
@@ -273,7 +247,7 @@ tb_asm_rodata_ref(tb_asm_fn *f, uint32_t rodata)
     tb_asm_reg r = tb_asm_ref(f);
 
     must_be_open(f);
-    put8(f, OP_RODATA);
+    put8(f, TB_OP_CONST_REF_RODATA);
     put32(f, rodata);
     put16(f, r);
     return r;
@@ -283,7 +257,7 @@ void
 tb_asm_set_global(tb_asm_fn *f, uint32_t number, const char *type, tb_asm_reg from)
 {
     must_be_open(f);
-    put8(f, OP_GLOBAL_STORE_REF);
+    put8(f, TB_OP_GLOBAL_STORE_REF);
     put32(f, number);
     put32(f, tb_asm_type(f->m, type));
     put16(f, from);
@@ -293,7 +267,7 @@ void
 tb_asm_set_global64(tb_asm_fn *f, uint32_t byte_offset, tb_asm_reg from)
 {
     must_be_open(f);
-    put8(f, OP_GLOBAL_STORE64);
+    put8(f, TB_OP_GLOBAL_STORE_I64);
     put32(f, byte_offset);
     put16(f, from);
 }
@@ -337,7 +311,7 @@ void
 tb_asm_select64(tb_asm_fn *f, tb_asm_reg cond, tb_asm_reg a, tb_asm_reg b, tb_asm_reg to)
 {
     must_be_open(f);
-    put8(f, OP_SELECT64);
+    put8(f, TB_OP_SELECT_I64);
     put16(f, cond);
     put16(f, a);
     put16(f, b);
@@ -348,7 +322,7 @@ void
 tb_asm_assign_ref(tb_asm_fn *f, tb_asm_reg from, tb_asm_reg to)
 {
     must_be_open(f);
-    put8(f, OP_ASSIGN_REF);
+    put8(f, TB_OP_ASSIGN_REF);
     put16(f, from);
     put16(f, to);
 }
@@ -357,7 +331,7 @@ void
 tb_asm_list_get(tb_asm_fn *f, tb_asm_reg list, tb_asm_reg index, const char *type, tb_asm_reg to)
 {
     must_be_open(f);
-    put8(f, OP_LIST_GET_REF);
+    put8(f, TB_OP_LIST_GET_REF);
     put16(f, list);
     put16(f, index);
     put32(f, tb_asm_type(f->m, type));
@@ -368,7 +342,7 @@ void
 tb_asm_clear_ref(tb_asm_fn *f, tb_asm_reg to)
 {
     must_be_open(f);
-    put8(f, OP_NULL);
+    put8(f, TB_OP_CONST_REF_ZERO);
     put16(f, to);
 }
 
@@ -391,7 +365,7 @@ void
 tb_asm_jump(tb_asm_fn *f, uint32_t label)
 {
     must_be_open(f);
-    put8(f, OP_BRANCH);
+    put8(f, TB_OP_BR);
     put_target(f, label);
     put_list(f, NULL, 0);
     f->open = false;
@@ -402,7 +376,7 @@ place(tb_asm_fn *f, uint32_t label)
 {
     TB_CHECK(!f->open && f->labels.at[label] == NO_PLACE);
     f->labels.at[label] = f->code.n;
-    put8(f, OP_BLOCK);
+    put8(f, TB_OP_BLOCK);
     f->n_blocks++;
     f->open = true;
 }
@@ -419,7 +393,7 @@ void
 tb_asm_branch(tb_asm_fn *f, tb_asm_reg cond, uint32_t if_true, uint32_t if_false)
 {
     must_be_open(f);
-    put8(f, OP_COND_BRANCH);
+    put8(f, TB_OP_COND_BR);
     put16(f, cond);
     put_target(f, if_true);
     put_list(f, NULL, 0);
@@ -433,7 +407,7 @@ tb_asm_fail(tb_asm_fn *f, tb_asm_reg status, tb_str message)
 {
     must_be_open(f);
     size_t n = message.len < 0xffff ? message.len : 0xffff;
-    put8(f, OP_FAIL);
+    put8(f, TB_OP_FAIL);
     put16(f, status);
     put16(f, (uint32_t)n);
     for (size_t i = 0; i < n; i++)
@@ -455,10 +429,10 @@ tb_asm_return(tb_asm_fn *f, const tb_asm_reg *results, uint32_t n)
         if (!kept[r])
             list[dead++] = (uint16_t)(TB_ASM_REF | r);
     if (dead) {
-        put8(f, OP_DISCARD_REFS);
+        put8(f, TB_OP_DISCARD_REFS);
         put_list(f, list, dead);
     }
-    put8(f, OP_RETURN);
+    put8(f, TB_OP_RETURN);
     for (uint32_t i = n; i-- > 0;) { /* the last use of a register gives it away */
         uint32_t r = results[i] & ~TB_ASM_REF;
         list[i] = (uint16_t)(results[i] | (kept[r] ? TB_ASM_MOVE : 0));
@@ -472,8 +446,8 @@ tb_asm_return(tb_asm_fn *f, const tb_asm_reg *results, uint32_t n)
 static void
 put_call(tb_asm_fn *f, uint32_t callee, const tb_asm_call *c)
 {
-    static const uint8_t ops[2][2] = {{OP_CALL, OP_CALL_VARIADIC},
-                                      {OP_CALL_YIELDABLE, OP_CALL_VARIADIC_YIELDABLE}};
+    static const uint8_t ops[2][2] = {{TB_OP_CALL, TB_OP_CALL_VARIADIC},
+                                      {TB_OP_CALL_YIELDABLE, TB_OP_CALL_VARIADIC_YIELDABLE}};
     must_be_open(f);
     if (c->n_args > INT16_MAX)
         too_large(f->m, "arguments of one call");
@@ -497,7 +471,7 @@ put_call(tb_asm_fn *f, uint32_t callee, const tb_asm_call *c)
 void
 tb_asm_call_import(tb_asm_fn *f, tb_vm_import import, const tb_asm_call *c)
 {
-    put_call(f, IMPORT_BIT | tb_asm_import_of(f->m, import), c);
+    put_call(f, TB_VM_IMPORT_BIT | tb_asm_import_of(f->m, import), c);
 }
 
 void

@@ -12,39 +12,40 @@
  */
 #pragma once
 #include "artifact/artifact.h"
+#include "vm/isa.h"
 #include "vm/release.h"
 
 typedef uint16_t tb_asm_reg; /* with TB_ASM_REF: a reference */
 enum {
-    TB_ASM_REF = 0x8000,
-    TB_ASM_MOVE = 0x4000, /* in a list of operands: the register gives its reference away */
-    TB_ASM_MAX_I32 = 0x7ffe,
-    TB_ASM_MAX_REF = 0x3ffe,
+    TB_ASM_REF = TB_VM_REF_BIT,
+    TB_ASM_MOVE = TB_VM_MOVE_BIT, /* in a list of operands: the register gives its reference away */
+    TB_ASM_MAX_I32 = TB_VM_MAX_I32_REGS - 1,
+    TB_ASM_MAX_REF = TB_VM_MAX_REF_REGS - 1,
     TB_ASM_SCALAR = 0xffff /* in a list of segments: not a tuple */
 };
 #define TB_ASM_NONE ((tb_asm_reg)0xffff)
 
 typedef enum tb_asm_op { /* two operands and a result unless said */
-    TB_ASM_ADD = 0x2a,
-    TB_ASM_SUB = 0x2b,
-    TB_ASM_MUL = 0x2c,
-    TB_ASM_DIV = 0x2d, /* toward zero; the divisor must not be 0 */
-    TB_ASM_REM = 0x2f,
-    TB_ASM_AND = 0x37,
-    TB_ASM_XOR = 0x39,
-    TB_ASM_SHL = 0x3d, /* by an i32 */
-    TB_ASM_SHR = 0x3e, /* by an i32; the sign comes in */
-    TB_ASM_MIN = 0x7e,
-    TB_ASM_MAX = 0x80,
-    TB_ASM_EQ = 0x4e, /* these give an i32 */
-    TB_ASM_NE = 0x4f,
-    TB_ASM_LT = 0x50,
-    TB_ASM_NZ = 0x52,    /* of one i64 */
-    TB_ASM_EXT_S = 0x47, /* one i32 to i64 */
-    TB_ASM_EXT_U = 0x48,
-    TB_ASM_NZ_REF = 0x55,
-    TB_ASM_NZ_I32 = 0x4d,
-    TB_ASM_EQ32 = 0x49 /* of two i32 */
+    TB_ASM_ADD = TB_OP_ADD_I64,
+    TB_ASM_SUB = TB_OP_SUB_I64,
+    TB_ASM_MUL = TB_OP_MUL_I64,
+    TB_ASM_DIV = TB_OP_DIV_I64_S, /* toward zero; the divisor must not be 0 */
+    TB_ASM_REM = TB_OP_REM_I64_S,
+    TB_ASM_AND = TB_OP_AND_I64,
+    TB_ASM_XOR = TB_OP_XOR_I64,
+    TB_ASM_SHL = TB_OP_SHL_I64, /* by an i32 */
+    TB_ASM_SHR = TB_OP_SHR_I64_S, /* by an i32; the sign comes in */
+    TB_ASM_MIN = TB_OP_MIN_I64_S,
+    TB_ASM_MAX = TB_OP_MAX_I64_S,
+    TB_ASM_EQ = TB_OP_CMP_EQ_I64, /* these give an i32 */
+    TB_ASM_NE = TB_OP_CMP_NE_I64,
+    TB_ASM_LT = TB_OP_CMP_LT_I64_S,
+    TB_ASM_NZ = TB_OP_CMP_NZ_I64,    /* of one i64 */
+    TB_ASM_EXT_S = TB_OP_EXT_I32_I64_S, /* one i32 to i64 */
+    TB_ASM_EXT_U = TB_OP_EXT_I32_I64_U,
+    TB_ASM_NZ_REF = TB_OP_CMP_NZ_REF,
+    TB_ASM_NZ_I32 = TB_OP_CMP_NZ_I32,
+    TB_ASM_EQ32 = TB_OP_CMP_EQ_I32 /* of two i32 */
 } tb_asm_op;
 
 /* A piece of the entry part. */
@@ -83,7 +84,7 @@ typedef struct tb_asm_rodata {
 
 typedef struct tb_asm_module {
     tb_arena *a;
-    const tb_vm_release *release;
+    const tb_iree_release *release;
     tb_str name;
     uint32_t import_number[TB_VM_N_IMPORTS]; /* + 1, 0 = not used */
     TB_VEC(tb_vm_import) imports;
@@ -91,11 +92,14 @@ typedef struct tb_asm_module {
     TB_VEC(tb_asm_rodata) rodata;
     TB_VEC(tb_asm_fn *) fns;
     uint32_t n_ref_globals, global_bytes;
+    /* For tests of the machine alone: no hal module; one import that releases do not have. */
+    bool no_dependencies;
+    const char *extra_import, *extra_cconv;
     const char *too_large; /* the first limit that was passed, or NULL */
 } tb_asm_module;
 
 /* ---- module.c ---- */
-void tb_asm_begin(tb_asm_module *m, tb_arena *a, const tb_vm_release *release, tb_str name);
+void tb_asm_begin(tb_asm_module *m, tb_arena *a, const tb_iree_release *release, tb_str name);
 uint32_t tb_asm_import_of(tb_asm_module *m, tb_vm_import import);
 uint32_t tb_asm_type(tb_asm_module *m, const char *name);
 uint32_t tb_asm_bytes(tb_asm_module *m, const void *bytes, size_t n); /* equal ones once */

@@ -26,7 +26,7 @@ enum {
 enum { DESCRIPTOR_BYTES = 20 };
 
 void
-tb_asm_begin(tb_asm_module *m, tb_arena *a, const tb_vm_release *release, tb_str name)
+tb_asm_begin(tb_asm_module *m, tb_arena *a, const tb_iree_release *release, tb_str name)
 {
     *m = (tb_asm_module){.a = a, .release = release, .name = name};
 }
@@ -121,6 +121,8 @@ put_dependencies(writer *w)
     tb_flat_field hal[] = {{0, TB_FLAT_REF, 0, 0}, {1, TB_FLAT_U32, w->m->release->hal, 0}};
     tb_flat_field parameters[] = {{0, TB_FLAT_REF, 0, 0}};
     bool both = w->m->import_number[TB_VM_PARAM_LOAD] || w->m->import_number[TB_VM_PARAM_GATHER];
+    if (w->m->no_dependencies)
+        return tb_flat_refs(&w->f, 0);
     uint32_t v = tb_flat_refs(&w->f, both ? 2 : 1);
     element(w, v, 0, tb_flat_table(&w->f, hal, 2));
     tb_flat_point(&w->f, hal[0].at, text(w, TB_STR("hal")));
@@ -134,14 +136,16 @@ put_dependencies(writer *w)
 static uint32_t
 put_imports(writer *w)
 {
-    uint32_t v = tb_flat_refs(&w->f, w->m->imports.n);
-    for (uint32_t i = 0; i < w->m->imports.n; i++) {
-        tb_vm_import import = w->m->imports.at[i];
+    uint32_t n = w->m->imports.n, extra = w->m->extra_import != NULL;
+    uint32_t v = tb_flat_refs(&w->f, n + extra);
+    for (uint32_t i = 0; i < n + extra; i++) {
+        const char *name = i < n ? tb_vm_import_name(w->m->imports.at[i]) : w->m->extra_import;
+        const char *cconv =
+            i < n ? w->m->release->cconv[w->m->imports.at[i]] : w->m->extra_cconv;
         tb_flat_field f[] = {{0, TB_FLAT_REF, 0, 0}, {1, TB_FLAT_REF, 0, 0}};
         element(w, v, i, tb_flat_table(&w->f, f, 2));
-        tb_flat_point(&w->f, f[0].at, text(w, tb_str_c(tb_vm_import_name(import))));
-        tb_flat_point(&w->f, f[1].at,
-                      named(w, tb_str_c(w->m->release->cconv[import])));
+        tb_flat_point(&w->f, f[0].at, text(w, tb_str_c(name)));
+        tb_flat_point(&w->f, f[1].at, named(w, tb_str_c(cconv)));
     }
     return v;
 }

@@ -19,10 +19,16 @@ tb_vm_retain(tb_vm_object *o)
     return o;
 }
 
+bool
+tb_vm_unref(tb_vm_object *o)
+{
+    return atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) == 1;
+}
+
 void
 tb_vm_release(tb_vm_object *o)
 {
-    if (o && atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) == 1)
+    if (o && tb_vm_unref(o))
         o->type->destroy(o);
 }
 

@@ -10,7 +10,8 @@
  *   isa.c      what instructions look like, by opcode (isa.h)
  *   verify.c   every instruction of every function, before anything runs
  *   state.c    one instance: imports found, globals, `__init`
- *   exec.c     the interpreter (exec_num.c: arithmetic on floats)
+ *   exec.c     the interpreter: control, calls, references; exec_num.c has arithmetic,
+ *              exec_mem.c buffers and lists
  *   release.c  imports and versions of IREE's releases (release.h)
  *
  *   tb_vm_module   a verified file. Immutable, counted; any number of threads and states.
@@ -40,6 +41,7 @@ struct tb_vm_object {
 void tb_vm_object_init(tb_vm_object *o, const tb_vm_type *type);
 tb_vm_object *tb_vm_retain(tb_vm_object *o); /* NULL is fine; returns o */
 void tb_vm_release(tb_vm_object *o);         /* NULL is fine */
+bool tb_vm_unref(tb_vm_object *o); /* without destroying: whether it was the last reference */
 /* o if it is of the type, else NULL. */
 static inline void *
 tb_vm_cast(tb_vm_object *o, const tb_vm_type *type)
@@ -96,10 +98,12 @@ typedef struct tb_vm_list {
     const tb_vm_type *type;      /* of all references, NULL = any */
     uint32_t n, cap;
     tb_vm_element *at;           /* borrowed: until the list changes */
+    struct tb_vm_list *next;     /* while it is destroyed */
 } tb_vm_list;
 extern const tb_vm_type tb_vm_list_type;
 tb_vm_list *tb_vm_list_create(tb_vm_kind kind, const tb_vm_type *type); /* NULL: no memory */
-/* Retains a reference. Fails if the kind or type is not the list's. */
+/* Retains a reference. A number is converted to the list's kind; a reference of another type, or
+ * one in place of a number, is refused. */
 tb_status tb_vm_list_push(tb_vm_list *l, tb_vm_kind kind, tb_vm_value v) TB_MUST_CHECK;
 tb_status tb_vm_list_set(tb_vm_list *l, uint32_t i, tb_vm_kind kind,
                          tb_vm_value v) TB_MUST_CHECK;
@@ -170,7 +174,9 @@ typedef struct tb_vm_state tb_vm_state;
 typedef struct tb_vm_options {
     const tb_vm_library *libraries; /* rows are copied */
     uint32_t n_libraries;
-    uint64_t max_steps; /* instructions of one call from outside, 0 = any number */
+    /* What one call from outside may do, 0 = anything: blocks and functions that it enters, bytes
+     * of buffers and lists that its instructions make. */
+    uint64_t max_steps, max_bytes;
 } tb_vm_options;
 /* Resolves imports and types, runs `__init`. Keeps the module alive. An import or type that no
  * library has is refused by its name. */

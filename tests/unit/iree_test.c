@@ -36,7 +36,7 @@ build(t_artifact *s, tb_arena *a, tb_artifact_module *m)
 {
     t_sample(s);
     tb_status st =
-        tb_iree_module(&s->plan, s->blobs, symbols, tb_vm_release_find(NULL), a, m);
+        tb_iree_module(&s->plan, s->blobs, symbols, tb_iree_release_find(NULL), a, m);
     if (st)
         printf("# %s\n", tb_status_message(st));
     tb_status_free(st);
@@ -130,7 +130,7 @@ functions_of_the_machine(void)
 {
     tb_arena a = {0};
     tb_asm_module m;
-    tb_asm_begin(&m, &a, tb_vm_release_find("3.13"), TB_STR("m"));
+    tb_asm_begin(&m, &a, tb_iree_release_find("3.13"), TB_STR("m"));
     tb_asm_fn *f = tb_asm_fn_begin(&m, TB_STR("f"), 2, 1);
     uint32_t end = tb_asm_label(f);
     tb_asm_reg five = tb_asm_const64(f, 5);
@@ -160,8 +160,8 @@ limits(void)
     tb_arena a = {0};
     tb_asm_module m;
     tb_artifact_module out;
-    CHECK(!tb_vm_release_find("1.0"));
-    tb_asm_begin(&m, &a, tb_vm_release_find(NULL), TB_STR("m"));
+    CHECK(!tb_iree_release_find("1.0"));
+    tb_asm_begin(&m, &a, tb_iree_release_find(NULL), TB_STR("m"));
     tb_asm_fn *f = tb_asm_fn_begin(&m, TB_STR("f"), 0, 0);
     for (int i = 0; i < 20000; i++)
         tb_asm_i64(f);
