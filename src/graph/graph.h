@@ -225,6 +225,8 @@ typedef struct tb_const {
     int64_t dims[TB_MAX_RANK];
     const void *bytes; /* dense row-major; borrowed: lives as long as the unit */
     size_t n_bytes;
+    const tb_recipe *recipe; /* or NULL; if there is one, bytes is NULL until the artifact
+                                is written: weights laid out for a kernel */
     bool external;     /* not stored in the artifact (parameters by name) */
     bool parameter;    /* named in the model's state: may be left out of the artifact */
     tb_str scope;
