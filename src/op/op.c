@@ -25,6 +25,7 @@
     X(index_write)                                                                       \
     X(join)                                                                              \
     X(linalg)                                                                            \
+    X(linalg_factor)                                                                     \
     X(loss)                                                                              \
     X(math)                                                                              \
     X(matmul)                                                                            \
