@@ -16,6 +16,7 @@
 #include "op/op.h"
 #include "pass/pass.h"
 #include "program/program.h"
+#include "vm/processor.h"
 
 enum { MAX_TARGETS = 16 };
 
@@ -428,7 +429,7 @@ generate(run *r, tb_program *p)
 
     for (uint32_t t = 0; t < r->n_targets; t++) {
         const tb_cpu_level *level = r->targets[t].level;
-        library.about.features = tb_iree_features(level->machine, level->features);
+        library.about.features = tb_vm_features_of(level->machine, level->features);
         tb_codegen(r->cx, kernel_list(p, t), p->unique[t].n, &r->targets[t], threads,
                    has_library ? &library : NULL,
                    r->o ? r->o->progress : NULL, r->o ? r->o->user : NULL, &images[t]);

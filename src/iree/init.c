@@ -9,70 +9,14 @@
 #include "artifact/cpu.h"
 #include "artifact/put.h"
 #include "iree/program.h"
+#include "vm/processor.h"
 
 /* ---- processors ---- */
-/* Features as IREE's runtime names and numbers them; those that it does not know come with
- * one that it does. */
-static const struct {
-    uint32_t machine;
-    int bit, iree_bit;
-    const char *key;
-} keys[] = {
-    {TB_EM_X86_64, TB_CPU_SSE3_BIT, 0, "sse3"},
-    {TB_EM_X86_64, TB_CPU_SSSE3_BIT, 1, "ssse3"},
-    {TB_EM_X86_64, TB_CPU_SSE41_BIT, 2, "sse4.1"},
-    {TB_EM_X86_64, TB_CPU_SSE42_BIT, 3, "sse4.2"},
-    {TB_EM_X86_64, TB_CPU_AVX_BIT, 10, "avx"},
-    {TB_EM_X86_64, TB_CPU_FMA_BIT, 11, "fma"},
-    {TB_EM_X86_64, TB_CPU_F16C_BIT, 14, "f16c"},
-    {TB_EM_X86_64, TB_CPU_AVX2_BIT, 15, "avx2"},
-    {TB_EM_X86_64, TB_CPU_AVX512F_BIT, 20, "avx512f"},
-    {TB_EM_X86_64, TB_CPU_AVX512CD_BIT, 21, "avx512cd"},
-    {TB_EM_X86_64, TB_CPU_AVX512VL_BIT, 22, "avx512vl"},
-    {TB_EM_X86_64, TB_CPU_AVX512DQ_BIT, 23, "avx512dq"},
-    {TB_EM_X86_64, TB_CPU_AVX512BW_BIT, 24, "avx512bw"},
-    {TB_EM_X86_64, TB_CPU_AVX512_VNNI_BIT, 28, "avx512vnni"},
-    {TB_EM_X86_64, TB_CPU_AVX512_BF16_BIT, 31, "avx512bf16"},
-    {TB_EM_X86_64, TB_CPU_AMX_TILE_BIT, 50, "amx-tile"},
-    {TB_EM_X86_64, TB_CPU_AMX_INT8_BIT, 51, "amx-int8"},
-    {TB_EM_X86_64, TB_CPU_AMX_BF16_BIT, 52, "amx-bf16"},
-    {TB_EM_AARCH64, TB_CPU_FP16_BIT, 10, "fp16"},
-    {TB_EM_AARCH64, TB_CPU_DOTPROD_BIT, 12, "dotprod"},
-    {TB_EM_AARCH64, TB_CPU_I8MM_BIT, 13, "i8mm"},
-    {TB_EM_AARCH64, TB_CPU_ARM_BF16_BIT, 14, "bf16"},
-    {TB_EM_AARCH64, TB_CPU_SVE_BIT, 20, "sve"},
-    {TB_EM_RISCV, TB_CPU_RVV_BIT, 21, "rvv"},
-};
-
+/* Features that IREE's runtime does not know come with one that it does. */
 static bool
-needs(size_t key, uint32_t machine, uint64_t features)
+needs(const tb_vm_feature_row *key, uint32_t machine, uint64_t features)
 {
-    return keys[key].machine == machine && features >> keys[key].bit & 1;
-}
-
-uint64_t
-tb_iree_features(uint32_t machine, uint64_t features)
-{
-    uint64_t bits = 0;
-    for (size_t k = 0; k < TB_COUNT(keys); k++)
-        if (needs(k, machine, features))
-            bits |= UINT64_C(1) << keys[k].iree_bit;
-    return bits;
-}
-
-static const char *
-format_of(uint32_t machine)
-{
-    switch (machine) {
-    case TB_EM_X86_64:
-        return "embedded-elf-x86_64";
-    case TB_EM_AARCH64:
-        return "embedded-elf-arm_64";
-    case TB_EM_RISCV:
-        return "embedded-elf-riscv_64";
-    default:
-        return NULL;
-    }
+    return key->machine == machine && key->ours >= 0 && features >> key->ours & 1;
 }
 
 typedef struct init {
@@ -118,7 +62,7 @@ static void
 load_image(init *i, uint32_t image)
 {
     tb_asm_fn *v = i->v;
-    const char *format = format_of(i->p->images[image].arch);
+    const char *format = tb_vm_executable_format(i->p->images[image].arch);
     tb_asm_reg bytes = tb_asm_rodata_ref(v, tb_asm_outside(i->m, TB_FIX_IMAGE, image));
     tb_asm_call_import(v, TB_VM_EXECUTABLE_CREATE,
                       &(tb_asm_call){TB_ASM_ARGS(i->device, tb_asm_const64(v, -1),
@@ -134,6 +78,8 @@ static void
 choose_among(init *i, uint32_t base, uint32_t done)
 {
     uint32_t arch = i->p->images[base].arch;
+    size_t n_keys;
+    const tb_vm_feature_row *keys = tb_vm_features(&n_keys);
 
     load_image(i, base);
     for (uint32_t k = 0; k < base; k++) {
@@ -141,8 +87,9 @@ choose_among(init *i, uint32_t base, uint32_t done)
         uint32_t other = tb_asm_label(i->v);
         if (im->arch != arch)
             continue;
-        for (size_t f = 0; f < TB_COUNT(keys); f++)
-            if (needs(f, arch, im->features) && !needs(f, arch, i->p->images[base].features))
+        for (size_t f = 0; f < n_keys; f++)
+            if (needs(&keys[f], arch, im->features) &&
+                !needs(&keys[f], arch, i->p->images[base].features))
                 require(i, "hal.cpu", keys[f].key, other);
         load_image(i, k);
         tb_asm_jump(i->v, done);
@@ -163,7 +110,7 @@ choose_image(init *i)
             later++;
         if (later < n) /* not the last of its architecture */
             continue;
-        require(i, "hal.executable.format", format_of(im->arch), other);
+        require(i, "hal.executable.format", tb_vm_executable_format(im->arch), other);
         choose_among(i, k, done);
         tb_asm_place(i->v, other);
     }
@@ -472,7 +419,7 @@ tb_t_init(const tb_plan *p, const char *const *symbols, tb_asm_module *m)
 tb_status
 tb_iree_check_target(const tb_cpu_level *level)
 {
-    if (format_of(level->machine))
+    if (tb_vm_executable_format(level->machine))
         return NULL;
     return tb_status_make(TB_UNSUPPORTED,
                           "target %s: IREE's runtime has no format for its code, as "

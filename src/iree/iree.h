@@ -21,10 +21,6 @@ tb_status tb_iree_exports(const tb_plan_kernel *kernels, uint32_t n,
                           const char *strings, tb_arena *a,
                           const struct tb_flat_export **out) TB_MUST_CHECK;
 
-/* The features of a level (TB_CPU_*) by IREE's numbers, as its executable libraries get
- * them. */
-uint64_t tb_iree_features(uint32_t machine, uint64_t features);
-
 /* Says with TB_UNSUPPORTED what of the plan cannot be expressed. The plan must be sound but
  * for the places of constants and images, blobs[i] the bytes of constant i. symbols: the
  * names of the kernels in all images. The result is in the arena. */
