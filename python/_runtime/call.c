@@ -2,7 +2,7 @@
 /*
  * call.c -- one call: arguments in, run, results out.
  *
- * A call converts its arguments (convert.c), takes a tb_session, lets go of the GIL, runs,
+ * A call converts its arguments (convert.c), takes a tb_instance, lets go of the GIL, runs,
  * and wraps the results, either as Tensor or as torch.Tensor (torch.c).
  */
 #include "binding.h"
@@ -68,13 +68,13 @@ call_input(call *c, PyObject *o, const axis_order *order)
 static int
 invoke(call *c)
 {
-    tb_session *s = session_take(c->self);
+    tb_instance *s = session_take(c->self);
     tb_status st;
 
     if (!s)
         return -1;
     Py_BEGIN_ALLOW_THREADS;
-    st = tb_session_call(s, c->fn, c->inputs, c->n_inputs, c->results, c->n_results);
+    st = tb_instance_call(s, c->fn, c->inputs, c->n_inputs, c->results, c->n_results);
     Py_END_ALLOW_THREADS;
     session_put_back(c->self, s);
     if (!st)
