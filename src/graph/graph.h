@@ -408,7 +408,7 @@ bool *tb_live(const tb_graph *g, tb_arena *a);
 tb_val tb_composite_expand(tb_graph *g, const tb_graph *from, tb_val node,
                            const tb_val *operands);
 
-/* ---- text (print.c, parse.c) and checks (verify.c) ---- */
+/* ---- text (print.c, parse*.c) and checks (verify.c) ---- */
 void tb_graph_print(const tb_graph *g, tb_buf *out);
 void tb_unit_print(const tb_unit *u, tb_buf *out);
 typedef enum tb_print_flags {

@@ -14,9 +14,10 @@ from .program import Program
 _transforms_active = torch._C._are_functorch_transforms_active
 
 
-def shorten(slow, wrapped, n_arguments):
-    """What TorchDynamo shall call: `slow`, AOTAutograd's function, or something faster."""
-    if len(wrapped) != 1 or not wrapped[0].is_plain():
+def shorten(slow, wrapped, n_arguments, marks=True):
+    """What TorchDynamo shall call: `slow`, AOTAutograd's function, or something faster;
+    without `marks` on results of open sizes."""
+    if len(wrapped) != 1 or not wrapped[0].is_plain(marks):
         return slow
     return (_training if wrapped[0].joint else _inference)(
         slow, wrapped[0], n_arguments
