@@ -18,22 +18,12 @@ struct tb_hal_fence {
     bool reached;
     tb_code failed; /* TB_OK: it did not */
     char why[256];
+    tb_hal_pending *first, **last; /* what waits for it, in order */
     uint32_t n; /* others */
     tb_hal_fence *of[];
 };
 
-static void
-destroy(tb_vm_object *o)
-{
-    tb_hal_fence *f = (tb_hal_fence *)o;
-
-    for (uint32_t i = 0; i < f->n; i++)
-        tb_vm_release(&f->of[i]->base);
-    pthread_cond_destroy(&f->changed);
-    pthread_mutex_destroy(&f->lock);
-    tb_heap_free(f);
-}
-
+static void destroy(tb_vm_object *o);
 const tb_vm_type tb_hal_fence_type = {"hal.fence", destroy};
 
 static tb_hal_fence *
@@ -50,6 +40,7 @@ new_fence(uint32_t n)
     pthread_condattr_setclock(&how, CLOCK_MONOTONIC);
     pthread_cond_init(&f->changed, &how);
     pthread_condattr_destroy(&how);
+    f->last = &f->first;
     return f;
 }
 
@@ -65,34 +56,154 @@ tb_hal_fence_release(tb_hal_fence *f)
     tb_vm_release(f ? &f->base : NULL);
 }
 
+/* A list of what is to be done now. */
+typedef struct work {
+    tb_hal_pending *first, **last;
+} work;
+
 static void
-set(tb_hal_fence *f, tb_code failed, const char *why)
+pass_failure(const tb_hal_fence *f, tb_hal_pending *p)
 {
-    for (uint32_t i = 0; i < f->n; i++)
-        set(f->of[i], failed, why);
+    if (f->failed != TB_OK && !p->failed)
+        p->failed = tb_status_make(f->failed, "%s", f->why);
+}
+
+static void
+set_one(tb_hal_fence *f, tb_code failed, const char *why, work *w)
+{
     pthread_mutex_lock(&f->lock);
     if (failed != TB_OK && f->failed == TB_OK) {
         f->failed = failed;
         snprintf(f->why, sizeof f->why, "%s", why);
     }
     f->reached = f->reached || failed == TB_OK;
+    for (tb_hal_pending *p = f->first; p; p = p->next)
+        pass_failure(f, p);
+    *w->last = f->first;
+    if (f->first)
+        w->last = f->last;
+    f->first = NULL;
+    f->last = &f->first;
     pthread_cond_broadcast(&f->changed);
     pthread_mutex_unlock(&f->lock);
+}
+
+static void
+set(tb_hal_fence *f, tb_code failed, const char *why, work *w)
+{
+    for (uint32_t i = 0; i < f->n; i++)
+        set_one(f->of[i], failed, why, w);
+    if (f->n == 0)
+        set_one(f, failed, why, w);
+}
+
+/* Puts p behind f if that is not over, which then owns p. */
+static bool
+stay(tb_hal_pending *p, tb_hal_fence *f)
+{
+    pthread_mutex_lock(&f->lock);
+    bool open = !f->reached && f->failed == TB_OK;
+    if (open) {
+        p->next = NULL;
+        *f->last = p;
+        f->last = &p->next;
+    } else {
+        pass_failure(f, p);
+    }
+    pthread_mutex_unlock(&f->lock);
+    return open;
+}
+
+/* True if p waits for another of its fences. */
+static bool
+must_wait(tb_hal_pending *p)
+{
+    while (p->n_todo > 0 && !p->failed) {
+        tb_hal_fence *f = p->todo[--p->n_todo];
+        bool waits = stay(p, f);
+        tb_hal_fence_release(f); /* p may be gone now */
+        if (waits)
+            return true;
+    }
+    return false;
+}
+
+static void
+finish(tb_hal_pending *p, tb_status st, work *w)
+{
+    if (p->signal)
+        set(p->signal, tb_status_code(st), tb_status_message(st), w);
+    tb_status_free(st);
+    tb_hal_pending_free(p);
+}
+
+/* What is done signals more; a list, so that chains are not deep. */
+static void
+run(work *w)
+{
+    while (w->first) {
+        tb_hal_pending *p = w->first;
+        w->first = p->next;
+        if (!w->first)
+            w->last = &w->first;
+        if (must_wait(p))
+            continue;
+        tb_status st = p->failed;
+        p->failed = NULL;
+        if (!st && p->act)
+            st = p->act(p->h, &p->call);
+        finish(p, st, w);
+    }
+}
+
+/* Nobody can signal a fence that nobody has: what waits for it fails. */
+static void
+destroy(tb_vm_object *o)
+{
+    tb_hal_fence *f = (tb_hal_fence *)o;
+    work w = {NULL, &w.first};
+
+    for (tb_hal_pending *p = f->first, *next; p; p = next) {
+        next = p->next;
+        finish(p, tb_status_make(TB_INVALID_ARGUMENT, "a fence was given up that work waits for"),
+               &w);
+    }
+    for (uint32_t i = 0; i < f->n; i++)
+        tb_vm_release(&f->of[i]->base);
+    pthread_cond_destroy(&f->changed);
+    pthread_mutex_destroy(&f->lock);
+    tb_heap_free(f);
+    run(&w);
+}
+
+void
+tb_hal_wait_for(tb_hal_pending *p)
+{
+    work w = {p, &p->next};
+
+    p->next = NULL;
+    run(&w);
 }
 
 void
 tb_hal_fence_signal(tb_hal_fence *f)
 {
+    work w = {NULL, &w.first};
+
     if (f)
-        set(f, TB_OK, "");
+        set(f, TB_OK, "", &w);
+    run(&w);
 }
 
 void
 tb_hal_fence_fail(tb_hal_fence *f, tb_status why)
 {
+    work w = {NULL, &w.first};
+
     if (f)
-        set(f, tb_status_code(why), tb_status_message(why));
+        set(f, tb_status_code(why), tb_status_message(why), &w);
     tb_status_free(why);
+    run(&w);
 }
 
 /* ---- waiting ---- */
@@ -115,6 +226,31 @@ wait_until(tb_hal_fence *f, const struct timespec *end, bool *reached)
     tb_status st = f->failed == TB_OK ? NULL : tb_status_make(f->failed, "%s", f->why);
     pthread_mutex_unlock(&f->lock);
     return st;
+}
+
+static bool
+is_over(tb_hal_fence *f)
+{
+    pthread_mutex_lock(&f->lock);
+    bool over = f->reached || f->failed != TB_OK;
+    pthread_mutex_unlock(&f->lock);
+    return over;
+}
+
+uint32_t
+tb_hal_fence_parts(tb_hal_fence **f, tb_hal_fence ***parts)
+{
+    *parts = *f && (*f)->n ? (*f)->of : f;
+    return !*f ? 0 : (*f)->n ? (*f)->n : 1;
+}
+
+bool
+tb_hal_fence_is_over(tb_hal_fence *f)
+{
+    for (uint32_t i = 0; f && i < f->n; i++)
+        if (!is_over(f->of[i]))
+            return false;
+    return !f || f->n > 0 || is_over(f); /* one of none is reached from the start */
 }
 
 static struct timespec

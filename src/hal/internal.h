@@ -106,10 +106,12 @@ tb_status tb_hal_replay(tb_hal *h, const tb_hal_command_buffer *c, const tb_hal_
 tb_status tb_hal_fill(uint8_t *at, uint64_t n, uint64_t pattern, uint32_t bytes) TB_MUST_CHECK;
 
 /* ---- queue.c ---- */
-/* Between the call's wait fence (argument 2) and signal fence (3), either of which may be
- * null, `act` (may be NULL) is done. What fails fails the fence too. */
+/* Between the call's wait fence (argument 2) and its signal fence (3), either of which may be
+ * null: `now` is done at once, `later` when the one is reached, which may be in the thread that
+ * signals it; both may be NULL. What fails fails the other fence too. */
 typedef tb_status tb_hal_action(tb_hal *h, const tb_vm_call *c);
-tb_status tb_hal_submit(tb_hal *h, const tb_vm_call *c, tb_hal_action *act) TB_MUST_CHECK;
+tb_status tb_hal_submit(tb_hal *h, tb_vm_import import, const tb_vm_call *c, tb_hal_action *now,
+                        tb_hal_action *later) TB_MUST_CHECK;
 typedef struct tb_hal_file {
     tb_vm_object base;
     tb_vm_buffer *buffer;
@@ -122,6 +124,33 @@ typedef struct tb_hal_file {
 void tb_hal_processor(uint64_t data[TB_HAL_PROCESSOR_WORDS]);
 /* Whether the processor has what IREE calls `key`; false: that is no key here. */
 bool tb_hal_processor_has(tb_str key, int64_t *value);
+
+/* ---- pending.c: calls that are done later ---- */
+/* References in the call are retained, but for the fence that is waited for: that one owns
+ * the call, and fails it if it goes. */
+typedef struct tb_hal_pending {
+    struct tb_hal_pending *next;
+    tb_hal *h;
+    tb_hal_action *act; /* may be NULL */
+    tb_vm_call call;
+    const char *cconv;
+    tb_hal_fence **todo; /* retained: what is to be reached still, last first */
+    uint32_t n_todo;
+    tb_status failed;     /* one of them did */
+    tb_hal_fence *signal; /* may be NULL */
+} tb_hal_pending;
+/* A copy of the call that waits for n fences; NULL if there is no memory. */
+tb_hal_pending *tb_hal_pending_create(tb_hal *h, tb_vm_import import, const tb_vm_call *c,
+                                      tb_hal_action *act, tb_hal_fence *const *todo, uint32_t n);
+void tb_hal_pending_free(tb_hal_pending *p);
+
+/* ---- fence.c ---- */
+/* What f is made of: itself, or others; nothing of NULL. */
+uint32_t tb_hal_fence_parts(tb_hal_fence **f, tb_hal_fence ***parts);
+/* Whether f (may be NULL) is reached or failed: nothing needs to wait. */
+bool tb_hal_fence_is_over(tb_hal_fence *f);
+/* Takes p, which is done when its fences are reached: now, or by who signals the last. */
+void tb_hal_wait_for(tb_hal_pending *p);
 
 /* ---- imports: arguments and results as IREE's conventions say (release.h) ---- */
 #define TB_HAL_IMPORTS(X)                                                                \
