@@ -18,7 +18,7 @@ struct tb_hal_fence {
     bool reached;
     tb_code failed; /* TB_OK: it did not */
     char why[256];
-    tb_hal_pending *first, **last; /* what waits for it, in order */
+    tb_hal_waiter *first, **last; /* what waits for it, in order */
     uint32_t n; /* others */
     tb_hal_fence *of[];
 };
@@ -61,27 +61,37 @@ typedef struct work {
     tb_hal_pending *first, **last;
 } work;
 
+/* f is over, its lock held: p goes to the work if it was the last. */
 static void
-pass_failure(const tb_hal_fence *f, tb_hal_pending *p)
+pass(const tb_hal_fence *f, tb_hal_pending *p, work *w)
 {
-    if (f->failed != TB_OK && !p->failed)
-        p->failed = tb_status_make(f->failed, "%s", f->why);
+    if (f->failed != TB_OK && !atomic_load(&p->failed)) {
+        tb_status none = NULL, st = tb_status_make(f->failed, "%s", f->why);
+        if (!atomic_compare_exchange_strong(&p->failed, &none, st))
+            tb_status_free(st);
+    }
+    if (atomic_fetch_sub(&p->open, 1) != 1)
+        return;
+    p->next = NULL;
+    *w->last = p;
+    w->last = &p->next;
 }
 
 static void
 set_one(tb_hal_fence *f, tb_code failed, const char *why, work *w)
 {
+    tb_hal_waiter *next;
+
     pthread_mutex_lock(&f->lock);
     if (failed != TB_OK && f->failed == TB_OK) {
         f->failed = failed;
         snprintf(f->why, sizeof f->why, "%s", why);
     }
     f->reached = f->reached || failed == TB_OK;
-    for (tb_hal_pending *p = f->first; p; p = p->next)
-        pass_failure(f, p);
-    *w->last = f->first;
-    if (f->first)
-        w->last = f->last;
+    for (tb_hal_waiter *x = f->first; x; x = next) {
+        next = x->next;
+        pass(f, x->p, w);
+    }
     f->first = NULL;
     f->last = &f->first;
     pthread_cond_broadcast(&f->changed);
@@ -97,35 +107,18 @@ set(tb_hal_fence *f, tb_code failed, const char *why, work *w)
         set_one(f, failed, why, w);
 }
 
-/* Puts p behind f if that is not over, which then owns p. */
-static bool
-stay(tb_hal_pending *p, tb_hal_fence *f)
+/* x is behind f now, or passed if that is over. */
+static void
+park(tb_hal_waiter *x, tb_hal_fence *f, work *w)
 {
     pthread_mutex_lock(&f->lock);
-    bool open = !f->reached && f->failed == TB_OK;
-    if (open) {
-        p->next = NULL;
-        *f->last = p;
-        f->last = &p->next;
+    if (f->reached || f->failed != TB_OK) {
+        pass(f, x->p, w);
     } else {
-        pass_failure(f, p);
+        *f->last = x;
+        f->last = &x->next;
     }
     pthread_mutex_unlock(&f->lock);
-    return open;
-}
-
-/* True if p waits for another of its fences. */
-static bool
-must_wait(tb_hal_pending *p)
-{
-    while (p->n_todo > 0 && !p->failed) {
-        tb_hal_fence *f = p->todo[--p->n_todo];
-        bool waits = stay(p, f);
-        tb_hal_fence_release(f); /* p may be gone now */
-        if (waits)
-            return true;
-    }
-    return false;
 }
 
 static void
@@ -146,14 +139,28 @@ run(work *w)
         w->first = p->next;
         if (!w->first)
             w->last = &w->first;
-        if (must_wait(p))
-            continue;
-        tb_status st = p->failed;
-        p->failed = NULL;
+        tb_status st = atomic_exchange(&p->failed, NULL);
         if (!st && p->act)
             st = p->act(p->h, &p->call);
         finish(p, st, w);
     }
+}
+
+void
+tb_hal_wait_for(tb_hal_pending *p, tb_hal_fence *const *fences, uint32_t n)
+{
+    work w = {NULL, &w.first};
+    tb_hal_waiter *waiters = p->waiters;
+
+    atomic_store(&p->open, n + 1); /* one is this function: p stays until it is done */
+    for (uint32_t i = 0; i < n; i++)
+        park(&waiters[i], fences[i], &w);
+    if (atomic_fetch_sub(&p->open, 1) == 1) {
+        p->next = NULL;
+        *w.last = p;
+        w.last = &p->next;
+    }
+    run(&w);
 }
 
 /* Nobody can signal a fence that nobody has: what waits for it fails. */
@@ -163,25 +170,13 @@ destroy(tb_vm_object *o)
     tb_hal_fence *f = (tb_hal_fence *)o;
     work w = {NULL, &w.first};
 
-    for (tb_hal_pending *p = f->first, *next; p; p = next) {
-        next = p->next;
-        finish(p, tb_status_make(TB_INVALID_ARGUMENT, "a fence was given up that work waits for"),
-               &w);
-    }
     for (uint32_t i = 0; i < f->n; i++)
         tb_vm_release(&f->of[i]->base);
+    if (f->first)
+        set_one(f, TB_INVALID_ARGUMENT, "a fence was given up that work waits for", &w);
     pthread_cond_destroy(&f->changed);
     pthread_mutex_destroy(&f->lock);
     tb_heap_free(f);
-    run(&w);
-}
-
-void
-tb_hal_wait_for(tb_hal_pending *p)
-{
-    work w = {p, &p->next};
-
-    p->next = NULL;
     run(&w);
 }
 
@@ -235,6 +230,35 @@ is_over(tb_hal_fence *f)
     bool over = f->reached || f->failed != TB_OK;
     pthread_mutex_unlock(&f->lock);
     return over;
+}
+
+/* Work behind work, this far; what is more entangled counts as a circle. */
+enum { MAX_STEPS = 1000 };
+
+static bool
+leads_to(tb_hal_fence *f, tb_hal_fence *const *goals, uint32_t n, uint32_t *steps)
+{
+    bool found = ++*steps > MAX_STEPS;
+
+    for (uint32_t i = 0; i < n; i++)
+        found = found || goals[i] == f;
+    for (uint32_t i = 0; i < f->n && !found; i++)
+        found = leads_to(f->of[i], goals, n, steps);
+    if (f->n)
+        return found;
+    pthread_mutex_lock(&f->lock);
+    for (const tb_hal_waiter *x = f->first; x && !found; x = x->next)
+        found = x->p->signal && leads_to(x->p->signal, goals, n, steps);
+    pthread_mutex_unlock(&f->lock);
+    return found;
+}
+
+bool
+tb_hal_fence_comes_before(tb_hal_fence *signal, tb_hal_fence *const *fences, uint32_t n)
+{
+    uint32_t steps = 0;
+
+    return signal && leads_to(signal, fences, n, &steps);
 }
 
 uint32_t

@@ -126,22 +126,26 @@ void tb_hal_processor(uint64_t data[TB_HAL_PROCESSOR_WORDS]);
 bool tb_hal_processor_has(tb_str key, int64_t *value);
 
 /* ---- pending.c: calls that are done later ---- */
-/* References in the call are retained, but for the fence that is waited for: that one owns
- * the call, and fails it if it goes. */
+/* The fences that a call waits for own it together, through these; a fence that goes fails
+ * it. */
+typedef struct tb_hal_waiter {
+    struct tb_hal_waiter *next;
+    struct tb_hal_pending *p;
+} tb_hal_waiter;
 typedef struct tb_hal_pending {
-    struct tb_hal_pending *next;
+    struct tb_hal_pending *next; /* of those to be done now */
     tb_hal *h;
     tb_hal_action *act; /* may be NULL */
-    tb_vm_call call;
+    tb_vm_call call;    /* references in it are retained, but for the fence waited for */
     const char *cconv;
-    tb_hal_fence **todo; /* retained: what is to be reached still, last first */
-    uint32_t n_todo;
-    tb_status failed;     /* one of them did */
     tb_hal_fence *signal; /* may be NULL */
+    _Atomic(tb_status) failed; /* why a fence did, the first that did */
+    atomic_uint open;          /* fences that are not over */
+    tb_hal_waiter *waiters;    /* one for each fence */
 } tb_hal_pending;
-/* A copy of the call that waits for n fences; NULL if there is no memory. */
+/* A copy of the call, for n fences; NULL if there is no memory. */
 tb_hal_pending *tb_hal_pending_create(tb_hal *h, tb_vm_import import, const tb_vm_call *c,
-                                      tb_hal_action *act, tb_hal_fence *const *todo, uint32_t n);
+                                      tb_hal_action *act, uint32_t n);
 void tb_hal_pending_free(tb_hal_pending *p);
 
 /* ---- fence.c ---- */
@@ -149,8 +153,11 @@ void tb_hal_pending_free(tb_hal_pending *p);
 uint32_t tb_hal_fence_parts(tb_hal_fence **f, tb_hal_fence ***parts);
 /* Whether f (may be NULL) is reached or failed: nothing needs to wait. */
 bool tb_hal_fence_is_over(tb_hal_fence *f);
-/* Takes p, which is done when its fences are reached: now, or by who signals the last. */
-void tb_hal_wait_for(tb_hal_pending *p);
+/* Whether what waits for `signal` (may be NULL), and what waits for that, would be waited for:
+ * work that waits for one of n fences and signals this one would wait for itself. */
+bool tb_hal_fence_comes_before(tb_hal_fence *signal, tb_hal_fence *const *fences, uint32_t n);
+/* Takes p, which is done when the n fences are over: now, or by who signals the last. */
+void tb_hal_wait_for(tb_hal_pending *p, tb_hal_fence *const *fences, uint32_t n);
 
 /* ---- imports: arguments and results as IREE's conventions say (release.h) ---- */
 #define TB_HAL_IMPORTS(X)                                                                \

@@ -73,17 +73,19 @@ tb_hal_submit(tb_hal *h, tb_vm_import import, const tb_vm_call *c, tb_hal_action
     tb_vm_object *device;
     tb_hal_fence *wait, *signal;
     tb_hal_pending *pending = NULL;
+    tb_hal_fence **parts;
     bool reached;
 
     TRY(tb_vm_arg(c, 0, &tb_hal_device_type, "device", false, &device));
     TRY(tb_vm_arg(c, 2, &tb_hal_fence_type, "wait fence", true, &wait));
     TRY(tb_vm_arg(c, 3, &tb_hal_fence_type, "signal fence", true, &signal));
+    uint32_t n = tb_hal_fence_parts(&wait, &parts);
     bool waits = !tb_hal_fence_is_over(wait);
+    if (waits && tb_hal_fence_comes_before(signal, parts, n))
+        return tb_status_make(TB_INVALID_ARGUMENT, "work would wait for itself");
     tb_status st = waits ? NULL : tb_hal_fence_wait(wait, -1, &reached);
     if (waits) {
-        tb_hal_fence **parts;
-        uint32_t n = tb_hal_fence_parts(&wait, &parts);
-        pending = tb_hal_pending_create(h, import, c, later, parts, n);
+        pending = tb_hal_pending_create(h, import, c, later, n);
         if (!pending)
             st = tb_status_make(TB_OUT_OF_MEMORY, "no memory for a submission");
     }
@@ -92,7 +94,7 @@ tb_hal_submit(tb_hal *h, tb_vm_import import, const tb_vm_call *c, tb_hal_action
     if (st && pending)
         tb_hal_pending_free(pending);
     if (!st && pending)
-        tb_hal_wait_for(pending);
+        tb_hal_wait_for(pending, parts, n);
     else if (!st)
         tb_hal_fence_signal(signal);
     else

@@ -4,6 +4,8 @@
  *
  *     hal_test --seed FILE     writes the ELF image of elf_t.h for tests/fuzz/corpus/elf
  */
+#include <pthread.h>
+
 #include "hal/internal.h"
 
 #include "artifact/artifact.h"
@@ -744,9 +746,20 @@ failing_submissions(void)
     a = tb_hal_fence_create();
     put_text(b, 0, 'z', a, y);
     tb_hal_fence_release(a);
+    a = NULL;
     fails(INVOKE("fence.await", c, i32(-1), i64(0), list((tb_vm_value[]){ref(y)}, 1)),
           "a fence was given up");
     CHECK(b->data[0] == '.');
+    tb_hal_fence_release(m);
+    m = tb_hal_fence_create();
+    tb_hal_fence_release(a);
+    a = tb_hal_fence_create();
+    fails(INVOKE("device.queue.barrier", c, ref(device()), i64(-1), ref(a), ref(a), i64(0)),
+          "wait for itself");
+    ok(INVOKE("device.queue.barrier", c, ref(device()), i64(-1), ref(a), ref(m), i64(0)));
+    fails(INVOKE("device.queue.barrier", c, ref(device()), i64(-1), ref(m), ref(a), i64(0)),
+          "wait for itself");
+    tb_hal_fence_release(a);
     tb_hal_fence_release(m);
     tb_hal_fence_release(z);
     tb_hal_fence_release(y);
@@ -778,6 +791,54 @@ long_chain(void)
     CHECK(reached);
     tb_hal_fence_release(first);
     tb_hal_fence_release(last);
+    tb_vm_release(&b->base);
+}
+
+enum { ROUNDS = 2000 };
+static tb_hal_fence *raced[ROUNDS][2];
+
+static void *
+signal_all(void *which)
+{
+    for (int i = 0; i < ROUNDS; i++)
+        tb_hal_fence_signal(raced[i][which != NULL]);
+    return NULL;
+}
+
+/* Work behind two fences that two threads signal is done once. */
+static void
+signals_of_two_threads(void)
+{
+    tb_hal_buffer *b = new_buffer(8 * ROUNDS);
+    tb_hal_fence *done[ROUNDS];
+    pthread_t threads[2];
+    call c;
+
+    memset(b->data, 0, b->bytes);
+    for (int i = 0; i < ROUNDS; i++) {
+        done[i] = tb_hal_fence_create();
+        for (int k = 0; k < 2; k++)
+            raced[i][k] = tb_hal_fence_create();
+        const tb_vm_value two[2] = {ref(raced[i][0]), ref(raced[i][1])};
+        ok(INVOKE("fence.join", c, i64(0), list(two, 2)));
+        tb_vm_object *both = c.results[0].ref;
+        put_text(b, 8 * i, 'x', (tb_hal_fence *)both, done[i]);
+        tb_vm_release(both);
+    }
+    for (int k = 0; k < 2; k++)
+        pthread_create(&threads[k], NULL, signal_all, k ? raced : NULL);
+    for (int i = 0; i < ROUNDS; i++) {
+        bool reached = false;
+        ok(tb_hal_fence_wait(done[i], -1, &reached));
+        CHECK(reached && b->data[8 * i] == 'x');
+    }
+    for (int k = 0; k < 2; k++)
+        pthread_join(threads[k], NULL);
+    for (int i = 0; i < ROUNDS; i++) {
+        tb_hal_fence_release(done[i]);
+        tb_hal_fence_release(raced[i][0]);
+        tb_hal_fence_release(raced[i][1]);
+    }
     tb_vm_release(&b->base);
 }
 
@@ -867,6 +928,7 @@ main(int argc, char **argv)
     RUN(waiting_submissions);
     RUN(failing_submissions);
     RUN(long_chain);
+    RUN(signals_of_two_threads);
     RUN(parameters);
     EQ_INT(atomic_load(&hal->base.refs), 1);
     tb_hal_release(hal);
