@@ -31,7 +31,7 @@ number(input *in)
 {
     static const int64_t some[] = {0,  1,  2,   3,    4,         8,         12,
                                    16, 64, 100, 4096, INT64_MAX, INT64_MIN, -1,
-                                   -2, 48, 0xc03, 0x80c03, 0x21000020, 1 << 24, UINT32_MAX};
+                                   -2, 48, 0xc03, 0x80c03, 0x21000020, 1 << 16};
     uint8_t b = byte(in);
     return b < TB_COUNT(some) ? some[b] : b - 128;
 }
