@@ -29,7 +29,6 @@ from torch._higher_order_ops.while_loop import while_loop
 from torch.export import Dim
 
 
-
 def save(tmp_path, output):
     path = tmp_path / "model.vmfb"
     output.compile(str(path), stock_iree=True)
