@@ -6,6 +6,7 @@
  *   hal.c        one device and the libraries over it
  *   buffer.c     memory: allocations, parts of them, imported bytes
  *   view.c       buffers with a shape and a type of elements
+ *   trace.c      the same as text
  *   fence.c      points in time
  *   elfcheck.c   an ELF image from outside, verified (image.h)
  *   image.c      the same in memory

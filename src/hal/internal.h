@@ -26,6 +26,10 @@ tb_hal_text(const tb_vm_buffer *b)
 /* [offset, offset + bytes) as a range of n bytes; bytes -1: up to the end. */
 bool tb_hal_in_range(uint64_t n, int64_t *offset, int64_t *bytes);
 
+/* ---- view.c ---- */
+enum { TB_HAL_TYPE_TEXT = 16 };
+const char *tb_hal_type_text(char out[TB_HAL_TYPE_TEXT], uint32_t type); /* "f32"; out */
+
 /* ---- executable.c ---- */
 typedef struct tb_hal_export {
     tb_hal_dispatch_fn *fn;
