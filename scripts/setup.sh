@@ -3,7 +3,8 @@
 # Installs what building and testing need and is not there yet: system packages (Debian,
 # Ubuntu) and .venv. Fast when there is nothing to do. `setup.sh runtime` leaves LLVM out,
 # `setup.sh wheel` adds the static libraries that LLVM's need,
-# `setup.sh cross` adds what tests of other processors need: compilers, emulators, musl;
+# `setup.sh cross` adds what tests of other processors and of WebAssembly need: compilers,
+# emulators, musl, Node;
 # `setup.sh iree` makes .venv-iree with IREE's own runtime for tests/iree.
 . "$(dirname "$0")/common.sh"
 [ "${1:-}" != iree ] || exec scripts/setup_iree.sh
@@ -55,6 +56,9 @@ if [ "${1:-}" = cross ]; then
     done
     command -v qemu-aarch64 >/dev/null 2>&1 || need qemu-aarch64-static qemu-user-static
     need musl-gcc musl-tools
+    need clang clang
+    need wasm-ld lld
+    need node nodejs
     need g++ g++
 fi
 if [ "${1:-}" = wheel ]; then

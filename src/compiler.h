@@ -10,6 +10,20 @@
  * or the compilation fails. */
 typedef enum tb_stock_iree { TB_STOCK_NEVER, TB_STOCK_IF_SMALL, TB_STOCK_ALWAYS } tb_stock_iree;
 
+/* Which way each group of nodes is computed (tb_variant of kernel/lower.h), and what groups
+ * there are: how src/tune asks for other code than the usual. */
+typedef struct tb_tuning {
+    const uint8_t *variant; /* [n], by the group's number; those past it: the usual */
+    uint32_t n;
+    /* Results. Every kernel's place in a call (tb_dispatch_info) and its group's number; in
+     * `arena`. */
+    tb_arena *arena;
+    struct tb_tuned_place {
+        uint32_t place, group;
+    } *places; /* by rising place */
+    uint32_t n_places, n_groups;
+} tb_tuning;
+
 typedef struct tb_compile_options {
     const char *const *targets; /* CPU levels by name, "host" for this machine's best */
     size_t n_targets;           /* 0 = every level of the host's architecture from v3 up */
@@ -20,14 +34,16 @@ typedef struct tb_compile_options {
     bool external_parameters;
     tb_str scope;
     tb_stock_iree stock_iree;
+    const char *path;           /* the artifact goes into this file, not into memory; or NULL */
+    tb_tuning *tuning;          /* or NULL */
     const char *dump;           /* comma list of stages to print to stderr, or NULL */
     /* Called from the compiling thread; done counts up to total within a stage. */
     void (*progress)(void *user, const char *stage, size_t done, size_t total);
     void *user;
 } tb_compile_options;
 
-/* Compiles every function of the unit. On failure `out` is empty and the status carries
- * the message. The unit is not changed (later stages are new graphs). */
+/* Compiles every function of the unit. On failure, and if there is a path, `out` is empty;
+ * the status carries the message. The unit is not changed (later stages are new graphs). */
 tb_status tb_compile(tb_unit *u, const tb_compile_options *o, tb_buf *out) TB_MUST_CHECK;
 
 /* The same as files to link into a program: one object for each target, and a C header for

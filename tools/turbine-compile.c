@@ -11,6 +11,7 @@
 #include "artifact/artifact.h"
 #include "compiler.h"
 #include "source.h"
+#include "tune/tune.h"
 
 static const char usage[] =
     "usage: turbine-compile MODEL.mlir -o MODEL.vmfb [--target=NAME,...]\n"
@@ -29,8 +30,12 @@ static const char usage[] =
     "  --list-targets     their names\n"
     "  --emit=object      files to link into a C program instead: the object -o names (for\n"
     "                     several targets FILE.TARGET.o) and FILE.h with a C function for\n"
-    "                     each function of the model\n"
+    "                     each function of the model; wasm32 and wasm32-simd128 are targets\n"
+    "                     of these only\n"
     "  --threads=N        threads that generate code (as many as are useful)\n"
+    "  --tune[=SECONDS]   runs the model on this machine in several ways and keeps what is "
+    "fastest\n"
+    "                     (2); sizes that are open are as in the example inputs\n"
     "  --bf16-matmul      products of f32 may be computed in bf16\n"
     "  --stock-iree       the artifact runs on IREE's own runtime as well; by default if "
     "that\n"
@@ -51,6 +56,7 @@ typedef struct options {
     char *dump;
     source_targets targets;
     int threads;
+    double tune; /* seconds, 0 = not at all */
     tb_stock_iree stock_iree;
     bool bf16_matmul, verbose, terminal, object;
 } options;
@@ -104,12 +110,14 @@ static void
 print_stages(const meter *m, const source *s, const tb_buf *bytes)
 {
     struct rusage used;
+    struct stat file = {.st_size = (off_t)bytes->n};
     for (int i = 0; i < m->n_stages; i++)
         fprintf(stderr, "%-12s %8.1f ms, on CPUs %8.1f ms\n", m->stages[i].name,
                 m->stages[i].seconds * 1e3, m->stages[i].cpu_seconds * 1e3);
     fprintf(stderr, "%-12s %8.1f ms, on CPUs %8.1f ms\n", "all",
             (call_now() - m->begin) * 1e3, cpu_now() * 1e3);
-    fprintf(stderr, "%-12s %8.1f MB\n", "artifact", (double)bytes->n / 1e6);
+    if (!m->o->object && (bytes->n || stat(m->o->out, &file) == 0))
+        fprintf(stderr, "%-12s %8.1f MB\n", "artifact", (double)file.st_size / 1e6);
     fprintf(stderr, "%-12s %8.1f MB\n", "arenas",
             (double)(s->cx->keep.total_bytes + s->cx->scratch.total_bytes) / 1e6);
     if (getrusage(RUSAGE_SELF, &used) == 0)
@@ -159,10 +167,8 @@ dump_stages(tb_unit *u, const tb_compile_options *co, char *stages)
 }
 
 static tb_status
-write_result(const char *path, const tb_buf *bytes)
+write_to_stdout(const tb_buf *bytes)
 {
-    if (strcmp(path, "-") != 0)
-        return tb_file_write(path, bytes->at, bytes->n);
     if (isatty(STDOUT_FILENO))
         return tb_status_make(TB_INVALID_ARGUMENT, "an artifact is not for a terminal");
     if (fwrite(bytes->at, 1, bytes->n, stdout) != bytes->n || fflush(stdout) != 0)
@@ -236,11 +242,13 @@ static tb_status
 compile(const options *o, source *s, tb_buf *bytes)
 {
     meter m = {.o = o, .begin = call_now()};
+    bool to_stdout = strcmp(o->out, "-") == 0;
     tb_compile_options co = {.targets = o->targets.names,
                              .n_targets = o->targets.n,
                              .threads = o->threads,
                              .bf16_matmul = o->bf16_matmul,
                              .stock_iree = o->stock_iree,
+                             .path = to_stdout ? NULL : o->out,
                              .progress = progress,
                              .user = &m};
 
@@ -249,11 +257,18 @@ compile(const options *o, source *s, tb_buf *bytes)
     TRY(source_read(s, o->in));
     if (o->dump)
         TRY(dump_stages(s->u, &co, o->dump));
-    tb_status st = o->object ? compile_objects(o, s, &co) : tb_compile(s->u, &co, bytes);
+    tb_tune_options to = {.seconds = o->tune};
+    tb_tune_report tuned = {0};
+    tb_status st = o->object ? compile_objects(o, s, &co)
+                   : o->tune > 0 ? tb_tune(s->u, &co, &to, bytes, &tuned)
+                                 : tb_compile(s->u, &co, bytes);
     end_stage(&m, call_now());
     TRY(st);
-    if (!o->object)
-        TRY(write_result(o->out, bytes));
+    if (o->tune > 0 && o->verbose)
+        fprintf(stderr, "%u of %u groups of nodes computed otherwise: %.3f ms, was %.3f ms\n",
+                tuned.changed, tuned.groups, tuned.tuned_ms, tuned.usual_ms);
+    if (!o->object && to_stdout)
+        TRY(write_to_stdout(bytes));
     if (o->verbose)
         print_stages(&m, s, bytes);
     return NULL;
@@ -334,7 +349,13 @@ take_flag(options *o, char *arg)
         o->object = strcmp(value, "object") == 0;
         return o->object || strcmp(value, "vmfb") == 0;
     }
-    if (flag_value(arg, "dump", &value))
+    if (flag_value(arg, "tune", &value)) {
+        o->tune = atof(value);
+        return o->tune > 0;
+    }
+    if (strcmp(arg, "--tune") == 0)
+        o->tune = 2;
+    else if (flag_value(arg, "dump", &value))
         o->dump = arg + (value - arg);
     else if (strncmp(arg, "-o=", 3) == 0)
         o->out = arg + 3;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * artifact.c -- Artifact: the bytes of a .vmfb.
+ * artifact.c -- Artifact: the bytes of a .vmfb, or of an object.
  *
- * The runtime uses the bytes where they are, so they start at a multiple of 64; the buffer
- * the compiler wrote into does not, hence one copy.
+ * The runtime uses a .vmfb where it is: its bytes start at a multiple of 64, as the compiler
+ * wrote them.
  */
 #include "binding.h"
 
@@ -25,13 +25,8 @@ artifact_from_buf(tb_buf *b)
 
     if (self) {
         self->n = b->n;
-        self->bytes = aligned_alloc(4096, TB_ALIGN_UP(b->n + 1, 4096));
-        if (self->bytes) {
-            memcpy(self->bytes, b->at, b->n);
-        } else {
-            PyErr_NoMemory();
-            Py_CLEAR(self);
-        }
+        self->bytes = b->at; /* from malloc, as in dealloc */
+        *b = (tb_buf){0};
     }
     tb_buf_free(b);
     return (PyObject *)self;
@@ -97,7 +92,7 @@ static PyMethodDef methods[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, (void *)"A compiled program: the bytes of a .vmfb."},
+    {Py_tp_doc, (void *)"A compiled program: the bytes of a .vmfb or an object."},
     {Py_tp_dealloc, dealloc},
     {Py_tp_methods, methods},
     {Py_bf_getbuffer, get_buffer},

@@ -76,13 +76,6 @@ void raise_status(tb_status st);
 /* A unit object around a unit (and its context), which it then owns. */
 PyObject *unit_wrap(tb_unit *u);
 PyObject *text_from_buf(tb_buf *b); /* a str; frees the buffer */
-/* What later stages add to a unit's tables goes again when they are done. */
-typedef struct unit_mark {
-    uint32_t graphs, consts, messages;
-} unit_mark;
-unit_mark unit_mark_of(const tb_unit *u);
-void unit_return_to(tb_unit *u, unit_mark m);
-
 /* ---- function.c ---- */
 PyObject *function_new(unit_obj *unit, const char *name, int exported);
 PyObject *value_wrap(function_obj *f, tb_val v);

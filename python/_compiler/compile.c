@@ -7,6 +7,7 @@
 #include "binding.h"
 
 #include "mlir/mlir.h"
+#include "tune/tune.h"
 
 enum { MAX_TARGETS = 16 };
 
@@ -69,8 +70,10 @@ report(void *user, const char *stage, size_t done, size_t total)
 typedef struct work {
     unit_obj *unit;
     tb_compile_options o;
+    tb_tune_options tune; /* no seconds: not at all */
     const char *stage; /* print up to here instead of compiling */
     tb_buf out;
+    tb_objects objects; /* instead, if it has a prefix */
 } work;
 
 static int
@@ -81,11 +84,13 @@ do_work(work *w)
     if (unit_usable(w->unit) < 0)
         return -1;
     w->unit->busy = 1;
-    unit_mark mark = unit_mark_of(w->unit->u);
+    tb_unit_mark mark = tb_unit_mark_of(w->unit->u);
     Py_BEGIN_ALLOW_THREADS;
-    st = w->stage ? tb_compile_print(w->unit->u, &w->o, w->stage, &w->out)
-                  : tb_compile(w->unit->u, &w->o, &w->out);
-    unit_return_to(w->unit->u, mark);
+    st = w->stage              ? tb_compile_print(w->unit->u, &w->o, w->stage, &w->out)
+         : w->objects.prefix   ? tb_compile_objects(w->unit->u, &w->o, &w->objects)
+         : w->tune.seconds > 0 ? tb_tune(w->unit->u, &w->o, &w->tune, &w->out, NULL)
+                               : tb_compile(w->unit->u, &w->o, &w->out);
+    tb_unit_return(w->unit->u, mark);
     tb_arena_reset(&w->unit->u->cx->scratch);
     Py_END_ALLOW_THREADS;
     w->unit->busy = 0;
@@ -96,27 +101,59 @@ do_work(work *w)
     return -1;
 }
 
+/* (header, [(level, object), ...]); frees them. */
+static PyObject *
+take_objects(tb_objects *o)
+{
+    PyObject *header = text_from_buf(&o->header), *list = PyList_New(0);
+
+    for (uint32_t i = 0; list && i < o->n; i++) {
+        PyObject *pair = Py_BuildValue("(sN)", o->target[i], artifact_from_buf(&o->object[i]));
+        if (!pair || PyList_Append(list, pair) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(pair);
+    }
+    tb_objects_free(o);
+    if (header && list)
+        return Py_BuildValue("(NN)", header, list);
+    Py_XDECREF(header);
+    Py_XDECREF(list);
+    return NULL;
+}
+
+/* A path, or None: NULL. */
+static int
+to_path(PyObject *o, void *out)
+{
+    return o == Py_None || PyUnicode_FSConverter(o, out);
+}
+
 PyObject *
 unit_compile(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static const char *const keywords[] = {"targets", "threads",  "bf16_matmul",
                                            "dump",    "progress", "stock_iree",
-                                           "external_scope", NULL};
-    PyObject *targets = NULL, *progress = Py_None, *stock = Py_False, *owner;
+                                           "external_scope", "tune", "object",
+                                           "path", NULL};
+    PyObject *targets = NULL, *progress = Py_None, *stock = Py_False, *owner, *result;
+    PyObject *path = NULL;
     const char *names[MAX_TARGETS], *dump = NULL, *scope = NULL;
     int threads = 0, bf16 = 0;
     work w = {.unit = (unit_obj *)self};
     reporter r = {0};
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OipzOOz:compile", (char **)keywords,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OipzOOzdzO&:compile", (char **)keywords,
                                      &targets, &threads, &bf16, &dump, &progress, &stock,
-                                     &scope))
+                                     &scope, &w.tune.seconds, &w.objects.prefix, to_path,
+                                     &path))
         return NULL;
     if (targets_from(targets, &owner, names, &w.o.n_targets) < 0) {
         Py_XDECREF(owner);
+        Py_XDECREF(path);
         return NULL;
     }
     w.o.targets = names;
+    w.o.path = path ? PyBytes_AsString(path) : NULL;
     w.o.threads = threads;
     w.o.bf16_matmul = bf16;
     w.o.dump = dump;
@@ -132,12 +169,18 @@ unit_compile(PyObject *self, PyObject *args, PyObject *kwargs)
     }
     int failed = do_work(&w) < 0;
     Py_XDECREF(owner);
-    if (r.type) {
-        PyErr_Restore(r.type, r.value, r.trace);
-        tb_buf_free(&w.out);
+    Py_XDECREF(path);
+    if (failed && !r.type)
         return NULL;
-    }
-    return failed ? NULL : artifact_from_buf(&w.out);
+    result = failed             ? NULL
+             : w.objects.prefix ? take_objects(&w.objects)
+             : path             ? Py_NewRef(Py_None)
+                                : artifact_from_buf(&w.out);
+    if (!r.type)
+        return result;
+    Py_XDECREF(result);
+    PyErr_Restore(r.type, r.value, r.trace);
+    return NULL;
 }
 
 PyObject *

@@ -98,10 +98,10 @@ run(unit_obj *unit, const char *function, const input *in, Py_ssize_t n)
     for (Py_ssize_t i = 0; i < n; i++)
         inputs[i] = in[i].t;
     unit->busy = 1;
-    unit_mark mark = unit_mark_of(unit->u);
+    tb_unit_mark mark = tb_unit_mark_of(unit->u);
     Py_BEGIN_ALLOW_THREADS;
     st = tb_evaluate(unit->u, function, inputs, (uint32_t)n, &arena, outputs);
-    unit_return_to(unit->u, mark);
+    tb_unit_return(unit->u, mark);
     tb_arena_reset(&unit->u->cx->scratch);
     Py_END_ALLOW_THREADS;
     unit->busy = 0;

@@ -67,40 +67,6 @@ unit_usable(unit_obj *unit)
     return -1;
 }
 
-/* ---- stages ---- */
-
-unit_mark
-unit_mark_of(const tb_unit *u)
-{
-    return (unit_mark){u->graphs.n, u->consts.n, u->messages.n};
-}
-
-static void
-do_return(void *arg)
-{
-    tb_unit *u = arg;
-    uint32_t n = u->consts.n;
-
-    /* The index knows constants that are gone: it is made anew. */
-    u->seen_consts = (tb_map){.arena = &u->cx->keep};
-    u->consts.n = 0;
-    for (uint32_t i = 0; i < n; i++)
-        tb_unit_const(u, u->consts.at[i]);
-}
-
-void
-unit_return_to(tb_unit *u, unit_mark m)
-{
-    bool fewer = u->consts.n > m.consts;
-
-    u->graphs.n = m.graphs;
-    u->messages.n = m.messages;
-    if (!fewer)
-        return;
-    u->consts.n = m.consts;
-    tb_status_free(tb_guard(u->cx, do_return, u)); /* nothing in there is new */
-}
-
 /* ---- life ---- */
 
 PyObject *
@@ -444,8 +410,10 @@ static PyMethodDef methods[] = {
     {"print", KEYWORDS(unit_print_stage), "print(stage, targets=()): the program at a stage"},
     {"compile", KEYWORDS(unit_compile),
      "compile(targets=(), threads=0, bf16_matmul=False, dump=None, progress=None, "
-     "stock_iree=False, external_scope=None) -> Artifact; stock_iree: None means if it "
-     "takes little; with a scope, parameters stay outside under it; "
+     "stock_iree=False, external_scope=None, tune=0.0, object=None, "
+     "path=None) -> Artifact, or None if it is written to a path; stock_iree: None "
+     "means if it takes little; with a scope, parameters stay outside under it; "
+     "object=PREFIX gives (C header, [(level, object), ...]) instead; "
      "what progress(stage, done, total) raises is raised at the end"},
     {"evaluate", KEYWORDS(unit_evaluate),
      "evaluate(function, inputs) -> list of (bytes, dtype, dims): the reference evaluator"},

@@ -12,9 +12,11 @@
  *            with globals there is one session and calls take turns.
  *   Tensor   a tb_tensor: what a call returns, or a copy of something else. Speaks the
  *            buffer protocol and DLPack.
+ *   Direct   a callable that picks a function of a session by guards.
  *
  * Files: call.c one call, bound.c a function as a Python callable, session.c, program.c
- * the objects above, convert.c arguments, torch.c torch.Tensor.
+ * the objects above, convert.c arguments, torch.c torch.Tensor, direct.c and specialize.c
+ * what is behind shark_turbine.jit.
  *
  * The GIL is held everywhere but inside tb_session_call and while loading a module.
  */
@@ -61,6 +63,8 @@ typedef struct fn_info {
     int n_inputs, n_results;
     tb_value_info *inputs, *results;
     size_t *result_bytes; /* SIZE_MAX where a dimension is dynamic */
+    int is_static;        /* no dimension of an input or result is dynamic */
+    int quick, slow;      /* calls that were so: call.c; guarded by the GIL */
 } fn_info;
 
 typedef struct module_obj {
@@ -162,7 +166,7 @@ enum { FEW = 12 }; /* inputs and results up to here live on the C stack */
 typedef struct call {
     session_obj *self;
     int fn, n_inputs, n_results;
-    const fn_info *info;
+    fn_info *info;
     in_arg *args;
     tb_tensor *inputs, *results;
     torch_block **blocks; /* torch results only */
@@ -170,6 +174,7 @@ typedef struct call {
     tb_tensor few_inputs[FEW], few_results[FEW];
     torch_block *few_blocks[FEW];
     int n_converted, n_blocks;
+    int workers; /* torch.get_num_threads(), if known; else 0 */
     void *many;
 } call;
 /* 0, or -1 with an exception: then there is nothing to close. */
@@ -185,6 +190,27 @@ PyObject *call_plain(session_obj *self, int fn, PyObject *const *objects, Py_ssi
 
 /* ---- bound.c ---- */
 PyObject *session_bind(PyObject *o, PyObject *args, PyObject *kwargs);
+/* Whether `function` is one that Session.bind made, over `n_args` tensors for torch; with
+ * `single` it gives one output. */
+int bound_fits(PyObject *function, Py_ssize_t n_args, int single);
+/* Calls such a function where torch.get_num_threads() is `workers`: a tuple, or with
+ * `single` its one output. */
+PyObject *bound_run(PyObject *function, PyObject *const *args, Py_ssize_t n, int single,
+                    int workers);
+
+/* ---- specialize.c ---- */
+/* The locals of a Python function, borrowed, and a tuple of their names. */
+typedef struct local_values {
+    PyObject *const *values;
+    Py_ssize_t n;
+    PyObject *names;
+} local_values;
+enum { SPECIALIZATION_GONE = -2 };
+/* Runs a Specialization if its guards hold. 1: they do, *out is the result or NULL with an
+ * exception; 0: they do not; SPECIALIZATION_GONE: they never will again; -1: an exception
+ * in a guard. `first` (may be NULL) goes before `args`. */
+int specialization_call(PyObject *o, const local_values *locals, PyObject *first,
+                        PyObject *args, PyObject *kwargs, PyObject **out);
 
 /* Each file adds its type to the module object; 0 or -1. */
 int device_init(PyObject *module);
@@ -203,6 +229,8 @@ extern PyTypeObject *profile_type;
 /* Records the calls of s; profile may be NULL. 0, or -1 with an exception. */
 int profile_watch(PyObject *profile, module_obj *m, tb_session *s);
 int bound_init(PyObject *module);
+int specialize_init(PyObject *module);
+int direct_init(PyObject *module);
 int torch_init(void);
 int convert_init(void);
 PyTypeObject *add_type(PyObject *module, PyType_Spec *spec);

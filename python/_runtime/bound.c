@@ -127,8 +127,9 @@ outputs(bound_obj *b, call *c, PyObject *const *args, PyObject *seed)
     return all;
 }
 
+/* All outputs, or with `single` the first of one. `workers`: see call. */
 static PyObject *
-call_with(bound_obj *b, PyObject *const *args, Py_ssize_t n)
+call_for(bound_obj *b, PyObject *const *args, Py_ssize_t n, int single, int workers)
 {
     PyObject *out = NULL, *seed = NULL;
     call c;
@@ -141,12 +142,20 @@ call_with(bound_obj *b, PyObject *const *args, Py_ssize_t n)
     if (b->draw && !(seed = PyObject_CallNoArgs(b->draw)))
         return NULL;
     if (call_open(&c, b->session, b->fn, b->n_inputs) == 0) {
+        c.workers = workers;
         if (convert(b, &c, args, seed) == 0 && call_torch(&c) == 0)
-            out = outputs(b, &c, args, seed);
+            out = single ? output(&c, &b->outputs[0], args, seed, NULL)
+                         : outputs(b, &c, args, seed);
         call_close(&c);
     }
     Py_XDECREF(seed);
     return out;
+}
+
+static PyObject *
+call_with(bound_obj *b, PyObject *const *args, Py_ssize_t n)
+{
+    return call_for(b, args, n, 0, 0);
 }
 
 /* The list may be changed by others once the GIL is released, and its owner wants the
@@ -255,6 +264,32 @@ bound_call(PyObject *o, PyObject *const *args, Py_ssize_t n)
 static PyMethodDef bound_def = {"turbine_function",
                                 (PyCFunction)(void (*)(void))bound_call, METH_FASTCALL,
                                 "one function of a session"};
+
+/* ---- for specialize.c ---- */
+
+static bound_obj *
+bound_of(PyObject *function)
+{
+    if (!PyCFunction_Check(function) ||
+        PyCFunction_GetFunction(function) != bound_def.ml_meth)
+        return NULL;
+    return (bound_obj *)PyCFunction_GetSelf(function);
+}
+
+int
+bound_fits(PyObject *function, Py_ssize_t n_args, int single)
+{
+    const bound_obj *b = bound_of(function);
+
+    return b && b->as_torch && !b->boxed && !b->saving && b->n_args == n_args &&
+           (!single || b->n_outputs == 1);
+}
+
+PyObject *
+bound_run(PyObject *function, PyObject *const *args, Py_ssize_t n, int single, int workers)
+{
+    return call_for(bound_of(function), args, n, single, workers);
+}
 
 /* ---- the plan ---- */
 

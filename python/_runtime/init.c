@@ -37,7 +37,8 @@ PyInit__runtime(void)
     table = dtype_table();
     if (!table || PyModule_AddObjectRef(module, "DTYPES", table) < 0 ||
         device_init(module) < 0 || module_init(module) < 0 || tensor_init(module) < 0 ||
-        params_init(module) < 0 || session_init(module) < 0 || profile_init(module) < 0 || bound_init(module) < 0 ||
+        params_init(module) < 0 || session_init(module) < 0 || profile_init(module) < 0 ||
+        bound_init(module) < 0 || specialize_init(module) < 0 || direct_init(module) < 0 ||
         torch_init() < 0 || convert_init() < 0)
         Py_CLEAR(module);
     Py_XDECREF(table);

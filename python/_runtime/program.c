@@ -31,11 +31,15 @@ learn_function(tb_module *m, int fn, fn_info *f)
     f->result_bytes = calloc((size_t)f->n_results + 1, sizeof *f->result_bytes);
     if (!f->inputs || !f->results || !f->result_bytes)
         return -1;
-    for (int i = 0; i < f->n_inputs; i++)
+    f->is_static = 1;
+    for (int i = 0; i < f->n_inputs; i++) {
         tb_module_input_info(m, fn, i, &f->inputs[i]);
+        f->is_static &= static_bytes(&f->inputs[i]) != SIZE_MAX;
+    }
     for (int i = 0; i < f->n_results; i++) {
         tb_module_result_info(m, fn, i, &f->results[i]);
         f->result_bytes[i] = static_bytes(&f->results[i]);
+        f->is_static &= f->result_bytes[i] != SIZE_MAX;
     }
     return 0;
 }

@@ -2,7 +2,7 @@
 """The extension in python/_compiler: a program under construction, and its compilation."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias, final
+from typing import Any, TypeAlias, final, overload
 
 _Size: TypeAlias = int | Dim
 _Location: TypeAlias = tuple[str, int, str, str]  # file, line, function, module path
@@ -148,6 +148,7 @@ class Unit:
     ) -> list[tuple[str | None, str, str, list[int], int | None]]: ...
     def mlir(self, locations: bool = False, large_elements_limit: int = -1) -> str: ...
     def print(self, stage: str, targets: Sequence[str] = ()) -> str: ...
+    @overload
     def compile(
         self,
         targets: Sequence[str] = (),
@@ -157,7 +158,39 @@ class Unit:
         progress: Callable[[str, int, int], Any] | None = None,
         stock_iree: bool = False,
         external_scope: str | None = None,
+        tune: float = 0.0,
+        *,
+        object: str,
+    ) -> tuple[str, list[tuple[str, Artifact]]]: ...
+    @overload
+    def compile(
+        self,
+        targets: Sequence[str] = (),
+        threads: int = 0,
+        bf16_matmul: bool = False,
+        dump: str | None = None,
+        progress: Callable[[str, int, int], Any] | None = None,
+        stock_iree: bool = False,
+        external_scope: str | None = None,
+        tune: float = 0.0,
+        object: None = None,
+        path: None = None,
     ) -> Artifact: ...
+    @overload
+    def compile(
+        self,
+        targets: Sequence[str] = (),
+        threads: int = 0,
+        bf16_matmul: bool = False,
+        dump: str | None = None,
+        progress: Callable[[str, int, int], Any] | None = None,
+        stock_iree: bool = False,
+        external_scope: str | None = None,
+        tune: float = 0.0,
+        object: None = None,
+        *,
+        path: str | None,
+    ) -> Artifact | None: ...
     def evaluate(
         self, function: str, inputs: Sequence[tuple[Any, str, Sequence[int]]]
     ) -> list[tuple[bytes, str, list[int]]]: ...

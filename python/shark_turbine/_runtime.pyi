@@ -135,3 +135,49 @@ class Session:
 @final
 class Bound:
     def __call__(self, *inputs: Any) -> Any: ...
+
+@final
+class Specialization:
+    """What a function is for one kind of arguments; specialize.c."""
+
+    def __init__(
+        self,
+        alive: dict[str, Any],
+        locals: int,
+        call: Callable[..., Any],
+        *,
+        check: Callable[[dict[str, Any]], bool] | None = None,
+        state: Callable[[], bool] | None = None,
+        modes: Callable[[], int] | None = None,
+        steps: tuple[tuple[str, int, Any], ...] = (),
+        tests: tuple[tuple[str, int, Any], ...] = (),
+        tensors: Callable[..., bool] | None = None,
+        tensors_at: tuple[int, ...] = (),
+        arguments: tuple[int, ...] | None = None,
+        single: bool = False,
+        workers: int = 0,
+    ) -> None: ...
+    @property
+    def is_native(self) -> bool: ...
+
+class Direct:
+    """The base of what shark_turbine.jit returns; direct.c."""
+
+    @property
+    def _specializations(self) -> list[Specialization]: ...
+    def _watch(
+        self,
+        names: tuple[str, ...],
+        positional: int,
+        positional_only: int,
+        named: int,
+        var_args: bool,
+        var_kwargs: bool,
+        defaults: dict[str, Any],
+        cells: tuple[Any, ...],
+        first: Any,
+        empty: tuple[dict[Any, Any], ...],
+        unchanged: tuple[Any, str, Any, dict[str, Any] | None] | None,
+        /,
+    ) -> None: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...

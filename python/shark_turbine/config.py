@@ -33,6 +33,7 @@ def _number(variable, default):
 device: str = Config(default="local-task", env_name_default="TURBINE_DEVICE")
 targets: str = Config(default="host", env_name_default="TURBINE_TARGETS")  # a,b
 freeze: bool = Config(default=False, env_name_default="TURBINE_FREEZE")
+tune: bool = Config(default=False, env_name_default="TURBINE_TUNE")
 fullgraph: bool = Config(default=False, env_name_default="TURBINE_FULLGRAPH")
 dump: str = Config(default="", env_name_default="TURBINE_DUMP")
 

@@ -21,7 +21,7 @@ is_keyword(const char *s)
         "void",   "while",  "volatile", "class",   "new",      "delete",   "this",    "bool",
         "true",   "false",  "and",     "or",       "not",      "xor",      "memory",  "state",
         "memory_bytes",     "private", "public",   "template", "typename", "using",   "try",
-        "operator",
+        "operator", "parameters",
     };
     for (size_t i = 0; i < TB_COUNT(words); i++)
         if (strcmp(words[i], s) == 0)
@@ -168,6 +168,7 @@ put_prototype(tb_c_function *f)
     const tb_plan *p = f->h->p;
     tb_buf *out = f->h->out;
     tb_buf_printf(out, "int32_t %s_%s(", f->h->prefix, f->name);
+    tb_c_parameters(f->h, ", ");
     if (f->h->state_bytes)
         tb_buf_puts(out, "void *state, ");
     tb_buf_puts(out, "void *memory, size_t memory_bytes");
@@ -284,9 +285,9 @@ define(tb_c_function *f)
     put_sizes(f, false);
     tb_buf_printf(out,
                   "    int64_t need = 0;\n"
-                  "    int32_t status = %s__%s(in, dims, 0, 0, 0, 0, 0, 0, &need);\n"
+                  "    int32_t status = %s__%s(%sin, dims, 0, 0, 0, 0, 0, 0, &need);\n"
                   "    return status ? -(int64_t)(status & 0xff) : need;\n}\n\n",
-                  prefix, name);
+                  prefix, name, f->h->n_outside ? "0, " : "");
     put_prototype(f);
     tb_buf_puts(out, "\n{\n");
     put_sizes(f, true);
@@ -306,9 +307,10 @@ define(tb_c_function *f)
         else
             tb_buf_puts(out, "0, ");
     tb_buf_printf(out,
-                  "0};\n    return %s__%s(in, dims, out, room, out_dims, %s, memory, "
+                  "0};\n    return %s__%s(%sin, dims, out, room, out_dims, %s, memory, "
                   "memory_bytes, 0);\n}\n",
-                  prefix, name, f->h->state_bytes ? "state" : "0");
+                  prefix, name, f->h->n_outside ? "parameters, " : "",
+                  f->h->state_bytes ? "state" : "0");
 }
 
 /* ---- the file ---- */
@@ -328,6 +330,30 @@ static const char head[] =
     " * Functions return 0 or a status, whose low byte is one of the values below.\n"
     " */\n";
 
+/* Parameters that the caller has. */
+static void
+put_outside(tb_c_header *h)
+{
+    const tb_plan *p = h->p;
+    tb_buf *out = h->out;
+    if (!h->n_outside)
+        return;
+    tb_buf_printf(out,
+                  "\n/* Parameters of the model, where the caller has them, under their names in "
+                  "its\n * files. They are read by every call%s. */\nstruct %s_parameters {\n",
+                  h->state_bytes ? ", those of a state by init" : "", h->prefix);
+    for (uint32_t i = 0; i < p->n_globals; i++) {
+        const tb_plan_global *g = &p->globals[i];
+        if (!h->outside[i][0])
+            continue;
+        tb_buf_printf(out, "    const %s *%s; /* ", tb_c_type(g->type.dtype), h->outside[i]);
+        tb_c_text(out, p->strings + g->key.off);
+        put_value_text(out, p, &g->type, "");
+        tb_buf_puts(out, " */\n");
+    }
+    tb_buf_puts(out, "};\n");
+}
+
 static void
 put_state(tb_c_header *h)
 {
@@ -340,11 +366,12 @@ put_state(tb_c_header *h)
                      "it its\n * first values. Each part can be read and written between calls. "
                      "*/\n#define ");
     put_upper(out, h->prefix);
-    tb_buf_printf(out, "_STATE_BYTES %" PRIu64 "\nvoid %s_init(void *state);\n", h->state_bytes,
-                  h->prefix);
+    tb_buf_printf(out, "_STATE_BYTES %" PRIu64 "\nvoid %s_init(", h->state_bytes, h->prefix);
+    tb_c_parameters(h, ", ");
+    tb_buf_puts(out, "void *state);\n");
     for (uint32_t i = 0; i < p->n_globals; i++) {
         const tb_plan_global *g = &p->globals[i];
-        if (h->place[i] == TB_C_CONSTANT)
+        if (h->place[i] == TB_C_CONSTANT || h->place[i] == TB_C_OUTSIDE)
             continue;
         identifier(name, p->strings + g->type.name.off, "global", i);
         tb_buf_puts(out, "/* ");
@@ -382,6 +409,22 @@ put_top(tb_c_header *h)
                   upper, upper, upper, upper, upper, upper, upper, upper, h->prefix);
 }
 
+/* Gives the parameter of a global a name that none before it has. */
+static void
+name_outside(tb_c_header *h, uint32_t global)
+{
+    const tb_plan *p = h->p;
+    char *name = h->outside[global];
+    identifier(name, p->strings + p->globals[global].key.off, "parameter", global);
+    for (uint32_t i = 0; i < global; i++)
+        if (strcmp(h->outside[i], name) == 0) {
+            size_t n = strlen(name);
+            snprintf(name + n, TB_C_NAME - n, "_%u", global);
+            i = UINT32_MAX; /* again from the start */
+        }
+    h->n_outside++;
+}
+
 static tb_status
 prepare(tb_c_header *h)
 {
@@ -402,12 +445,13 @@ prepare(tb_c_header *h)
         uint64_t n = tb_dtype_bytes((tb_dtype)g->type.dtype);
         for (uint32_t d = 0; d < g->type.rank; d++)
             n *= (uint64_t)p->dims[g->type.dims + d].value;
-        if (g->init == TB_INIT_PARAM)
-            return tb_status_make(TB_UNSUPPORTED,
-                                  "parameter '%s' is outside: an object holds its parameters; "
-                                  "compile a .vmfb",
-                                  p->strings + g->key.off);
         h->bytes[i] = n;
+        if (g->init == TB_INIT_PARAM)
+            name_outside(h, i);
+        if (!g->mutable_ && g->init == TB_INIT_PARAM) {
+            h->place[i] = TB_C_OUTSIDE;
+            continue;
+        }
         if (!g->mutable_ && g->init >= 0) {
             h->place[i] = TB_C_CONSTANT;
             continue;
@@ -460,13 +504,15 @@ tb_object_header(const tb_artifact *a, const char *prefix, tb_buf *out)
                      .prefix = prefix,
                      .out = out,
                      .place = TB_NEWN(&arena, uint64_t, p->n_globals + 1),
-                     .bytes = TB_NEWN(&arena, uint64_t, p->n_globals + 1)};
+                     .bytes = TB_NEWN(&arena, uint64_t, p->n_globals + 1),
+                     .outside = tb_alloc(&arena, sizeof *h.outside * (p->n_globals + 1))};
     uint64_t weights;
     tb_status st = tb_artifact_place(a, consts, shared, &weights);
     if (!st)
         st = prepare(&h);
     if (!st) {
         put_top(&h);
+        put_outside(&h);
         put_state(&h);
         st = write_functions(&h);
     }

@@ -6,6 +6,8 @@
  *   .text.turbine     the flat image as it comes; position-independent, no relocations
  *   .rodata.turbine   constants, 64-byte aligned pieces
  *   symbols           PREFIX__k0, PREFIX__k1 ... and PREFIX__weights, all hidden
+ *
+ * WebAssembly's objects are of another format (wasm.c).
  */
 #include <stdlib.h>
 
@@ -54,8 +56,9 @@ name_of(uint32_t section)
     return at;
 }
 
-static uint64_t
-put_weights(tb_buf *out, const tb_artifact *a, const tb_plan_const *consts, const bool *shared)
+uint64_t
+tb_object_put_weights(tb_buf *out, const tb_artifact *a, const tb_plan_const *consts,
+                      const bool *shared)
 {
     size_t begin = out->n;
     for (uint32_t i = 0; i < a->plan->n_consts; i++) {
@@ -91,7 +94,7 @@ write_object(const tb_artifact *a, const tb_flat_image *im, const char *prefix,
     tb_buf_pad(out, TB_DATA_ALIGN);
     s[S_RODATA] = (elf_section){.type = SHT_PROGBITS, .flags = SHF_ALLOC,
                                 .offset = out->n, .addralign = TB_DATA_ALIGN};
-    s[S_RODATA].size = put_weights(out, a, consts, shared);
+    s[S_RODATA].size = tb_object_put_weights(out, a, consts, shared);
     s[S_STACK] = (elf_section){.type = SHT_PROGBITS, .offset = out->n, .addralign = 1};
     tb_buf_pad(out, 8);
     s[S_SYMTAB] = (elf_section){.type = SHT_SYMTAB, .offset = out->n, .link = S_STRTAB,
@@ -130,11 +133,13 @@ tb_object_write(const tb_artifact *a, uint32_t image, const char *prefix, tb_buf
     tb_status st = consts && shared
                        ? tb_artifact_place(a, consts, shared, &bytes)
                        : tb_status_make(TB_OUT_OF_MEMORY, "no memory for an object");
-    if (!st) {
-        write_object(a, &a->images[image], prefix, consts, shared, out);
-        if (out->failed)
-            st = tb_status_make(TB_OUT_OF_MEMORY, "no memory for an object");
-    }
+    const tb_flat_image *im = &a->images[image];
+    if (!st && im->machine == TB_EM_WASM32)
+        st = tb_wasm_write(a, im, prefix, consts, shared, bytes, out);
+    else if (!st)
+        write_object(a, im, prefix, consts, shared, out);
+    if (!st && out->failed)
+        st = tb_status_make(TB_OUT_OF_MEMORY, "no memory for an object");
     free(consts);
     free(shared);
     return st;

@@ -7,11 +7,11 @@
 #pragma once
 #include "artifact/artifact.h"
 
-/* object.c -- an ELF relocatable object of image number `image`. Symbols begin with
+/* object.c -- a relocatable object of image number `image`: ELF, or for WebAssembly its own. Symbols begin with
  * `prefix`, a C identifier. `out` must be empty. */
 tb_status tb_object_write(const tb_artifact *a, uint32_t image, const char *prefix,
                           tb_buf *out) TB_MUST_CHECK;
 
 /* header.c -- the header, one for the objects of all images. TB_UNSUPPORTED for what needs
- * a runtime: parameters outside, values whose size depends on data. */
+ * a runtime: values whose size depends on data. */
 tb_status tb_object_header(const tb_artifact *a, const char *prefix, tb_buf *out) TB_MUST_CHECK;

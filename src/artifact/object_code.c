@@ -7,15 +7,14 @@
 
 #include "artifact/object_code.h"
 
-/* Text of a plan inside a C string. */
-static void
-put_text(tb_buf *out, const char *s)
+void
+tb_c_text(tb_buf *out, const char *s)
 {
     for (; *s; s++) {
         unsigned char c = (unsigned char)*s;
         if (c == '"' || c == '\\')
             tb_buf_printf(out, "\\%c", c);
-        else if (c < 32 || c > 126 || c == '?')
+        else if (c < 32 || c > 126 || c == '?' || c == '*')
             tb_buf_printf(out, "\\%03o", c);
         else
             tb_buf_put(out, &c, 1);
@@ -57,22 +56,34 @@ static const char helpers[] =
     "    if (b == 0 || (b == -1 && a == INT64_MIN))\n        return 0;\n"
     "    *r = a / b - (a %% b != 0 && (a < 0) != (b < 0));\n    return 1;\n}\n";
 
+void
+tb_c_parameters(tb_c_header *h, const char *separator)
+{
+    if (h->n_outside)
+        tb_buf_printf(h->out, "const struct %s_parameters *parameters%s", h->prefix, separator);
+}
+
 static void
 put_init(tb_c_header *h)
 {
     tb_buf *out = h->out;
     if (!h->state_bytes)
         return;
-    tb_buf_printf(out, "\nvoid\n%s_init(void *state)\n{\n"
-                       "    unsigned char *s = (unsigned char *)state;\n", h->prefix);
+    tb_buf_printf(out, "\nvoid\n%s_init(", h->prefix);
+    tb_c_parameters(h, ", ");
+    tb_buf_printf(out, "void *state)\n{\n    unsigned char *s = (unsigned char *)state;\n%s",
+                  h->n_outside ? "    (void)parameters;\n" : "");
     for (uint32_t i = 0; i < h->p->n_globals; i++) {
         const tb_plan_global *g = &h->p->globals[i];
-        if (h->place[i] == TB_C_CONSTANT || !h->bytes[i])
+        if (h->place[i] == TB_C_CONSTANT || h->place[i] == TB_C_OUTSIDE || !h->bytes[i])
             continue;
         if (g->init >= 0)
             tb_buf_printf(out, "    memcpy(s + %" PRIu64 ", %s__weights + %" PRIu64 ", %" PRIu64
                                ");\n", h->place[i], h->prefix, h->consts[g->init].offset,
                           h->bytes[i]);
+        else if (h->outside[i][0])
+            tb_buf_printf(out, "    memcpy(s + %" PRIu64 ", parameters->%s, %" PRIu64 ");\n",
+                          h->place[i], h->outside[i], h->bytes[i]);
         else
             tb_buf_printf(out, "    memset(s + %" PRIu64 ", 0, %" PRIu64 ");\n", h->place[i],
                           h->bytes[i]);
@@ -86,13 +97,13 @@ put_kernel_text(tb_c_header *h, const tb_plan_kernel *k)
 {
     const tb_plan *p = h->p;
     const tb_plan_loc *l = &p->locs[k->loc];
-    put_text(h->out, p->strings + l->file.off);
+    tb_c_text(h->out, p->strings + l->file.off);
     if (l->line)
         tb_buf_printf(h->out, ":%u", l->line);
     tb_buf_puts(h->out, l->file.len ? ": " : "");
-    put_text(h->out, p->strings + (l->op.len ? l->op.off : k->name.off));
+    tb_c_text(h->out, p->strings + (l->op.len ? l->op.off : k->name.off));
     tb_buf_puts(h->out, l->path.len ? " in " : "");
-    put_text(h->out, p->strings + l->path.off);
+    tb_c_text(h->out, p->strings + l->path.off);
 }
 
 /* A check's text is known by its place in the string section. Is this its first use? */
@@ -128,7 +139,7 @@ put_errors(tb_c_header *h)
             tb_buf_puts(out, "    case ");
             put_status(h, "BAD_SIZE");
             tb_buf_printf(out, " | %d << 8:\n        return \"", p->code[at + 2] + 1);
-            put_text(out, p->strings + p->code[at + 2]);
+            tb_c_text(out, p->strings + p->code[at + 2]);
             tb_buf_puts(out, "\";\n");
         }
     tb_buf_puts(out, "    default:\n        break;\n    }\n    switch (status & 0xff) {\n    case ");
@@ -145,7 +156,15 @@ tb_c_preface(tb_c_header *h)
 {
     tb_buf *out = h->out;
     const char *x = h->prefix;
-    tb_buf_puts(out, "#include <string.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n");
+    /* WebAssembly and bare processors may have a compiler and no C library */
+    tb_buf_printf(out,
+                  "#if defined(__has_include)\n#if !__has_include(<string.h>)\n"
+                  "#define %s__BARE\n#endif\n#endif\n#ifndef %s__BARE\n"
+                  "#include <string.h>\n#endif\n\n#ifdef __cplusplus\nextern \"C\" {\n"
+                  "#endif\n#ifdef %s__BARE\nvoid *memcpy(void *, const void *, size_t);\n"
+                  "void *memmove(void *, const void *, size_t);\n"
+                  "void *memset(void *, int, size_t);\n#endif\n",
+                  x, x, x);
     tb_buf_printf(out, "extern const unsigned char %s__weights[];\n", x);
     for (uint32_t k = 0; k < h->p->n_kernels; k++)
         tb_buf_printf(out, "int32_t %s__k%u(void *const *, const int64_t *, int64_t, int64_t, "
@@ -426,6 +445,9 @@ put_places(tb_c_function *f)
             if (h->place[pb->index] == TB_C_CONSTANT)
                 tb_buf_printf(out, "(unsigned char *)(uintptr_t)%s__weights + %" PRIu64 ";\n",
                               h->prefix, h->consts[p->globals[pb->index].init].offset);
+            else if (h->place[pb->index] == TB_C_OUTSIDE)
+                tb_buf_printf(out, "(unsigned char *)(uintptr_t)parameters->%s;\n",
+                              h->outside[pb->index]);
             else
                 tb_buf_printf(out, "(unsigned char *)state + %" PRIu64 ";\n",
                               h->place[pb->index]);
@@ -445,14 +467,17 @@ tb_c_body(tb_c_function *f)
 {
     const int32_t *code = f->h->p->code + f->f->code;
     tb_buf *out = f->h->out;
+    tb_buf_printf(out, "\nstatic int32_t\n%s__%s(", f->h->prefix, f->name);
+    tb_c_parameters(f->h, ",\n    ");
     tb_buf_printf(out,
-                  "\nstatic int32_t\n%s__%s(const void *const *in, const int64_t *const *dims, "
+                  "const void *const *in, const int64_t *const *dims, "
                   "void *const *out,\n    const size_t *room, int64_t *const *out_dims, void "
                   "*state, void *memory,\n    size_t memory_bytes, int64_t *need)\n{\n"
                   "    int64_t r[%u];\n    unsigned char *b[%u], *scratch;\n"
                   "    (void)in, (void)dims, (void)out, (void)room, (void)out_dims, (void)state;\n"
-                  "    (void)r, (void)b, (void)scratch;\n",
-                  f->h->prefix, f->name, f->f->n_regs + 1, f->f->n_bufs + 1);
+                  "    (void)r, (void)b, (void)scratch;\n%s",
+                  f->f->n_regs + 1, f->f->n_bufs + 1,
+                  f->h->n_outside ? "    (void)parameters;\n" : "");
     put_ranges(f);
     for (uint32_t at = 0; at < f->f->n_code; at += (uint32_t)code[at] >> 16) {
         if (is_target(f, at))

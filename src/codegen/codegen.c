@@ -17,6 +17,7 @@
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
 
+#include "artifact/cpu.h"
 #include "codegen/emit.h"
 
 /* A module costs a millisecond to begin with; kernels have a few hundred instructions. */
@@ -123,7 +124,11 @@ target_machine(const tb_target *target, LLVMCodeGenOptLevel level, char **error)
     LLVMTargetMachineOptionsSetFeatures(o, target->level->llvm_features);
     LLVMTargetMachineOptionsSetABI(o, target->level->abi);
     LLVMTargetMachineOptionsSetCodeGenOptLevel(o, level);
-    LLVMTargetMachineOptionsSetRelocMode(o, LLVMRelocPIC);
+    /* WebAssembly's code and data have no distance from each other: wasm-ld fills in
+     * addresses */
+    LLVMTargetMachineOptionsSetRelocMode(o, target->level->machine == TB_EM_WASM32
+                                                ? LLVMRelocStatic
+                                                : LLVMRelocPIC);
     LLVMTargetMachineOptionsSetCodeModel(o, LLVMCodeModelSmall);
     tm = LLVMCreateTargetMachineWithOptions(t, target->level->triple, o);
     LLVMDisposeTargetMachineOptions(o);
@@ -297,16 +302,18 @@ instructions(const tb_kernel *k)
     return n;
 }
 
+/* For WebAssembly everything is one module: its objects are not linked here. */
 static void
 cut_into_jobs(tb_ctx *cx, crew *c)
 {
     size_t insts = 0;
+    bool one = c->target->level->machine == TB_EM_WASM32;
 
     c->jobs = TB_NEWN(&cx->scratch, job, c->n_kernels + 2);
     for (uint32_t i = 0; i < c->n_kernels; i++) {
         size_t n = instructions(c->kernels[i]);
         job *j = c->n_jobs ? &c->jobs[c->n_jobs - 1] : NULL;
-        if (!j || j->n == MODULE_KERNELS || insts + n > MODULE_INSTS) {
+        if (!j || (!one && (j->n == MODULE_KERNELS || insts + n > MODULE_INSTS))) {
             j = &c->jobs[c->n_jobs++];
             j->first = i;
             insts = 0;
@@ -435,6 +442,19 @@ describe_library(tb_ctx *cx, const crew *c, const uint32_t *entries)
     return l;
 }
 
+/* The one object there is, as it is. */
+static void
+keep_object(tb_ctx *cx, const crew *c, const void *const *objects, const size_t *bytes,
+            tb_flat_image *out)
+{
+    *out = (tb_flat_image){.entries = TB_NEWN(&cx->keep, uint32_t, c->n_kernels + 1),
+                           .names = entry_names(cx, c, c->n_kernels)};
+    if (c->n_jobs == 0)
+        return;
+    out->bytes = tb_dup(&cx->keep, objects[0], bytes[0]);
+    out->n = bytes[0];
+}
+
 void
 tb_codegen(tb_ctx *cx, const tb_kernel *const *kernels, uint32_t n,
            const tb_target *target, int threads, tb_library *library,
@@ -462,8 +482,11 @@ tb_codegen(tb_ctx *cx, const tb_kernel *const *kernels, uint32_t n,
     uint32_t n_names = n + (library ? n + 2 : 0), n_objects = c.n_jobs;
     if (library)
         n_objects = share_library(cx, &c, objects, bytes);
-    tb_image_from_objects(cx, objects, bytes, n_objects, entry_names(cx, &c, n_names), n_names,
-                          out);
+    if (target->level->machine == TB_EM_WASM32)
+        keep_object(cx, &c, objects, bytes, out);
+    else
+        tb_image_from_objects(cx, objects, bytes, n_objects, entry_names(cx, &c, n_names),
+                              n_names, out);
     out->n_entries = n;
     if (library)
         out->library = describe_library(cx, &c, out->entries);

@@ -22,7 +22,8 @@ typedef struct tb_library {
  * time. Arrays of the result are in cx->keep. Raises on anything that would need a linker
  * at the user's side (an undefined symbol names the kernel). entries[i] belongs to
  * kernels[i]. `progress` may be NULL. With `library` (or NULL) the
- * image is an executable library too. */
+ * image is an executable library too. For WebAssembly the image is the object that LLVM
+ * writes (artifact/object.h), and entries are 0. */
 void tb_codegen(tb_ctx *cx, const tb_kernel *const *kernels, uint32_t n,
                 const tb_target *target, int threads, tb_library *library,
                 void (*progress)(void *user, const char *stage, size_t done, size_t total),

@@ -626,7 +626,8 @@ tb_emit_begin(tb_emitter *e, LLVMContextRef cx, const tb_target *target, const c
     e->narrow = target->level->machine == TB_EM_ARM;
     bool arm64 = target->level->machine == TB_EM_AARCH64;
     e->half_hw = arm64 || (e->x86 && (have & TB_CPU(F16C)));
-    e->round_hw = arm64 || (e->x86 && (have & TB_CPU(SSE41)));
+    e->round_hw = arm64 || target->level->machine == TB_EM_WASM32 ||
+                  (e->x86 && (have & TB_CPU(SSE41)));
     e->module = LLVMModuleCreateWithNameInContext(name, cx);
     e->b = LLVMCreateBuilderInContext(cx);
     e->i1 = LLVMInt1TypeInContext(cx);

@@ -29,17 +29,51 @@ tb_unit_func(tb_unit *u, tb_str name)
     return &u->funcs.at[u->funcs.n - 1];
 }
 
+/* ---- before and after a compilation ---- */
+
+tb_unit_mark
+tb_unit_mark_of(const tb_unit *u)
+{
+    return (tb_unit_mark){u->graphs.n, u->consts.n, u->messages.n};
+}
+
+static void
+index_constants(void *arg)
+{
+    tb_unit *u = arg;
+    uint32_t n = u->consts.n;
+
+    /* The index knows constants that are gone: it is made anew. */
+    u->seen_consts = (tb_map){.arena = &u->cx->keep};
+    u->consts.n = 0;
+    for (uint32_t i = 0; i < n; i++)
+        tb_unit_const(u, u->consts.at[i]);
+}
+
+void
+tb_unit_return(tb_unit *u, tb_unit_mark m)
+{
+    bool fewer = u->consts.n > m.consts;
+
+    u->graphs.n = m.graphs;
+    u->messages.n = m.messages;
+    if (!fewer)
+        return;
+    u->consts.n = m.consts;
+    tb_status_free(tb_guard(u->cx, index_constants, u)); /* nothing in there is new */
+}
+
 /* ---- constants ---- */
 
 static bool
 same_const(const tb_const *a, const tb_const *b)
 {
-    if (a->bytes != b->bytes || a->n_bytes != b->n_bytes || a->dtype != b->dtype ||
+    if (a->bytes != b->bytes || a->recipe != b->recipe || a->n_bytes != b->n_bytes || a->dtype != b->dtype ||
         a->rank != b->rank || a->external != b->external ||
         memcmp(a->dims, b->dims, sizeof a->dims[0] * a->rank) != 0)
         return false;
     /* Without bytes of its own only the name says which data is meant. */
-    if (a->external || !a->bytes)
+    if (a->external || (!a->bytes && !a->recipe))
         return tb_str_eq(a->name, b->name) && tb_str_eq(a->scope, b->scope);
     return true;
 }
@@ -47,14 +81,15 @@ same_const(const tb_const *a, const tb_const *b)
 uint32_t
 tb_unit_const(tb_unit *u, tb_const c)
 {
-    uint64_t h = tb_hash_u64((uint64_t)(uintptr_t)c.bytes, c.n_bytes);
+    const void *data = c.recipe ? (const void *)c.recipe : c.bytes;
+    uint64_t h = tb_hash_u64((uint64_t)(uintptr_t)data, c.n_bytes);
     uint32_t at = 0, v;
 
     if (c.rank > TB_MAX_RANK)
         tb_raise(u->cx, (tb_loc){0}, TB_INVALID_ARGUMENT,
                  "constant: rank %d is above the limit of %d", c.rank, TB_MAX_RANK);
     h = tb_hash(c.dims, sizeof c.dims[0] * c.rank, h + c.dtype);
-    if (c.external || !c.bytes)
+    if (c.external || !data)
         h = tb_hash(c.name.ptr, c.name.len, h);
     while ((v = tb_map_next(&u->seen_consts, h, &at)) != 0)
         if (same_const(&u->consts.at[v - 1], &c))

@@ -6,69 +6,43 @@
  * to an even place. Every block begins with a mark and ends with a jump, a return or a
  * failure; the first one begins with the entry part.
  */
-#include "iree/vm.h"
+#include "iree/code.h"
 
 #include "artifact/put.h"
 
-enum {
-    OP_GLOBAL_LOAD64 = 0x04,
-    OP_GLOBAL_STORE64 = 0x05,
-    OP_GLOBAL_LOAD_REF = 0x08,
-    OP_GLOBAL_STORE_REF = 0x09,
-    OP_ZERO32 = 0x0c,
-    OP_CONST32 = 0x0d,
-    OP_ZERO64 = 0x0e,
-    OP_CONST64 = 0x0f,
-    OP_NULL = 0x10,
-    OP_RODATA = 0x11,
-    OP_LIST_GET_REF = 0x1a,
-    OP_SELECT64 = 0x1d,
-    OP_BRANCH = 0x56,
-    OP_COND_BRANCH = 0x57,
-    OP_CALL = 0x58,
-    OP_CALL_VARIADIC = 0x59,
-    OP_RETURN = 0x5a,
-    OP_FAIL = 0x5b,
-    OP_BLOCK = 0x79,
-    OP_DISCARD_REFS = 0x85,
-    OP_ASSIGN_REF = 0x86,
-    OP_CALL_YIELDABLE = 0x87,
-    OP_CALL_VARIADIC_YIELDABLE = 0x88,
-    IMPORT_BIT = 0x80000000u,
-    NO_PLACE = 0xffffffffu
-};
+#define NO_PLACE 0xffffffffu
 enum { POOL_CONST32, POOL_CONST64, POOL_FIX, POOL_GLOBAL, POOL_GLOBAL64, POOL_NULL };
 
 /* ---- bytes ---- */
 static void
-put8(tb_vm_fn *f, uint8_t v)
+put8(tb_asm_fn *f, uint8_t v)
 {
     TB_PUSH(f->m->a, &f->code, v);
 }
 
 static void
-put16(tb_vm_fn *f, uint32_t v)
+put16(tb_asm_fn *f, uint32_t v)
 {
     put8(f, (uint8_t)v);
     put8(f, (uint8_t)(v >> 8));
 }
 
 static void
-put32(tb_vm_fn *f, uint32_t v)
+put32(tb_asm_fn *f, uint32_t v)
 {
     put16(f, v & 0xffff);
     put16(f, v >> 16);
 }
 
 static void
-put64(tb_vm_fn *f, uint64_t v)
+put64(tb_asm_fn *f, uint64_t v)
 {
     put32(f, (uint32_t)v);
     put32(f, (uint32_t)(v >> 32));
 }
 
 static void
-put_list(tb_vm_fn *f, const uint16_t *at, uint32_t n)
+put_list(tb_asm_fn *f, const uint16_t *at, uint32_t n)
 {
     if (f->code.n % 2)
         put8(f, 0);
@@ -78,17 +52,17 @@ put_list(tb_vm_fn *f, const uint16_t *at, uint32_t n)
 }
 
 static void
-too_large(tb_vm_module *m, const char *what)
+too_large(tb_asm_module *m, const char *what)
 {
     if (!m->too_large)
         m->too_large = what;
 }
 
 /* ---- functions ---- */
-tb_vm_fn *
-tb_vm_fn_begin(tb_vm_module *m, tb_str name, uint32_t n_refs, uint32_t n_results)
+tb_asm_fn *
+tb_asm_fn_begin(tb_asm_module *m, tb_str name, uint32_t n_refs, uint32_t n_results)
 {
-    tb_vm_fn *f = TB_NEW(m->a, tb_vm_fn);
+    tb_asm_fn *f = TB_NEW(m->a, tb_asm_fn);
     char *cconv = tb_alloc(m->a, (size_t)n_refs + n_results + 4);
 
     memset(cconv, 'r', (size_t)n_refs + n_results + 4);
@@ -101,7 +75,7 @@ tb_vm_fn_begin(tb_vm_module *m, tb_str name, uint32_t n_refs, uint32_t n_results
     n += n_results;
     if (!n_results)
         cconv[n++] = 'v';
-    *f = (tb_vm_fn){.m = m,
+    *f = (tb_asm_fn){.m = m,
                     .name = tb_strdup(m->a, name),
                     .cconv = {cconv, n},
                     .n_ref = n_refs,
@@ -113,38 +87,38 @@ tb_vm_fn_begin(tb_vm_module *m, tb_str name, uint32_t n_refs, uint32_t n_results
     return f;
 }
 
-tb_vm_reg
-tb_vm_i32(tb_vm_fn *f)
+tb_asm_reg
+tb_asm_i32(tb_asm_fn *f)
 {
-    if (f->n_i32 >= TB_VM_MAX_I32) {
+    if (f->n_i32 >= TB_ASM_MAX_I32) {
         too_large(f->m, "registers");
         return 0;
     }
-    return (tb_vm_reg)f->n_i32++;
+    return (tb_asm_reg)f->n_i32++;
 }
 
-tb_vm_reg
-tb_vm_i64(tb_vm_fn *f)
+tb_asm_reg
+tb_asm_i64(tb_asm_fn *f)
 {
     f->n_i32 += f->n_i32 % 2;
-    tb_vm_reg r = tb_vm_i32(f);
-    (void)tb_vm_i32(f);
+    tb_asm_reg r = tb_asm_i32(f);
+    (void)tb_asm_i32(f);
     return r;
 }
 
-tb_vm_reg
-tb_vm_ref(tb_vm_fn *f)
+tb_asm_reg
+tb_asm_ref(tb_asm_fn *f)
 {
-    if (f->n_ref >= TB_VM_MAX_REF) {
+    if (f->n_ref >= TB_ASM_MAX_REF) {
         too_large(f->m, "registers for references");
-        return TB_VM_REF;
+        return TB_ASM_REF;
     }
-    return (tb_vm_reg)(TB_VM_REF | f->n_ref++);
+    return (tb_asm_reg)(TB_ASM_REF | f->n_ref++);
 }
 
 /* ---- the entry part ---- */
-static tb_vm_reg
-pooled(tb_vm_fn *f, uint8_t kind, uint64_t value)
+static tb_asm_reg
+pooled(tb_asm_fn *f, uint8_t kind, uint64_t value)
 {
     uint64_t h = tb_hash_u64(value, kind);
     uint32_t cursor = 0, i;
@@ -152,88 +126,88 @@ pooled(tb_vm_fn *f, uint8_t kind, uint64_t value)
     while ((i = tb_map_next(&f->pooled, h, &cursor)))
         if (f->pool.at[i - 1].kind == kind && f->pool.at[i - 1].value == value)
             return f->pool.at[i - 1].reg;
-    tb_vm_reg r = kind == POOL_CONST32                         ? tb_vm_i32(f)
-                  : kind == POOL_GLOBAL || kind == POOL_NULL ? tb_vm_ref(f)
-                                                               : tb_vm_i64(f);
-    TB_PUSH(f->m->a, &f->pool, ((tb_vm_pooled){kind, value, r}));
+    tb_asm_reg r = kind == POOL_CONST32                         ? tb_asm_i32(f)
+                  : kind == POOL_GLOBAL || kind == POOL_NULL ? tb_asm_ref(f)
+                                                               : tb_asm_i64(f);
+    TB_PUSH(f->m->a, &f->pool, ((tb_asm_pooled){kind, value, r}));
     tb_map_put(&f->pooled, h, f->pool.n);
     return r;
 }
 
-tb_vm_reg
-tb_vm_const32(tb_vm_fn *f, uint32_t value)
+tb_asm_reg
+tb_asm_const32(tb_asm_fn *f, uint32_t value)
 {
     return pooled(f, POOL_CONST32, value);
 }
 
-tb_vm_reg
-tb_vm_const64(tb_vm_fn *f, int64_t value)
+tb_asm_reg
+tb_asm_const64(tb_asm_fn *f, int64_t value)
 {
     return pooled(f, POOL_CONST64, (uint64_t)value);
 }
 
-tb_vm_reg
-tb_vm_fixed(tb_vm_fn *f, tb_fix_kind kind, uint32_t index)
+tb_asm_reg
+tb_asm_fixed(tb_asm_fn *f, tb_fix_kind kind, uint32_t index)
 {
     return pooled(f, POOL_FIX, (uint64_t)kind << 32 | index);
 }
 
-tb_vm_reg
-tb_vm_global(tb_vm_fn *f, uint32_t number, const char *type)
+tb_asm_reg
+tb_asm_global(tb_asm_fn *f, uint32_t number, const char *type)
 {
-    return pooled(f, POOL_GLOBAL, (uint64_t)tb_vm_type(f->m, type) << 32 | number);
+    return pooled(f, POOL_GLOBAL, (uint64_t)tb_asm_type(f->m, type) << 32 | number);
 }
 
-tb_vm_reg
-tb_vm_global64(tb_vm_fn *f, uint32_t byte_offset)
+tb_asm_reg
+tb_asm_global64(tb_asm_fn *f, uint32_t byte_offset)
 {
     return pooled(f, POOL_GLOBAL64, byte_offset);
 }
 
-tb_vm_reg
-tb_vm_null(tb_vm_fn *f)
+tb_asm_reg
+tb_asm_null(tb_asm_fn *f)
 {
     return pooled(f, POOL_NULL, 0);
 }
 
 static void
-put_pooled(tb_vm_fn *f, const tb_vm_pooled *p)
+put_pooled(tb_asm_fn *f, const tb_asm_pooled *p)
 {
     switch (p->kind) {
     case POOL_CONST32:
-        put8(f, p->value ? OP_CONST32 : OP_ZERO32);
+        put8(f, p->value ? TB_OP_CONST_I32 : TB_OP_CONST_I32_ZERO);
         if (p->value)
             put32(f, (uint32_t)p->value);
         break;
     case POOL_CONST64:
-        put8(f, p->value ? OP_CONST64 : OP_ZERO64);
+        put8(f, p->value ? TB_OP_CONST_I64 : TB_OP_CONST_I64_ZERO);
         if (p->value)
             put64(f, p->value);
         break;
     case POOL_FIX:
-        put8(f, OP_CONST64);
+        put8(f, TB_OP_CONST_I64);
         TB_PUSH(f->m->a, &f->fixes,
                 ((tb_fix){f->code.n, (uint32_t)(p->value >> 32), (uint32_t)p->value}));
         put64(f, 0);
         break;
     case POOL_GLOBAL:
-        put8(f, OP_GLOBAL_LOAD_REF);
+        put8(f, TB_OP_GLOBAL_LOAD_REF);
         put32(f, (uint32_t)p->value);
         put32(f, (uint32_t)(p->value >> 32));
         break;
     case POOL_GLOBAL64:
-        put8(f, OP_GLOBAL_LOAD64);
+        put8(f, TB_OP_GLOBAL_LOAD_I64);
         put32(f, (uint32_t)p->value);
         break;
     default:
-        put8(f, OP_NULL);
+        put8(f, TB_OP_CONST_REF_ZERO);
         break;
     }
     put16(f, p->reg);
 }
 
 void
-tb_vm_fn_end(tb_vm_fn *f)
+tb_asm_fn_end(tb_asm_fn *f)
 {
     const uint8_t *body = f->code.at;
     uint32_t n = f->code.n;
@@ -241,12 +215,12 @@ tb_vm_fn_end(tb_vm_fn *f)
     TB_CHECK(!f->open);
     f->code.at = NULL;
     f->code.n = f->code.cap = 0;
-    put8(f, OP_BLOCK);
+    put8(f, TB_OP_BLOCK);
     for (uint32_t i = 0; i < f->pool.n; i++)
         put_pooled(f, &f->pool.at[i]);
     if (f->code.n % 2) { /* what follows keeps its parity */
-        tb_vm_reg r = tb_vm_i32(f);
-        put_pooled(f, &(tb_vm_pooled){POOL_CONST32, 0, r});
+        tb_asm_reg r = tb_asm_i32(f);
+        put_pooled(f, &(tb_asm_pooled){POOL_CONST32, 0, r});
     }
     uint32_t shift = f->code.n;
     for (uint32_t i = 0; i < n; i++)
@@ -262,44 +236,44 @@ tb_vm_fn_end(tb_vm_fn *f)
 
 /* ---- instructions ---- */
 static void
-must_be_open(tb_vm_fn *f)
+must_be_open(tb_asm_fn *f)
 {
     TB_CHECK(f->open);
 }
 
-tb_vm_reg
-tb_vm_rodata_ref(tb_vm_fn *f, uint32_t rodata)
+tb_asm_reg
+tb_asm_rodata_ref(tb_asm_fn *f, uint32_t rodata)
 {
-    tb_vm_reg r = tb_vm_ref(f);
+    tb_asm_reg r = tb_asm_ref(f);
 
     must_be_open(f);
-    put8(f, OP_RODATA);
+    put8(f, TB_OP_CONST_REF_RODATA);
     put32(f, rodata);
     put16(f, r);
     return r;
 }
 
 void
-tb_vm_set_global(tb_vm_fn *f, uint32_t number, const char *type, tb_vm_reg from)
+tb_asm_set_global(tb_asm_fn *f, uint32_t number, const char *type, tb_asm_reg from)
 {
     must_be_open(f);
-    put8(f, OP_GLOBAL_STORE_REF);
+    put8(f, TB_OP_GLOBAL_STORE_REF);
     put32(f, number);
-    put32(f, tb_vm_type(f->m, type));
+    put32(f, tb_asm_type(f->m, type));
     put16(f, from);
 }
 
 void
-tb_vm_set_global64(tb_vm_fn *f, uint32_t byte_offset, tb_vm_reg from)
+tb_asm_set_global64(tb_asm_fn *f, uint32_t byte_offset, tb_asm_reg from)
 {
     must_be_open(f);
-    put8(f, OP_GLOBAL_STORE64);
+    put8(f, TB_OP_GLOBAL_STORE_I64);
     put32(f, byte_offset);
     put16(f, from);
 }
 
 void
-tb_vm_op2(tb_vm_fn *f, tb_vm_op op, tb_vm_reg a, tb_vm_reg b, tb_vm_reg to)
+tb_asm_op2(tb_asm_fn *f, tb_asm_op op, tb_asm_reg a, tb_asm_reg b, tb_asm_reg to)
 {
     must_be_open(f);
     put8(f, (uint8_t)op);
@@ -309,7 +283,7 @@ tb_vm_op2(tb_vm_fn *f, tb_vm_op op, tb_vm_reg a, tb_vm_reg b, tb_vm_reg to)
 }
 
 void
-tb_vm_op1(tb_vm_fn *f, tb_vm_op op, tb_vm_reg a, tb_vm_reg to)
+tb_asm_op1(tb_asm_fn *f, tb_asm_op op, tb_asm_reg a, tb_asm_reg to)
 {
     must_be_open(f);
     put8(f, (uint8_t)op);
@@ -317,27 +291,27 @@ tb_vm_op1(tb_vm_fn *f, tb_vm_op op, tb_vm_reg a, tb_vm_reg to)
     put16(f, to);
 }
 
-tb_vm_reg
-tb_vm_op64(tb_vm_fn *f, tb_vm_op op, tb_vm_reg a, tb_vm_reg b)
+tb_asm_reg
+tb_asm_op64(tb_asm_fn *f, tb_asm_op op, tb_asm_reg a, tb_asm_reg b)
 {
-    tb_vm_reg to = tb_vm_i64(f);
-    tb_vm_op2(f, op, a, b, to);
+    tb_asm_reg to = tb_asm_i64(f);
+    tb_asm_op2(f, op, a, b, to);
     return to;
 }
 
-tb_vm_reg
-tb_vm_compare(tb_vm_fn *f, tb_vm_op op, tb_vm_reg a, tb_vm_reg b)
+tb_asm_reg
+tb_asm_compare(tb_asm_fn *f, tb_asm_op op, tb_asm_reg a, tb_asm_reg b)
 {
-    tb_vm_reg to = tb_vm_i32(f);
-    tb_vm_op2(f, op, a, b, to);
+    tb_asm_reg to = tb_asm_i32(f);
+    tb_asm_op2(f, op, a, b, to);
     return to;
 }
 
 void
-tb_vm_select64(tb_vm_fn *f, tb_vm_reg cond, tb_vm_reg a, tb_vm_reg b, tb_vm_reg to)
+tb_asm_select64(tb_asm_fn *f, tb_asm_reg cond, tb_asm_reg a, tb_asm_reg b, tb_asm_reg to)
 {
     must_be_open(f);
-    put8(f, OP_SELECT64);
+    put8(f, TB_OP_SELECT_I64);
     put16(f, cond);
     put16(f, a);
     put16(f, b);
@@ -345,81 +319,81 @@ tb_vm_select64(tb_vm_fn *f, tb_vm_reg cond, tb_vm_reg a, tb_vm_reg b, tb_vm_reg 
 }
 
 void
-tb_vm_assign_ref(tb_vm_fn *f, tb_vm_reg from, tb_vm_reg to)
+tb_asm_assign_ref(tb_asm_fn *f, tb_asm_reg from, tb_asm_reg to)
 {
     must_be_open(f);
-    put8(f, OP_ASSIGN_REF);
+    put8(f, TB_OP_ASSIGN_REF);
     put16(f, from);
     put16(f, to);
 }
 
 void
-tb_vm_list_get(tb_vm_fn *f, tb_vm_reg list, tb_vm_reg index, const char *type, tb_vm_reg to)
+tb_asm_list_get(tb_asm_fn *f, tb_asm_reg list, tb_asm_reg index, const char *type, tb_asm_reg to)
 {
     must_be_open(f);
-    put8(f, OP_LIST_GET_REF);
+    put8(f, TB_OP_LIST_GET_REF);
     put16(f, list);
     put16(f, index);
-    put32(f, tb_vm_type(f->m, type));
+    put32(f, tb_asm_type(f->m, type));
     put16(f, to);
 }
 
 void
-tb_vm_clear_ref(tb_vm_fn *f, tb_vm_reg to)
+tb_asm_clear_ref(tb_asm_fn *f, tb_asm_reg to)
 {
     must_be_open(f);
-    put8(f, OP_NULL);
+    put8(f, TB_OP_CONST_REF_ZERO);
     put16(f, to);
 }
 
 /* ---- control flow ---- */
 uint32_t
-tb_vm_label(tb_vm_fn *f)
+tb_asm_label(tb_asm_fn *f)
 {
     TB_PUSH(f->m->a, &f->labels, NO_PLACE);
     return f->labels.n - 1;
 }
 
 static void
-put_target(tb_vm_fn *f, uint32_t label)
+put_target(tb_asm_fn *f, uint32_t label)
 {
-    TB_PUSH(f->m->a, &f->fixups, ((tb_vm_fixup){f->code.n, label}));
+    TB_PUSH(f->m->a, &f->fixups, ((tb_asm_fixup){f->code.n, label}));
     put32(f, 0);
 }
 
 void
-tb_vm_jump(tb_vm_fn *f, uint32_t label)
+tb_asm_jump(tb_asm_fn *f, uint32_t label)
 {
     must_be_open(f);
-    put8(f, OP_BRANCH);
+    put8(f, TB_OP_BR);
     put_target(f, label);
     put_list(f, NULL, 0);
     f->open = false;
 }
 
 static void
-place(tb_vm_fn *f, uint32_t label)
+place(tb_asm_fn *f, uint32_t label)
 {
     TB_CHECK(!f->open && f->labels.at[label] == NO_PLACE);
     f->labels.at[label] = f->code.n;
-    put8(f, OP_BLOCK);
+    put8(f, TB_OP_BLOCK);
     f->n_blocks++;
     f->open = true;
 }
 
 void
-tb_vm_place(tb_vm_fn *f, uint32_t label)
+tb_asm_place(tb_asm_fn *f, uint32_t label)
 {
     if (f->open)
-        tb_vm_jump(f, label);
+        tb_asm_jump(f, label);
     place(f, label);
 }
 
 void
-tb_vm_branch(tb_vm_fn *f, tb_vm_reg cond, uint32_t if_true, uint32_t if_false)
+tb_asm_branch(tb_asm_fn *f, tb_asm_reg cond, uint32_t if_true, uint32_t if_false)
 {
     must_be_open(f);
-    put8(f, OP_COND_BRANCH);
+    put8(f, TB_OP_COND_BR);
     put16(f, cond);
     put_target(f, if_true);
     put_list(f, NULL, 0);
@@ -429,11 +403,11 @@ tb_vm_branch(tb_vm_fn *f, tb_vm_reg cond, uint32_t if_true, uint32_t if_false)
 }
 
 void
-tb_vm_fail(tb_vm_fn *f, tb_vm_reg status, tb_str message)
+tb_asm_fail(tb_asm_fn *f, tb_asm_reg status, tb_str message)
 {
     must_be_open(f);
     size_t n = message.len < 0xffff ? message.len : 0xffff;
-    put8(f, OP_FAIL);
+    put8(f, TB_OP_FAIL);
     put16(f, status);
     put16(f, (uint32_t)n);
     for (size_t i = 0; i < n; i++)
@@ -442,7 +416,7 @@ tb_vm_fail(tb_vm_fn *f, tb_vm_reg status, tb_str message)
 }
 
 void
-tb_vm_return(tb_vm_fn *f, const tb_vm_reg *results, uint32_t n)
+tb_asm_return(tb_asm_fn *f, const tb_asm_reg *results, uint32_t n)
 {
     must_be_open(f);
     uint16_t *list = TB_NEWN(f->m->a, uint16_t, f->n_ref + n + 1);
@@ -450,18 +424,18 @@ tb_vm_return(tb_vm_fn *f, const tb_vm_reg *results, uint32_t n)
     bool *kept = TB_NEWN(f->m->a, bool, f->n_ref + 1);
 
     for (uint32_t i = 0; i < n; i++)
-        kept[results[i] & ~TB_VM_REF] = true;
+        kept[results[i] & ~TB_ASM_REF] = true;
     for (uint32_t r = 0; r < f->n_ref; r++)
         if (!kept[r])
-            list[dead++] = (uint16_t)(TB_VM_REF | r);
+            list[dead++] = (uint16_t)(TB_ASM_REF | r);
     if (dead) {
-        put8(f, OP_DISCARD_REFS);
+        put8(f, TB_OP_DISCARD_REFS);
         put_list(f, list, dead);
     }
-    put8(f, OP_RETURN);
+    put8(f, TB_OP_RETURN);
     for (uint32_t i = n; i-- > 0;) { /* the last use of a register gives it away */
-        uint32_t r = results[i] & ~TB_VM_REF;
-        list[i] = (uint16_t)(results[i] | (kept[r] ? TB_VM_MOVE : 0));
+        uint32_t r = results[i] & ~TB_ASM_REF;
+        list[i] = (uint16_t)(results[i] | (kept[r] ? TB_ASM_MOVE : 0));
         kept[r] = false;
     }
     put_list(f, list, n);
@@ -470,10 +444,10 @@ tb_vm_return(tb_vm_fn *f, const tb_vm_reg *results, uint32_t n)
 
 /* ---- calls ---- */
 static void
-put_call(tb_vm_fn *f, uint32_t callee, const tb_vm_call *c)
+put_call(tb_asm_fn *f, uint32_t callee, const tb_asm_call *c)
 {
-    static const uint8_t ops[2][2] = {{OP_CALL, OP_CALL_VARIADIC},
-                                      {OP_CALL_YIELDABLE, OP_CALL_VARIADIC_YIELDABLE}};
+    static const uint8_t ops[2][2] = {{TB_OP_CALL, TB_OP_CALL_VARIADIC},
+                                      {TB_OP_CALL_YIELDABLE, TB_OP_CALL_VARIADIC_YIELDABLE}};
     must_be_open(f);
     if (c->n_args > INT16_MAX)
         too_large(f->m, "arguments of one call");
@@ -484,7 +458,7 @@ put_call(tb_vm_fn *f, uint32_t callee, const tb_vm_call *c)
     put_list(f, c->args, c->n_args);
     uint32_t resume = 0;
     if (c->yields) {
-        resume = tb_vm_label(f);
+        resume = tb_asm_label(f);
         put_target(f, resume);
     }
     put_list(f, c->results, c->n_results);
@@ -495,13 +469,13 @@ put_call(tb_vm_fn *f, uint32_t callee, const tb_vm_call *c)
 }
 
 void
-tb_vm_call_import(tb_vm_fn *f, tb_vm_import import, const tb_vm_call *c)
+tb_asm_call_import(tb_asm_fn *f, tb_vm_import import, const tb_asm_call *c)
 {
-    put_call(f, IMPORT_BIT | tb_vm_import_of(f->m, import), c);
+    put_call(f, TB_VM_IMPORT_BIT | tb_asm_import_of(f->m, import), c);
 }
 
 void
-tb_vm_call_fn(tb_vm_fn *f, const tb_vm_fn *callee, const tb_vm_call *c)
+tb_asm_call_fn(tb_asm_fn *f, const tb_asm_fn *callee, const tb_asm_call *c)
 {
     put_call(f, callee->ordinal, c);
 }

@@ -9,97 +9,41 @@
 #include "artifact/cpu.h"
 #include "artifact/put.h"
 #include "iree/program.h"
+#include "vm/processor.h"
 
 /* ---- processors ---- */
-/* Features as IREE's runtime names and numbers them; those that it does not know come with
- * one that it does. */
-static const struct {
-    uint32_t machine;
-    int bit, iree_bit;
-    const char *key;
-} keys[] = {
-    {TB_EM_X86_64, TB_CPU_SSE3_BIT, 0, "sse3"},
-    {TB_EM_X86_64, TB_CPU_SSSE3_BIT, 1, "ssse3"},
-    {TB_EM_X86_64, TB_CPU_SSE41_BIT, 2, "sse4.1"},
-    {TB_EM_X86_64, TB_CPU_SSE42_BIT, 3, "sse4.2"},
-    {TB_EM_X86_64, TB_CPU_AVX_BIT, 10, "avx"},
-    {TB_EM_X86_64, TB_CPU_FMA_BIT, 11, "fma"},
-    {TB_EM_X86_64, TB_CPU_F16C_BIT, 14, "f16c"},
-    {TB_EM_X86_64, TB_CPU_AVX2_BIT, 15, "avx2"},
-    {TB_EM_X86_64, TB_CPU_AVX512F_BIT, 20, "avx512f"},
-    {TB_EM_X86_64, TB_CPU_AVX512CD_BIT, 21, "avx512cd"},
-    {TB_EM_X86_64, TB_CPU_AVX512VL_BIT, 22, "avx512vl"},
-    {TB_EM_X86_64, TB_CPU_AVX512DQ_BIT, 23, "avx512dq"},
-    {TB_EM_X86_64, TB_CPU_AVX512BW_BIT, 24, "avx512bw"},
-    {TB_EM_X86_64, TB_CPU_AVX512_VNNI_BIT, 28, "avx512vnni"},
-    {TB_EM_X86_64, TB_CPU_AVX512_BF16_BIT, 31, "avx512bf16"},
-    {TB_EM_X86_64, TB_CPU_AMX_TILE_BIT, 50, "amx-tile"},
-    {TB_EM_X86_64, TB_CPU_AMX_INT8_BIT, 51, "amx-int8"},
-    {TB_EM_X86_64, TB_CPU_AMX_BF16_BIT, 52, "amx-bf16"},
-    {TB_EM_AARCH64, TB_CPU_FP16_BIT, 10, "fp16"},
-    {TB_EM_AARCH64, TB_CPU_DOTPROD_BIT, 12, "dotprod"},
-    {TB_EM_AARCH64, TB_CPU_I8MM_BIT, 13, "i8mm"},
-    {TB_EM_AARCH64, TB_CPU_ARM_BF16_BIT, 14, "bf16"},
-    {TB_EM_AARCH64, TB_CPU_SVE_BIT, 20, "sve"},
-    {TB_EM_RISCV, TB_CPU_RVV_BIT, 21, "rvv"},
-};
-
+/* Features that IREE's runtime does not know come with one that it does. */
 static bool
-needs(size_t key, uint32_t machine, uint64_t features)
+needs(const tb_vm_feature_row *key, uint32_t machine, uint64_t features)
 {
-    return keys[key].machine == machine && features >> keys[key].bit & 1;
-}
-
-uint64_t
-tb_iree_features(uint32_t machine, uint64_t features)
-{
-    uint64_t bits = 0;
-    for (size_t k = 0; k < TB_COUNT(keys); k++)
-        if (needs(k, machine, features))
-            bits |= UINT64_C(1) << keys[k].iree_bit;
-    return bits;
-}
-
-static const char *
-format_of(uint32_t machine)
-{
-    switch (machine) {
-    case TB_EM_X86_64:
-        return "embedded-elf-x86_64";
-    case TB_EM_AARCH64:
-        return "embedded-elf-arm_64";
-    case TB_EM_RISCV:
-        return "embedded-elf-riscv_64";
-    default:
-        return NULL;
-    }
+    return key->machine == machine && key->ours >= 0 && features >> key->ours & 1;
 }
 
 typedef struct init {
     const tb_plan *p;
-    tb_vm_module *m;
-    tb_vm_fn *v;
-    tb_vm_reg device, allocator, executable, weights;
+    tb_asm_module *m;
+    tb_asm_fn *v;
+    tb_asm_reg device, allocator, executable, weights;
     uint32_t fail;
 } init;
 
-static tb_vm_reg
+static tb_asm_reg
 rodata(init *i, const char *s)
 {
-    return tb_vm_rodata_ref(i->v, tb_vm_text(i->m, tb_str_c(s)));
+    return tb_asm_rodata_ref(i->v, tb_asm_text(i->m, tb_str_c(s)));
 }
 
 /* The device's answer: an i64, 0 if it does not know. */
-static tb_vm_reg
+static tb_asm_reg
 query(init *i, const char *category, const char *key)
 {
-    tb_vm_fn *v = i->v;
-    tb_vm_reg answer[2] = {tb_vm_i32(v), tb_vm_i64(v)}, value = tb_vm_i64(v);
-    tb_vm_call_import(v, TB_VM_DEVICE_QUERY,
-                      &(tb_vm_call){TB_VM_ARGS(i->device, rodata(i, category), rodata(i, key)),
+    tb_asm_fn *v = i->v;
+    tb_asm_reg answer[2] = {tb_asm_i32(v), tb_asm_i64(v)}, value = tb_asm_i64(v);
+    tb_asm_call_import(v, TB_VM_DEVICE_QUERY,
+                      &(tb_asm_call){TB_ASM_ARGS(i->device, rodata(i, category), rodata(i, key)),
                                     .results = answer,
                                     .n_results = 2});
-    tb_vm_select64(v, answer[0], answer[1], tb_vm_const64(v, 0), value);
+    tb_asm_select64(v, answer[0], answer[1], tb_asm_const64(v, 0), value);
     return value;
 }
 
@@ -107,22 +51,22 @@ query(init *i, const char *category, const char *key)
 static void
 require(init *i, const char *category, const char *key, uint32_t other)
 {
-    tb_vm_reg yes = tb_vm_i32(i->v);
-    uint32_t next = tb_vm_label(i->v);
-    tb_vm_op1(i->v, TB_VM_NZ, query(i, category, key), yes);
-    tb_vm_branch(i->v, yes, next, other);
-    tb_vm_place(i->v, next);
+    tb_asm_reg yes = tb_asm_i32(i->v);
+    uint32_t next = tb_asm_label(i->v);
+    tb_asm_op1(i->v, TB_ASM_NZ, query(i, category, key), yes);
+    tb_asm_branch(i->v, yes, next, other);
+    tb_asm_place(i->v, next);
 }
 
 static void
 load_image(init *i, uint32_t image)
 {
-    tb_vm_fn *v = i->v;
-    const char *format = format_of(i->p->images[image].arch);
-    tb_vm_reg bytes = tb_vm_rodata_ref(v, tb_vm_outside(i->m, TB_FIX_IMAGE, image));
-    tb_vm_call_import(v, TB_VM_EXECUTABLE_CREATE,
-                      &(tb_vm_call){TB_VM_ARGS(i->device, tb_vm_const64(v, -1),
-                                               rodata(i, format), bytes, tb_vm_null(v)),
+    tb_asm_fn *v = i->v;
+    const char *format = tb_vm_executable_format(i->p->images[image].arch);
+    tb_asm_reg bytes = tb_asm_rodata_ref(v, tb_asm_outside(i->m, TB_FIX_IMAGE, image));
+    tb_asm_call_import(v, TB_VM_EXECUTABLE_CREATE,
+                      &(tb_asm_call){TB_ASM_ARGS(i->device, tb_asm_const64(v, -1),
+                                               rodata(i, format), bytes, tb_asm_null(v)),
                                     .results = &i->executable,
                                     .n_results = 1});
 }
@@ -134,128 +78,131 @@ static void
 choose_among(init *i, uint32_t base, uint32_t done)
 {
     uint32_t arch = i->p->images[base].arch;
+    size_t n_keys;
+    const tb_vm_feature_row *keys = tb_vm_features(&n_keys);
 
     load_image(i, base);
     for (uint32_t k = 0; k < base; k++) {
         const tb_plan_image *im = &i->p->images[k];
-        uint32_t other = tb_vm_label(i->v);
+        uint32_t other = tb_asm_label(i->v);
         if (im->arch != arch)
             continue;
-        for (size_t f = 0; f < TB_COUNT(keys); f++)
-            if (needs(f, arch, im->features) && !needs(f, arch, i->p->images[base].features))
+        for (size_t f = 0; f < n_keys; f++)
+            if (needs(&keys[f], arch, im->features) &&
+                !needs(&keys[f], arch, i->p->images[base].features))
                 require(i, "hal.cpu", keys[f].key, other);
         load_image(i, k);
-        tb_vm_jump(i->v, done);
-        tb_vm_place(i->v, other);
+        tb_asm_jump(i->v, done);
+        tb_asm_place(i->v, other);
     }
-    tb_vm_jump(i->v, done);
+    tb_asm_jump(i->v, done);
 }
 
 static void
 choose_image(init *i)
 {
-    uint32_t done = tb_vm_label(i->v), n = i->p->n_images;
+    uint32_t done = tb_asm_label(i->v), n = i->p->n_images;
 
     for (uint32_t k = 0; k < n; k++) {
         const tb_plan_image *im = &i->p->images[k];
-        uint32_t other = tb_vm_label(i->v), later = k + 1;
+        uint32_t other = tb_asm_label(i->v), later = k + 1;
         while (later < n && i->p->images[later].arch != im->arch)
             later++;
         if (later < n) /* not the last of its architecture */
             continue;
-        require(i, "hal.executable.format", format_of(im->arch), other);
+        require(i, "hal.executable.format", tb_vm_executable_format(im->arch), other);
         choose_among(i, k, done);
-        tb_vm_place(i->v, other);
+        tb_asm_place(i->v, other);
     }
-    tb_vm_fail(i->v, tb_vm_const32(i->v, 14 /* unavailable */),
+    tb_asm_fail(i->v, tb_asm_const32(i->v, 14 /* unavailable */),
                TB_STR("the module has no code for this processor"));
-    tb_vm_place(i->v, done);
+    tb_asm_place(i->v, done);
 }
 
 /* ---- memory ---- */
-static tb_vm_reg
-allocate(init *i, tb_vm_reg bytes, uint32_t usage)
+static tb_asm_reg
+allocate(init *i, tb_asm_reg bytes, uint32_t usage)
 {
-    tb_vm_fn *v = i->v;
-    tb_vm_reg to = tb_vm_ref(v);
-    tb_vm_call_import(v, TB_VM_ALLOCATE,
-                      &(tb_vm_call){TB_VM_ARGS(i->allocator, tb_vm_const64(v, -1),
-                                               tb_vm_const32(v, HAL_LOCAL_VISIBLE),
-                                               tb_vm_const32(v, usage), bytes),
+    tb_asm_fn *v = i->v;
+    tb_asm_reg to = tb_asm_ref(v);
+    tb_asm_call_import(v, TB_VM_ALLOCATE,
+                      &(tb_asm_call){TB_ASM_ARGS(i->allocator, tb_asm_const64(v, -1),
+                                               tb_asm_const32(v, HAL_LOCAL_VISIBLE),
+                                               tb_asm_const32(v, usage), bytes),
                                     .results = &to,
                                     .n_results = 1});
     return to;
 }
 
-static tb_vm_reg
+static tb_asm_reg
 new_fence(init *i)
 {
-    tb_vm_reg fence = tb_vm_ref(i->v);
-    tb_vm_call_import(i->v, TB_VM_FENCE_CREATE,
-                      &(tb_vm_call){TB_VM_ARGS(i->device, tb_vm_const64(i->v, 0)),
+    tb_asm_reg fence = tb_asm_ref(i->v);
+    tb_asm_call_import(i->v, TB_VM_FENCE_CREATE,
+                      &(tb_asm_call){TB_ASM_ARGS(i->device, tb_asm_const64(i->v, 0)),
                                     .results = &fence,
                                     .n_results = 1});
     return fence;
 }
 
 static void
-await(init *i, tb_vm_reg fence)
+await(init *i, tb_asm_reg fence)
 {
-    tb_vm_reg status = tb_vm_i32(i->v), ok = tb_vm_i32(i->v);
-    uint32_t next = tb_vm_label(i->v);
+    tb_asm_reg status = tb_asm_i32(i->v), ok = tb_asm_i32(i->v);
+    uint32_t next = tb_asm_label(i->v);
     tb_t_await(i->v, fence, status);
-    tb_vm_op2(i->v, TB_VM_EQ32, status, tb_vm_const32(i->v, 0), ok);
-    tb_vm_branch(i->v, ok, next, i->fail);
-    tb_vm_place(i->v, next);
+    tb_asm_op2(i->v, TB_ASM_EQ32, status, tb_asm_const32(i->v, 0), ok);
+    tb_asm_branch(i->v, ok, next, i->fail);
+    tb_asm_place(i->v, next);
 }
 
 static void
-copy_weights(init *i, tb_vm_reg bytes, tb_vm_reg size)
+copy_weights(init *i, tb_asm_reg bytes, tb_asm_reg size)
 {
-    tb_vm_fn *v = i->v;
-    tb_vm_reg zero = tb_vm_const64(v, 0), any = tb_vm_const64(v, -1), file = tb_vm_ref(v);
-    tb_vm_reg to = allocate(i, size, HAL_USAGE_CONST), fence = new_fence(i);
+    tb_asm_fn *v = i->v;
+    tb_asm_reg zero = tb_asm_const64(v, 0), any = tb_asm_const64(v, -1), file = tb_asm_ref(v);
+    tb_asm_reg to = allocate(i, size, HAL_USAGE_CONST), fence = new_fence(i);
 
-    tb_vm_call_import(v, TB_VM_FILE_FROM_MEMORY,
-                      &(tb_vm_call){TB_VM_ARGS(i->device, any, tb_vm_const32(v, HAL_READ),
-                                               bytes, zero, size, tb_vm_const32(v, 0)),
+    tb_asm_call_import(v, TB_VM_FILE_FROM_MEMORY,
+                      &(tb_asm_call){TB_ASM_ARGS(i->device, any, tb_asm_const32(v, HAL_READ),
+                                               bytes, zero, size, tb_asm_const32(v, 0)),
                                     .results = &file,
                                     .n_results = 1});
-    tb_vm_call_import(v, TB_VM_QUEUE_READ,
-                      &(tb_vm_call){TB_VM_ARGS(i->device, any, tb_vm_null(v), fence, file,
+    tb_asm_call_import(v, TB_VM_QUEUE_READ,
+                      &(tb_asm_call){TB_ASM_ARGS(i->device, any, tb_asm_null(v), fence, file,
                                                zero, to, zero, size, zero)});
     await(i, fence);
-    tb_vm_assign_ref(v, to, i->weights);
+    tb_asm_assign_ref(v, to, i->weights);
 }
 
 static void
 take_weights(init *i)
 {
-    tb_vm_fn *v = i->v;
-    tb_vm_reg bytes = tb_vm_rodata_ref(v, tb_vm_outside(i->m, TB_FIX_WEIGHTS, 0));
-    tb_vm_reg size = tb_vm_fixed(v, TB_FIX_WEIGHTS_BYTES, 0), mapped = tb_vm_i32(v);
-    uint32_t copy = tb_vm_label(v), done = tb_vm_label(v);
+    tb_asm_fn *v = i->v;
+    tb_asm_reg bytes = tb_asm_rodata_ref(v, tb_asm_outside(i->m, TB_FIX_WEIGHTS, 0));
+    tb_asm_reg size = tb_asm_fixed(v, TB_FIX_WEIGHTS_BYTES, 0), mapped = tb_asm_i32(v);
+    uint32_t copy = tb_asm_label(v), done = tb_asm_label(v);
 
-    tb_vm_call_import(v, TB_VM_IMPORT,
-                      &(tb_vm_call){TB_VM_ARGS(i->allocator, tb_vm_const32(v, 1 /* try */),
-                                               tb_vm_const64(v, -1),
-                                               tb_vm_const32(v, HAL_LOCAL_VISIBLE),
-                                               tb_vm_const32(v, HAL_USAGE_CONST), bytes,
-                                               tb_vm_const64(v, 0), tb_vm_const64(v, -1)),
+    tb_asm_call_import(v, TB_VM_IMPORT,
+                      &(tb_asm_call){TB_ASM_ARGS(i->allocator, tb_asm_const32(v, 1 /* try */),
+                                               tb_asm_const64(v, -1),
+                                               tb_asm_const32(v, HAL_LOCAL_VISIBLE),
+                                               tb_asm_const32(v, HAL_USAGE_CONST), bytes,
+                                               tb_asm_const64(v, 0), tb_asm_const64(v, -1)),
                                     .results = &i->weights,
                                     .n_results = 1});
-    tb_vm_op1(v, TB_VM_NZ_REF, i->weights, mapped);
-    tb_vm_branch(v, mapped, done, copy);
-    tb_vm_place(v, copy);
+    tb_asm_op1(v, TB_ASM_NZ_REF, i->weights, mapped);
+    tb_asm_branch(v, mapped, done, copy);
+    tb_asm_place(v, copy);
     copy_weights(i, bytes, size);
-    tb_vm_place(v, done);
-    tb_vm_set_global(v, G_WEIGHTS, T_BUFFER, i->weights);
+    tb_asm_place(v, done);
+    tb_asm_set_global(v, G_WEIGHTS, T_BUFFER, i->weights);
 }
 
 /* ---- parameters outside of the artifact ---- */
 /* Names and sizes of n parameters, as IREE's module for them takes them. */
 static void
-parameter_tables(init *i, const uint32_t *globals, uint32_t n, tb_vm_reg tables[3])
+parameter_tables(init *i, const uint32_t *globals, uint32_t n, tb_asm_reg tables[3])
 {
     tb_arena *a = i->m->a;
     uint8_t *names = tb_alloc(a, 8 * (size_t)n), *spans = tb_alloc(a, 24 * (size_t)n);
@@ -269,52 +216,52 @@ parameter_tables(init *i, const uint32_t *globals, uint32_t n, tb_vm_reg tables[
             TB_PUSH(a, &text, i->p->strings[g->key.off + c]);
         tb_set64(spans + 24 * k + 16, (uint64_t)tb_t_global_bytes(i->p, globals[k]));
     }
-    tables[0] = tb_vm_rodata_ref(i->v, tb_vm_bytes(i->m, names, 8 * (size_t)n));
-    tables[1] = tb_vm_rodata_ref(i->v, tb_vm_bytes(i->m, text.at, text.n));
-    tables[2] = tb_vm_rodata_ref(i->v, tb_vm_bytes(i->m, spans, 24 * (size_t)n));
+    tables[0] = tb_asm_rodata_ref(i->v, tb_asm_bytes(i->m, names, 8 * (size_t)n));
+    tables[1] = tb_asm_rodata_ref(i->v, tb_asm_bytes(i->m, text.at, text.n));
+    tables[2] = tb_asm_rodata_ref(i->v, tb_asm_bytes(i->m, spans, 24 * (size_t)n));
 }
 
-static tb_vm_reg
+static tb_asm_reg
 scope_of(init *i, uint32_t g)
 {
     tb_sref s = i->p->globals[g].scope;
-    return tb_vm_rodata_ref(i->v, tb_vm_text(i->m, (tb_str){i->p->strings + s.off, s.len}));
+    return tb_asm_rodata_ref(i->v, tb_asm_text(i->m, (tb_str){i->p->strings + s.off, s.len}));
 }
 
 /* Parameters of one scope that nobody writes: where they are, if that can be mapped. */
 static void
 load_parameters(init *i, const uint32_t *globals, uint32_t n)
 {
-    tb_vm_fn *v = i->v;
-    tb_vm_reg tables[3], fence = new_fence(i), list = tb_vm_ref(v), any = tb_vm_const64(v, -1);
+    tb_asm_fn *v = i->v;
+    tb_asm_reg tables[3], fence = new_fence(i), list = tb_asm_ref(v), any = tb_asm_const64(v, -1);
 
     parameter_tables(i, globals, n, tables);
-    tb_vm_call_import(v, TB_VM_PARAM_LOAD,
-                      &(tb_vm_call){TB_VM_ARGS(i->device, any, tb_vm_null(v), fence,
+    tb_asm_call_import(v, TB_VM_PARAM_LOAD,
+                      &(tb_asm_call){TB_ASM_ARGS(i->device, any, tb_asm_null(v), fence,
                                                scope_of(i, globals[0]), any,
-                                               tb_vm_const32(v, HAL_LOCAL_VISIBLE),
-                                               tb_vm_const32(v, HAL_USAGE_CONST), tables[0],
+                                               tb_asm_const32(v, HAL_LOCAL_VISIBLE),
+                                               tb_asm_const32(v, HAL_USAGE_CONST), tables[0],
                                                tables[1], tables[2]),
                                     .results = &list,
                                     .n_results = 1});
     await(i, fence);
     for (uint32_t k = 0; k < n; k++) {
-        tb_vm_reg buffer = tb_vm_ref(v);
-        tb_vm_list_get(v, list, tb_vm_const32(v, k), T_BUFFER, buffer);
-        tb_vm_set_global(v, G_FIRST + globals[k], T_BUFFER, buffer);
+        tb_asm_reg buffer = tb_asm_ref(v);
+        tb_asm_list_get(v, list, tb_asm_const32(v, k), T_BUFFER, buffer);
+        tb_asm_set_global(v, G_FIRST + globals[k], T_BUFFER, buffer);
     }
 }
 
 /* A global that begins as a parameter and changes. */
 static void
-copy_parameter(init *i, uint32_t g, tb_vm_reg to)
+copy_parameter(init *i, uint32_t g, tb_asm_reg to)
 {
-    tb_vm_reg tables[3], fence = new_fence(i);
+    tb_asm_reg tables[3], fence = new_fence(i);
 
     parameter_tables(i, &g, 1, tables);
-    tb_vm_call_import(i->v, TB_VM_PARAM_GATHER,
-                      &(tb_vm_call){TB_VM_ARGS(i->device, tb_vm_const64(i->v, -1),
-                                               tb_vm_null(i->v), fence, scope_of(i, g), to,
+    tb_asm_call_import(i->v, TB_VM_PARAM_GATHER,
+                      &(tb_asm_call){TB_ASM_ARGS(i->device, tb_asm_const64(i->v, -1),
+                                               tb_asm_null(i->v), fence, scope_of(i, g), to,
                                                tables[0], tables[1], tables[2])});
     await(i, fence);
 }
@@ -350,58 +297,58 @@ load_all_parameters(init *i)
 
 /* ---- globals ---- */
 static void
-fill_global(init *i, tb_vm_reg commands, uint32_t g, tb_vm_reg to)
+fill_global(init *i, tb_asm_reg commands, uint32_t g, tb_asm_reg to)
 {
-    tb_vm_fn *v = i->v;
-    tb_vm_reg zero = tb_vm_const32(v, 0), zero64 = tb_vm_const64(v, 0);
-    tb_vm_reg bytes = tb_vm_const64(v, tb_t_global_bytes(i->p, g));
+    tb_asm_fn *v = i->v;
+    tb_asm_reg zero = tb_asm_const32(v, 0), zero64 = tb_asm_const64(v, 0);
+    tb_asm_reg bytes = tb_asm_const64(v, tb_t_global_bytes(i->p, g));
     int32_t from = i->p->globals[g].init;
 
     if (from >= 0)
-        tb_vm_call_import(v, TB_VM_CMD_COPY,
-                          &(tb_vm_call){TB_VM_ARGS(
+        tb_asm_call_import(v, TB_VM_CMD_COPY,
+                          &(tb_asm_call){TB_ASM_ARGS(
                               commands, zero, zero, i->weights,
-                              tb_vm_fixed(v, TB_FIX_CONST, (uint32_t)from), to, zero64, bytes,
+                              tb_asm_fixed(v, TB_FIX_CONST, (uint32_t)from), to, zero64, bytes,
                               zero64)});
     else
-        tb_vm_call_import(v, TB_VM_CMD_FILL,
-                          &(tb_vm_call){TB_VM_ARGS(commands, to, zero64, bytes, zero, zero64,
-                                                   tb_vm_const32(v, 1), zero64)});
+        tb_asm_call_import(v, TB_VM_CMD_FILL,
+                          &(tb_asm_call){TB_ASM_ARGS(commands, to, zero64, bytes, zero, zero64,
+                                                   tb_asm_const32(v, 1), zero64)});
 }
 
 static void
 make_globals(init *i)
 {
-    tb_vm_fn *v = i->v;
-    tb_vm_reg commands = TB_VM_NONE;
+    tb_asm_fn *v = i->v;
+    tb_asm_reg commands = TB_ASM_NONE;
 
     for (uint32_t g = 0; g < i->p->n_globals; g++) {
         if (tb_t_is_weight(&i->p->globals[g]) || is_loaded(&i->p->globals[g]))
             continue;
-        if (commands == TB_VM_NONE) {
-            commands = tb_vm_ref(v);
-            tb_vm_call_import(
+        if (commands == TB_ASM_NONE) {
+            commands = tb_asm_ref(v);
+            tb_asm_call_import(
                 v, TB_VM_CMD_CREATE,
-                &(tb_vm_call){TB_VM_ARGS(i->device, tb_vm_const32(v, HAL_ONE_SHOT),
-                                         tb_vm_const32(v, HAL_TRANSFER_DISPATCH),
-                                         tb_vm_const64(v, -1), tb_vm_const32(v, 0)),
+                &(tb_asm_call){TB_ASM_ARGS(i->device, tb_asm_const32(v, HAL_ONE_SHOT),
+                                         tb_asm_const32(v, HAL_TRANSFER_DISPATCH),
+                                         tb_asm_const64(v, -1), tb_asm_const32(v, 0)),
                               .results = &commands,
                               .n_results = 1});
         }
-        tb_vm_reg to = allocate(i, tb_vm_const64(v, tb_t_global_bytes(i->p, g)), HAL_USAGE);
-        tb_vm_set_global(v, G_FIRST + g, T_BUFFER, to);
+        tb_asm_reg to = allocate(i, tb_asm_const64(v, tb_t_global_bytes(i->p, g)), HAL_USAGE);
+        tb_asm_set_global(v, G_FIRST + g, T_BUFFER, to);
         if (i->p->globals[g].init == TB_INIT_PARAM)
             copy_parameter(i, g, to);
         else if (tb_t_global_bytes(i->p, g))
             fill_global(i, commands, g, to);
     }
-    if (commands == TB_VM_NONE)
+    if (commands == TB_ASM_NONE)
         return;
-    tb_vm_reg fence = new_fence(i);
-    tb_vm_call_import(v, TB_VM_CMD_FINALIZE, &(tb_vm_call){TB_VM_ARGS(commands)});
-    tb_vm_call_import(v, TB_VM_QUEUE_EXECUTE,
-                      &(tb_vm_call){TB_VM_ARGS(i->device, tb_vm_const64(v, -1), tb_vm_null(v),
-                                               fence, commands, tb_vm_const64(v, 0))});
+    tb_asm_reg fence = new_fence(i);
+    tb_asm_call_import(v, TB_VM_CMD_FINALIZE, &(tb_asm_call){TB_ASM_ARGS(commands)});
+    tb_asm_call_import(v, TB_VM_QUEUE_EXECUTE,
+                      &(tb_asm_call){TB_ASM_ARGS(i->device, tb_asm_const64(v, -1), tb_asm_null(v),
+                                               fence, commands, tb_asm_const64(v, 0))});
     await(i, fence);
 }
 
@@ -410,69 +357,69 @@ make_globals(init *i)
 static void
 count_groups(init *i)
 {
-    tb_vm_fn *v = i->v;
-    tb_vm_reg threads = query(i, "hal.dispatch", "concurrency"), one = tb_vm_const64(v, 1);
-    tb_vm_reg several = tb_vm_compare(v, TB_VM_LT, one, threads), n = tb_vm_i64(v);
-    tb_vm_reg four = tb_vm_op64(v, TB_VM_MUL, threads, tb_vm_const64(v, 4));
+    tb_asm_fn *v = i->v;
+    tb_asm_reg threads = query(i, "hal.dispatch", "concurrency"), one = tb_asm_const64(v, 1);
+    tb_asm_reg several = tb_asm_compare(v, TB_ASM_LT, one, threads), n = tb_asm_i64(v);
+    tb_asm_reg four = tb_asm_op64(v, TB_ASM_MUL, threads, tb_asm_const64(v, 4));
 
-    tb_vm_select64(v, several, tb_vm_op64(v, TB_VM_MIN, four, tb_vm_const64(v, 256)), one, n);
-    tb_vm_set_global64(v, G64_GROUPS, n);
+    tb_asm_select64(v, several, tb_asm_op64(v, TB_ASM_MIN, four, tb_asm_const64(v, 256)), one, n);
+    tb_asm_set_global64(v, G64_GROUPS, n);
 }
 
 static void
 find_kernels(init *i, const char *const *symbols)
 {
-    tb_vm_fn *v = i->v;
+    tb_asm_fn *v = i->v;
     for (uint32_t k = 0; k < i->p->n_kernels; k++) {
-        tb_vm_reg number = tb_vm_i64(v);
-        tb_vm_call_import(v, TB_VM_EXECUTABLE_LOOKUP,
-                          &(tb_vm_call){TB_VM_ARGS(i->executable, rodata(i, symbols[k])),
+        tb_asm_reg number = tb_asm_i64(v);
+        tb_asm_call_import(v, TB_VM_EXECUTABLE_LOOKUP,
+                          &(tb_asm_call){TB_ASM_ARGS(i->executable, rodata(i, symbols[k])),
                                         .results = &number,
                                         .n_results = 1});
-        tb_vm_set_global64(v, G64_KERNELS + 8 * k, number);
+        tb_asm_set_global64(v, G64_KERNELS + 8 * k, number);
     }
 }
 
 void
-tb_t_init(const tb_plan *p, const char *const *symbols, tb_vm_module *m)
+tb_t_init(const tb_plan *p, const char *const *symbols, tb_asm_module *m)
 {
-    tb_vm_fn *v = tb_vm_fn_begin(m, TB_STR("__init"), 0, 0);
-    init i = {.p = p, .m = m, .v = v, .fail = tb_vm_label(v)};
+    tb_asm_fn *v = tb_asm_fn_begin(m, TB_STR("__init"), 0, 0);
+    init i = {.p = p, .m = m, .v = v, .fail = tb_asm_label(v)};
 
     v->exported = true;
     m->n_ref_globals = G_FIRST + p->n_globals;
     m->global_bytes = G64_KERNELS + 8 * p->n_kernels;
-    i.device = tb_vm_ref(v);
-    i.allocator = tb_vm_ref(v);
-    i.executable = tb_vm_ref(v);
-    i.weights = tb_vm_ref(v);
-    tb_vm_call_import(v, TB_VM_DEVICES_GET,
-                      &(tb_vm_call){TB_VM_ARGS(tb_vm_const32(v, 0)), .results = &i.device,
+    i.device = tb_asm_ref(v);
+    i.allocator = tb_asm_ref(v);
+    i.executable = tb_asm_ref(v);
+    i.weights = tb_asm_ref(v);
+    tb_asm_call_import(v, TB_VM_DEVICES_GET,
+                      &(tb_asm_call){TB_ASM_ARGS(tb_asm_const32(v, 0)), .results = &i.device,
                                     .n_results = 1});
-    tb_vm_call_import(v, TB_VM_DEVICE_ALLOCATOR,
-                      &(tb_vm_call){TB_VM_ARGS(i.device), .results = &i.allocator,
+    tb_asm_call_import(v, TB_VM_DEVICE_ALLOCATOR,
+                      &(tb_asm_call){TB_ASM_ARGS(i.device), .results = &i.allocator,
                                     .n_results = 1});
-    tb_vm_set_global(v, G_DEVICE, T_DEVICE, i.device);
-    tb_vm_set_global(v, G_ALLOCATOR, T_ALLOCATOR, i.allocator);
+    tb_asm_set_global(v, G_DEVICE, T_DEVICE, i.device);
+    tb_asm_set_global(v, G_ALLOCATOR, T_ALLOCATOR, i.allocator);
     choose_image(&i);
-    tb_vm_set_global(v, G_EXECUTABLE, T_EXECUTABLE, i.executable);
+    tb_asm_set_global(v, G_EXECUTABLE, T_EXECUTABLE, i.executable);
     count_groups(&i);
     find_kernels(&i, symbols);
     if (p->n_consts)
         take_weights(&i);
     load_all_parameters(&i);
     make_globals(&i);
-    tb_vm_return(v, NULL, 0);
-    tb_vm_place(v, i.fail);
-    tb_vm_fail(v, tb_vm_const32(v, 13 /* internal */), TB_STR("the module cannot be prepared"));
-    tb_vm_fn_end(v);
+    tb_asm_return(v, NULL, 0);
+    tb_asm_place(v, i.fail);
+    tb_asm_fail(v, tb_asm_const32(v, 13 /* internal */), TB_STR("the module cannot be prepared"));
+    tb_asm_fn_end(v);
 }
 
 /* ---- the module ---- */
 tb_status
 tb_iree_check_target(const tb_cpu_level *level)
 {
-    if (format_of(level->machine))
+    if (tb_vm_executable_format(level->machine))
         return NULL;
     return tb_status_make(TB_UNSUPPORTED,
                           "target %s: IREE's runtime has no format for its code, as "
@@ -504,15 +451,15 @@ tb_iree_exports(const tb_plan_kernel *kernels, uint32_t n, const char *strings, 
 
 tb_status
 tb_iree_module(const tb_plan *plan, const tb_artifact_blob *blobs, const char *const *symbols,
-               const tb_vm_release *release, tb_arena *a, tb_artifact_module *out)
+               const tb_iree_release *release, tb_arena *a, tb_artifact_module *out)
 {
-    tb_vm_module m;
+    tb_asm_module m;
     tb_str name = {plan->strings + plan->module_name.off, plan->module_name.len};
 
-    tb_vm_begin(&m, a, release, name.len ? name : TB_STR("module"));
+    tb_asm_begin(&m, a, release, name.len ? name : TB_STR("module"));
     tb_t_init(plan, symbols, &m);
     for (uint32_t i = 0; i < plan->n_functions; i++)
         if (plan->functions[i].exported)
             TRY(tb_t_function(plan, blobs, &plan->functions[i], &m));
-    return tb_vm_end(&m, out);
+    return tb_asm_end(&m, out);
 }

@@ -4,14 +4,13 @@
  * runs over the same images and weights, with the same results. docs/formats/iree.md tells
  * what it consists of.
  *
- *   release.h  what a release of IREE expects, as data
  *   flat.c     flatbuffers
- *   vm.h       programs for IREE's virtual machine: code.c, module.c
+ *   code.h     programs for IREE's virtual machine: code.c, module.c
  *   program.h  a plan in its instructions: size.c, step.c, function.c, init.c
  */
 #pragma once
 #include "artifact/artifact.h"
-#include "iree/release.h"
+#include "vm/release.h"
 
 /* Fails if IREE's runtime has no format for code of the level's processor. */
 tb_status tb_iree_check_target(const struct tb_cpu_level *level) TB_MUST_CHECK;
@@ -22,14 +21,10 @@ tb_status tb_iree_exports(const tb_plan_kernel *kernels, uint32_t n,
                           const char *strings, tb_arena *a,
                           const struct tb_flat_export **out) TB_MUST_CHECK;
 
-/* The features of a level (TB_CPU_*) by IREE's numbers, as its executable libraries get
- * them. */
-uint64_t tb_iree_features(uint32_t machine, uint64_t features);
-
 /* Says with TB_UNSUPPORTED what of the plan cannot be expressed. The plan must be sound but
  * for the places of constants and images, blobs[i] the bytes of constant i. symbols: the
  * names of the kernels in all images. The result is in the arena. */
 tb_status tb_iree_module(const tb_plan *plan, const tb_artifact_blob *blobs,
                          const char *const *symbols,
-                         const tb_vm_release *release, tb_arena *a,
+                         const tb_iree_release *release, tb_arena *a,
                          tb_artifact_module *out) TB_MUST_CHECK;

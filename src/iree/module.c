@@ -6,7 +6,7 @@
 #include "artifact/layout.h"
 #include "artifact/put.h"
 #include "iree/flat.h"
-#include "iree/vm.h"
+#include "iree/code.h"
 
 /* Slots of BytecodeModuleDef. */
 enum {
@@ -26,13 +26,13 @@ enum {
 enum { DESCRIPTOR_BYTES = 20 };
 
 void
-tb_vm_begin(tb_vm_module *m, tb_arena *a, const tb_vm_release *release, tb_str name)
+tb_asm_begin(tb_asm_module *m, tb_arena *a, const tb_iree_release *release, tb_str name)
 {
-    *m = (tb_vm_module){.a = a, .release = release, .name = name};
+    *m = (tb_asm_module){.a = a, .release = release, .name = name};
 }
 
 uint32_t
-tb_vm_import_of(tb_vm_module *m, tb_vm_import import)
+tb_asm_import_of(tb_asm_module *m, tb_vm_import import)
 {
     if (!m->import_number[import]) {
         TB_PUSH(m->a, &m->imports, import);
@@ -42,7 +42,7 @@ tb_vm_import_of(tb_vm_module *m, tb_vm_import import)
 }
 
 uint32_t
-tb_vm_type(tb_vm_module *m, const char *name)
+tb_asm_type(tb_asm_module *m, const char *name)
 {
     for (uint32_t i = 0; i < m->types.n; i++)
         if (strcmp(m->types.at[i], name) == 0)
@@ -52,33 +52,33 @@ tb_vm_type(tb_vm_module *m, const char *name)
 }
 
 uint32_t
-tb_vm_bytes(tb_vm_module *m, const void *bytes, size_t n)
+tb_asm_bytes(tb_asm_module *m, const void *bytes, size_t n)
 {
     for (uint32_t i = 0; i < m->rodata.n; i++) {
-        const tb_vm_rodata *r = &m->rodata.at[i];
+        const tb_asm_rodata *r = &m->rodata.at[i];
         if (r->fix < 0 && r->n == n && memcmp(r->bytes, bytes, n) == 0)
             return i;
     }
-    TB_PUSH(m->a, &m->rodata, ((tb_vm_rodata){tb_dup(m->a, bytes, n), n, -1, 0}));
+    TB_PUSH(m->a, &m->rodata, ((tb_asm_rodata){tb_dup(m->a, bytes, n), n, -1, 0}));
     return m->rodata.n - 1;
 }
 
 uint32_t
-tb_vm_text(tb_vm_module *m, tb_str s)
+tb_asm_text(tb_asm_module *m, tb_str s)
 {
-    return tb_vm_bytes(m, s.ptr, s.len);
+    return tb_asm_bytes(m, s.ptr, s.len);
 }
 
 uint32_t
-tb_vm_outside(tb_vm_module *m, tb_fix_kind offset, uint32_t index)
+tb_asm_outside(tb_asm_module *m, tb_fix_kind offset, uint32_t index)
 {
-    TB_PUSH(m->a, &m->rodata, ((tb_vm_rodata){NULL, 0, (int)offset, index}));
+    TB_PUSH(m->a, &m->rodata, ((tb_asm_rodata){NULL, 0, (int)offset, index}));
     return m->rodata.n - 1;
 }
 
 /* ---- the flatbuffer ---- */
 typedef struct writer {
-    tb_vm_module *m;
+    tb_asm_module *m;
     tb_flat f;
     TB_VEC(tb_fix) fixes;
 } writer;
@@ -121,6 +121,8 @@ put_dependencies(writer *w)
     tb_flat_field hal[] = {{0, TB_FLAT_REF, 0, 0}, {1, TB_FLAT_U32, w->m->release->hal, 0}};
     tb_flat_field parameters[] = {{0, TB_FLAT_REF, 0, 0}};
     bool both = w->m->import_number[TB_VM_PARAM_LOAD] || w->m->import_number[TB_VM_PARAM_GATHER];
+    if (w->m->no_dependencies)
+        return tb_flat_refs(&w->f, 0);
     uint32_t v = tb_flat_refs(&w->f, both ? 2 : 1);
     element(w, v, 0, tb_flat_table(&w->f, hal, 2));
     tb_flat_point(&w->f, hal[0].at, text(w, TB_STR("hal")));
@@ -134,14 +136,16 @@ put_dependencies(writer *w)
 static uint32_t
 put_imports(writer *w)
 {
-    uint32_t v = tb_flat_refs(&w->f, w->m->imports.n);
-    for (uint32_t i = 0; i < w->m->imports.n; i++) {
-        tb_vm_import import = w->m->imports.at[i];
+    uint32_t n = w->m->imports.n, extra = w->m->extra_import != NULL;
+    uint32_t v = tb_flat_refs(&w->f, n + extra);
+    for (uint32_t i = 0; i < n + extra; i++) {
+        const char *name = i < n ? tb_vm_import_name(w->m->imports.at[i]) : w->m->extra_import;
+        const char *cconv =
+            i < n ? w->m->release->cconv[w->m->imports.at[i]] : w->m->extra_cconv;
         tb_flat_field f[] = {{0, TB_FLAT_REF, 0, 0}, {1, TB_FLAT_REF, 0, 0}};
         element(w, v, i, tb_flat_table(&w->f, f, 2));
-        tb_flat_point(&w->f, f[0].at, text(w, tb_str_c(tb_vm_import_name(import))));
-        tb_flat_point(&w->f, f[1].at,
-                      named(w, tb_str_c(w->m->release->cconv[import])));
+        tb_flat_point(&w->f, f[0].at, text(w, tb_str_c(name)));
+        tb_flat_point(&w->f, f[1].at, named(w, tb_str_c(cconv)));
     }
     return v;
 }
@@ -180,7 +184,7 @@ put_signatures(writer *w)
 {
     uint32_t v = tb_flat_refs(&w->f, w->m->fns.n);
     for (uint32_t i = 0; i < w->m->fns.n; i++) {
-        const tb_vm_fn *fn = w->m->fns.at[i];
+        const tb_asm_fn *fn = w->m->fns.at[i];
         tb_flat_field f[] = {{0, TB_FLAT_REF, 0, 0}, {1, TB_FLAT_REF, 0, 0}};
         element(w, v, i, tb_flat_table(&w->f, f, fn->coarse_fences ? 2 : 1));
         tb_flat_point(&w->f, f[0].at, text(w, fn->cconv));
@@ -201,7 +205,7 @@ put_rodata(writer *w)
 {
     uint32_t v = tb_flat_refs(&w->f, w->m->rodata.n);
     for (uint32_t i = 0; i < w->m->rodata.n; i++) {
-        const tb_vm_rodata *r = &w->m->rodata.at[i];
+        const tb_asm_rodata *r = &w->m->rodata.at[i];
         if (r->fix < 0) {
             tb_flat_field f[] = {{2, TB_FLAT_REF, 0, 0}};
             element(w, v, i, tb_flat_table(&w->f, f, 1));
@@ -220,7 +224,7 @@ put_rodata(writer *w)
 
 /* Functions one after the other, each at a multiple of 8. */
 static uint32_t
-code_bytes(const tb_vm_module *m)
+code_bytes(const tb_asm_module *m)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < m->fns.n; i++)
@@ -234,7 +238,7 @@ put_descriptors(writer *w)
     uint32_t n = w->m->fns.n, at = 0;
     uint8_t *all = tb_alloc(w->m->a, (size_t)n * DESCRIPTOR_BYTES + 1), *p = all;
     for (uint32_t i = 0; i < n; i++) {
-        const tb_vm_fn *fn = w->m->fns.at[i];
+        const tb_asm_fn *fn = w->m->fns.at[i];
         at = TB_ALIGN_UP(at, 8);
         p = tb_set32(p, at);
         p = tb_set32(p, fn->code.n);
@@ -254,7 +258,7 @@ put_code(writer *w)
     uint32_t n = code_bytes(w->m), at = 0;
     uint8_t *all = tb_alloc(w->m->a, (size_t)n + 1);
     for (uint32_t i = 0; i < w->m->fns.n; i++) {
-        const tb_vm_fn *fn = w->m->fns.at[i];
+        const tb_asm_fn *fn = w->m->fns.at[i];
         at = TB_ALIGN_UP(at, 8);
         memcpy(all + at, fn->code.at, fn->code.n);
         at += fn->code.n;
@@ -262,7 +266,7 @@ put_code(writer *w)
     uint32_t v = tb_flat_vector(&w->f, all, n, n, 16);
     at = v + 4;
     for (uint32_t i = 0; i < w->m->fns.n; i++) {
-        const tb_vm_fn *fn = w->m->fns.at[i];
+        const tb_asm_fn *fn = w->m->fns.at[i];
         at = v + 4 + TB_ALIGN_UP(at - (v + 4), 8);
         for (uint32_t k = 0; k < fn->fixes.n; k++)
             fix(w, at + fn->fixes.at[k].at, fn->fixes.at[k].kind, fn->fixes.at[k].index);
@@ -280,7 +284,7 @@ put_state(writer *w)
 }
 
 tb_status
-tb_vm_end(tb_vm_module *m, tb_artifact_module *out)
+tb_asm_end(tb_asm_module *m, tb_artifact_module *out)
 {
     writer w = {.m = m};
     tb_flat_field f[M_SLOTS];

@@ -12,7 +12,7 @@
  */
 #pragma once
 #include "iree/iree.h"
-#include "iree/vm.h"
+#include "iree/code.h"
 
 /* Reference globals; those of the plan follow. */
 enum { G_DEVICE, G_ALLOCATOR, G_EXECUTABLE, G_WEIGHTS, G_FIRST };
@@ -44,9 +44,9 @@ typedef struct tb_range {
 } tb_range;
 
 /* Memory of a buffer register: `bytes` at `offset` in the buffer. */
-typedef struct tb_vm_span {
-    tb_vm_reg buffer, offset, bytes;
-} tb_vm_span;
+typedef struct tb_asm_span {
+    tb_asm_reg buffer, offset, bytes;
+} tb_asm_span;
 
 typedef struct tb_failure {
     uint32_t label, status;
@@ -56,22 +56,22 @@ typedef struct tb_failure {
 typedef struct tb_translation {
     const tb_plan *p;
     const tb_plan_function *f;
-    tb_vm_module *m;
-    tb_vm_fn *v;
+    tb_asm_module *m;
+    tb_asm_fn *v;
     tb_arena *a;
     tb_status error; /* the first thing that cannot be expressed */
     /* by integer register of the plan */
-    tb_vm_reg *regs;
+    tb_asm_reg *regs;
     tb_range *ranges;
     uint32_t *writes;
     bool *is_const; /* its range is its value */
     /* by input and axis, by input, by result */
-    tb_vm_reg **dims;
-    tb_vm_reg *input_buffer, *input_bytes, *result_buffer, *result_bytes;
-    tb_vm_reg *slot_buffer, *slot_bytes; /* by buffer register */
+    tb_asm_reg **dims;
+    tb_asm_reg *input_buffer, *input_bytes, *result_buffer, *result_bytes;
+    tb_asm_reg *slot_buffer, *slot_bytes; /* by buffer register */
     uint32_t *labels;                    /* by word of the code; + 1 */
     const tb_artifact_blob *blobs; /* by constant */
-    tb_vm_reg wait, signal, commands, arena, scratch;
+    tb_asm_reg wait, signal, commands, arena, scratch;
     uint64_t scratch_stride; /* of the kernel that takes the most of it */
     bool recorded;           /* something since the commands were begun */
     TB_VEC(tb_failure) failures;
@@ -79,38 +79,38 @@ typedef struct tb_translation {
 
 /* ---- size.c ---- */
 void tb_t_scan(tb_translation *t);
-tb_vm_reg tb_t_reg(tb_translation *t, int32_t r); /* to read */
+tb_asm_reg tb_t_reg(tb_translation *t, int32_t r); /* to read */
 tb_range tb_t_range(const tb_translation *t, int32_t r);
 /* Goes on if the i32 is not 0, else fails the call. */
-void tb_t_check(tb_translation *t, tb_vm_reg ok, uint32_t status, tb_str message);
+void tb_t_check(tb_translation *t, tb_asm_reg ok, uint32_t status, tb_str message);
 /* a * b; fails the call if that overflows and ranges do not tell that it cannot. */
-tb_vm_reg tb_t_mul(tb_translation *t, tb_vm_reg a, tb_range ra, tb_vm_reg b, tb_range rb,
+tb_asm_reg tb_t_mul(tb_translation *t, tb_asm_reg a, tb_range ra, tb_asm_reg b, tb_range rb,
                    tb_range *r);
 /* True if the instruction is one on integers, which has been written. */
 bool tb_t_integer(tb_translation *t, const int32_t *w);
-void tb_t_set(tb_translation *t, int32_t r, tb_vm_reg from, tb_range range);
+void tb_t_set(tb_translation *t, int32_t r, tb_asm_reg from, tb_range range);
 void tb_t_unsupported(tb_translation *t, const char *what);
 /* Bytes of a value with the dimensions given. */
-tb_vm_reg tb_t_bytes(tb_translation *t, const tb_plan_value *v, const tb_vm_reg *dims,
+tb_asm_reg tb_t_bytes(tb_translation *t, const tb_plan_value *v, const tb_asm_reg *dims,
                      const tb_range *ranges);
 
 /* ---- step.c ---- */
 uint32_t tb_t_element_type(uint32_t dtype);
 void tb_t_begin_commands(tb_translation *t);
-void tb_t_submit(tb_translation *t, tb_vm_reg signal);
-void tb_t_await(tb_vm_fn *v, tb_vm_reg fence, tb_vm_reg status);
-tb_vm_reg tb_t_allocate(tb_translation *t, tb_vm_reg bytes);
+void tb_t_submit(tb_translation *t, tb_asm_reg signal);
+void tb_t_await(tb_asm_fn *v, tb_asm_reg fence, tb_asm_reg status);
+tb_asm_reg tb_t_allocate(tb_translation *t, tb_asm_reg bytes);
 void tb_t_dispatch(tb_translation *t, const int32_t *w);
 void tb_t_copy(tb_translation *t, const int32_t *w);
 void tb_t_load(tb_translation *t, const int32_t *w);
 void tb_t_alloc(tb_translation *t, const int32_t *w);
 /* The integer of a dtype at the start of memory, as an i64. */
-tb_vm_reg tb_t_load_scalar(tb_translation *t, tb_dtype dtype, tb_vm_span from);
+tb_asm_reg tb_t_load_scalar(tb_translation *t, tb_dtype dtype, tb_asm_span from);
 
 /* ---- function.c, init.c ---- */
 tb_status tb_t_function(const tb_plan *p, const tb_artifact_blob *blobs,
-                        const tb_plan_function *f, tb_vm_module *m) TB_MUST_CHECK;
-void tb_t_init(const tb_plan *p, const char *const *symbols, tb_vm_module *m);
+                        const tb_plan_function *f, tb_asm_module *m) TB_MUST_CHECK;
+void tb_t_init(const tb_plan *p, const char *const *symbols, tb_asm_module *m);
 /* Bytes of a global; its dimensions are static. */
 int64_t tb_t_global_bytes(const tb_plan *p, uint32_t i);
 /* A global that is a constant of the weights. */

@@ -2,13 +2,24 @@
 /*
  * build.h -- what the files of the builder and the evaluator share.
  *
- *   kernel.c   storage, placement, memory, control flow, functions
- *   fold.c     tb_k_map: types, constants, identities
- *   scalar.c   one lane of a MAP row on plain bits, for folding and for eval.c
+ *   kernel.c       storage, placement, pure instructions
+ *   kernel_flow.c  memory, loops and branches, functions
+ *   fold.c         tb_k_map: types, constants, identities
+ *   scalar.c       one lane of a MAP row on plain bits, for folding and for eval.c
  */
 #pragma once
 #include "kernel/kernel.h"
 
+/* kernel.c */
+uint32_t tb_kb_inst(tb_kernel *k, tb_kinst inst, const tb_kv *in, uint32_t n_in); /* in no list */
+uint32_t tb_kb_region(tb_kernel *k, uint32_t owner, bool is_if); /* inside the present one */
+/* The region whose list instructions written in `r` go to. */
+uint32_t tb_kb_real_region(const tb_kfn *f, uint32_t r);
+void tb_kb_check(const tb_kernel *k, tb_kv v); /* is v there, and visible here? */
+/* Appends where it is written. */
+uint32_t tb_kb_here(tb_kernel *k, tb_kinst inst, const tb_kv *in, uint32_t n_in);
+/* Finds an equal one, or places it; `traps` as in tb_k_pure. */
+tb_kv tb_kb_pure(tb_kernel *k, tb_kinst w, const tb_kv *in, uint32_t n_in, bool traps);
 /* Finds or places an instruction without side effects. `traps`: it may not be executed
  * where the program would not have executed it. */
 tb_kv tb_k_pure(tb_kernel *k, tb_kop op, int dtype, int lanes, int mem, int64_t imm,

@@ -17,7 +17,7 @@
  */
 #include "kernel/contract.h"
 
-enum { MAX_MC = 192, MAX_COLS = 256, MAX_STREAM = 2048 };
+enum { NARROW = 32, MAX_MC = 192, MAX_COLS = 256, MAX_STREAM = 2048 };
 enum { OPEN_ROWS = 256, TURNED_MC = 96 };
 enum { MIN_MC = 12, MANY_TILES = 256, MAX_PARTS = 32, SHORT_NS = 16000 };
 enum { FLOPS_PER_NS = 100, BYTES_PER_NS = 20 }; /* of one worker */
@@ -30,6 +30,7 @@ static void
 choose_b(tb_contract *c)
 {
     tb_lower *l = c->l;
+    bool other = l->variant == TB_VARIANT_OTHER;
     int64_t least, most_rows;
     tb_dim_range(l->u, c->M, &least, &most_rows);
     bool fixed = tb_node_of(c->g, c->b_store)->prim == TB_P_const &&
@@ -61,7 +62,7 @@ choose_b(tb_contract *c)
         return;
     }
     /* Inner products: columns of B are read where they lie. */
-    if (!c->conv && c->b_step_r == 1 && c->a_step == 1 && c->b_step_n != 1 &&
+    if (!other && !c->conv && c->b_step_r == 1 && c->a_step == 1 && c->b_step_n != 1 &&
         tb_dim_is_const(c->R) && c->R >= 16 && most_rows <= INNER_ROWS) {
         c->b_kind = TB_B_ROWS;
         c->panel = c->micro.panel = c->R <= 1024 ? 64 : 16;
@@ -70,7 +71,8 @@ choose_b(tb_contract *c)
         return;
     }
     int64_t rows = tb_dim_hint(l->u, c->M), cols = tb_dim_hint(l->u, c->N);
-    if (!c->conv && c->b_step_n == 1 && tb_dim_is_const(c->M) && rows <= TB_STREAM_ROWS &&
+    if (!other && !c->conv && c->b_step_n == 1 && tb_dim_is_const(c->M) &&
+        rows <= TB_STREAM_ROWS &&
         cols >= STREAM_COLS &&
         (double)cols * (double)tb_dim_hint(l->u, c->R) >= STREAM_ELEMENTS) {
         c->b_kind = TB_B_STREAM;
@@ -80,7 +82,7 @@ choose_b(tb_contract *c)
      * there are rows enough to share it, unless few rows of B are a panel: they stay in the
      * first cache. */
     if (c->b_step_n == 1 && tb_dim_is_const(c->N) && c->N % c->panel == 0 &&
-        (rows < 64 || cols < 1024 || tb_dim_hint(l->u, c->R) <= SHALLOW)) {
+        (rows < 64 || cols < 1024 || tb_dim_hint(l->u, c->R) <= SHALLOW) != other) {
         c->b_kind = TB_B_DIRECT;
         return;
     }
@@ -151,6 +153,9 @@ choose_stream(tb_contract *c)
 static void
 choose_tiles(tb_contract *c)
 {
+    bool finer = c->l->variant == TB_VARIANT_FINER, coarser = c->l->variant == TB_VARIANT_COARSER;
+    double many = finer ? 4 * MANY_TILES : coarser ? MANY_TILES / 8 : MANY_TILES;
+    double short_ns = finer ? SHORT_NS / 4 : coarser ? SHORT_NS * 4 : SHORT_NS;
     tb_unit *u = c->l->u;
     const tb_target *t = c->l->target;
     double rows = (double)tb_dim_hint(u, c->M), cols = (double)tb_dim_hint(u, c->N);
@@ -171,7 +176,7 @@ choose_tiles(tb_contract *c)
         double width = (double)(c->nb * c->panel);
         double tiles = b * __builtin_ceil(rows / (double)c->mc) * __builtin_ceil(cols / width);
         c->tile_ns = tile_ns(c, rows < (double)c->mc ? rows : (double)c->mc, width, depth);
-        if (tiles >= MANY_TILES || c->tile_ns < 2 * SHORT_NS)
+        if (tiles >= many || c->tile_ns < 2 * short_ns)
             break;
         if (c->nb > 1 && (width > (double)c->mc || c->mc <= MIN_MC))
             c->nb /= 2;
@@ -214,7 +219,9 @@ tb_lower_contract(tb_lower *l)
         tb_dot_geometry(&c);
     tb_contract_root(&c);
     c.panel = c.micro.panel = tb_micro_panel(c.N);
-    if (tb_is_winograd(&c)) {
+    if (l->variant == TB_VARIANT_NARROW && c.panel > NARROW)
+        c.panel = c.micro.panel = NARROW;
+    if (l->variant != TB_VARIANT_OTHER && tb_is_winograd(&c)) {
         tb_winograd_kernel(&c);
         tb_lower_end(l);
         return;

@@ -126,7 +126,7 @@ typedef struct tb_kernel {
     uint64_t tile_cost_ns;
 } tb_kernel;
 
-/* ---- building (kernel.c). All raise on ill-typed operands (our bug: TB_CHECK). ---- */
+/* ---- building (kernel*.c). All raise on ill-typed operands (our bug: TB_CHECK). ---- */
 tb_kernel *tb_kernel_new(tb_ctx *cx, const tb_target *target, tb_str name);
 tb_kv tb_k_binding(tb_kernel *k, uint32_t number);
 /* The value of a dimension: constants directly; expressions are computed from symbols,

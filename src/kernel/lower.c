@@ -34,6 +34,7 @@ tb_lower_begin(tb_lower *l, const char *what)
         st->loc = l->group->loc;
         st->name = step_name(l, what);
         st->tiles = 1;
+        st->group = l->group_no;
         TB_PUSH(a, &l->out->steps, st);
     }
     l->step = l->out->steps.at[no];
@@ -122,6 +123,33 @@ lower_nothing(tb_lower *l)
 }
 
 static void
+lower_linalg(tb_lower *l)
+{
+    switch ((tb_prim)tb_node_of(l->g, l->group->root)->prim) {
+    case TB_P_tri_solve:
+        tb_lower_tri_solve(l);
+        return;
+    case TB_P_cholesky:
+        tb_lower_cholesky(l);
+        return;
+    case TB_P_lu:
+        tb_lower_lu(l);
+        return;
+    case TB_P_qr:
+        tb_lower_qr(l);
+        return;
+    case TB_P_jacobi:
+        tb_lower_jacobi(l);
+        return;
+    case TB_P_exchange:
+        tb_lower_exchange(l);
+        return;
+    default:
+        TB_UNREACHABLE();
+    }
+}
+
+static void
 lower_group(tb_lower *l)
 {
     for (int i = 0; i < tb_rank(l->g, l->group->root); i++)
@@ -153,13 +181,16 @@ lower_group(tb_lower *l)
     case TB_GROUP_SCATTER:
         tb_lower_scatter(l);
         return;
+    case TB_GROUP_LINALG:
+        lower_linalg(l);
+        return;
     }
     TB_UNREACHABLE();
 }
 
 tb_lowered *
 tb_lower_groups(const tb_groups *gs, const tb_target *targets, uint32_t n_targets,
-                tb_packs *packs, bool bf16_weights)
+                tb_packs *packs, bool bf16_weights, tb_choices *choices)
 {
     tb_unit *u = gs->g->unit;
     tb_arena *a = &u->cx->keep;
@@ -172,7 +203,7 @@ tb_lower_groups(const tb_groups *gs, const tb_target *targets, uint32_t n_target
     out->n_targets = n_targets;
     out->kernels = TB_NEWN(a, tb_kernel_list, n_targets);
     for (uint32_t i = 0; i < gs->at.n; i++) {
-        uint32_t first = out->steps.n, first_temp = out->temps.n;
+        uint32_t first = out->steps.n, first_temp = out->temps.n, no = choices->next++;
         TB_PUSH(a, &out->first_step, first);
         for (uint32_t t = 0; t < n_targets; t++) {
             tb_lower l = {.out = out,
@@ -184,7 +215,10 @@ tb_lower_groups(const tb_groups *gs, const tb_target *targets, uint32_t n_target
                           .marks = &marks,
                           .target_no = t,
                           .next_step = first,
-                          .first_temp = first_temp};
+                          .first_temp = first_temp,
+                          .group_no = no};
+            if (no < choices->n)
+                l.variant = (tb_variant)choices->variant[no];
             lower_group(&l);
             TB_CHECK(l.next_step == out->steps.n);
             if (t == 0)

@@ -11,6 +11,7 @@
  *   attention.c  streaming attention
  *   depthwise.c  convolutions of each channel by itself
  *   scan.c, sort.c, scatter.c   one each; rows.c  the loops they share
+ *   trisolve.c, factor.c, reflect.c, jacobi.c   linear algebra, in the words of linalg.h
  *   lower.c      chooses the schedule of a group
  *
  * A node is *materialised* when it has memory of its own: inputs, constants, globals and
@@ -84,7 +85,8 @@ typedef enum tb_group_kind {
     TB_GROUP_ATTENTION,
     TB_GROUP_SCAN,
     TB_GROUP_SORT,
-    TB_GROUP_SCATTER
+    TB_GROUP_SCATTER,
+    TB_GROUP_LINALG /* one primitive of linear algebra */
 } tb_group_kind;
 typedef struct tb_reduction {
     tb_val node;
@@ -115,6 +117,24 @@ void tb_groups_print(const tb_groups *gs, tb_buf *out);
  * is not in memory. */
 tb_val tb_storage(const tb_groups *gs, tb_val v);
 
+/* ---- variants: other ways to compute a group than the one that costs least by our count,
+ * for measuring (src/tune) ---- */
+typedef enum tb_variant {
+    TB_VARIANT_USUAL,
+    TB_VARIANT_FINER,   /* more, shorter tiles */
+    TB_VARIANT_COARSER, /* fewer, longer ones */
+    TB_VARIANT_NARROW,  /* a product's panels have fewer columns, its registers more rows */
+    TB_VARIANT_OTHER,   /* a product by another algorithm: a convolution directly, not by
+                           Winograd's; operands packed, not read in place, or the reverse */
+    TB_VARIANT_END
+} tb_variant;
+/* Which group takes which variant. Groups are numbered as they are lowered, over all
+ * functions and what is inside them. */
+typedef struct tb_choices {
+    const uint8_t *variant; /* [n]; groups past that take the usual one */
+    uint32_t n, next;       /* next: groups so far */
+} tb_choices;
+
 /* ---- one step of the program: a kernel with its operands ---- */
 typedef struct tb_binding {
     enum { TB_BIND_NODE, TB_BIND_PACKED, TB_BIND_TEMP } kind;
@@ -130,6 +150,7 @@ typedef struct tb_step {
     tb_dim tiles;
     int64_t scratch_bytes;
     uint64_t tile_cost_ns;
+    uint32_t group; /* its number among the choices */
     tb_str name;
     tb_loc loc;
     tb_dim flops, bytes; /* of all tiles (work.c), TB_DIM_UNKNOWN if too large to say */
@@ -200,6 +221,8 @@ tb_mark(tb_marks *m, uint32_t node)
 typedef struct tb_lower {
     tb_lowered *out;
     uint32_t target_no, next_step, first_temp;
+    uint32_t group_no; /* among the choices */
+    tb_variant variant;
     tb_unit *u;
     const tb_graph *g;
     const tb_groups *gs;
@@ -243,7 +266,8 @@ void tb_lower_work(tb_lower *l, uint32_t first_step);
 /* lower.c -- groups to kernels for each target. */
 /* bf16_weights: constant f32 operands of matrix products may be rounded to bf16. */
 tb_lowered *tb_lower_groups(const tb_groups *gs, const tb_target *targets,
-                            uint32_t n_targets, tb_packs *packs, bool bf16_weights);
+                            uint32_t n_targets, tb_packs *packs, bool bf16_weights,
+                            tb_choices *choices);
 /* Begins the next kernel of the group; `what` names it. Steps and their bindings are shared
  * between targets: they are made for the first and found again for the others, so what a
  * schedule binds must not depend on the target. */
@@ -264,3 +288,9 @@ void tb_lower_attention(tb_lower *l);
 void tb_lower_scan(tb_lower *l);
 void tb_lower_sort(tb_lower *l);
 void tb_lower_scatter(tb_lower *l);
+void tb_lower_tri_solve(tb_lower *l);
+void tb_lower_cholesky(tb_lower *l);
+void tb_lower_lu(tb_lower *l);
+void tb_lower_qr(tb_lower *l);
+void tb_lower_jacobi(tb_lower *l);
+void tb_lower_exchange(tb_lower *l);

@@ -210,11 +210,16 @@ write_loops(tb_nest *n, double element_ns)
         rows *= tb_nest_hint(n, n->outer[i]);
 
     int64_t per_tile = 1, chunk = 0;
-    if (row_ns < (double)TILE_NS)
-        per_tile = (int64_t)((double)TILE_NS / (row_ns + 1)) + 1;
-    if (lane_tiled && rows < 64 && row_ns > 2 * (double)TILE_NS) {
+    double tile_ns = (double)TILE_NS;
+    if (l->variant == TB_VARIANT_FINER)
+        tile_ns /= 4;
+    else if (l->variant == TB_VARIANT_COARSER)
+        tile_ns *= 4;
+    if (row_ns < tile_ns)
+        per_tile = (int64_t)(tile_ns / (row_ns + 1)) + 1;
+    if (lane_tiled && rows < 64 && row_ns > 2 * tile_ns) {
         double per_lane = row_ns / lane_len;
-        chunk = (int64_t)((double)TILE_NS / (per_lane + 1e-3));
+        chunk = (int64_t)(tile_ns / (per_lane + 1e-3));
         chunk = TB_ALIGN_UP(chunk + 1, (int64_t)64 * TB_NEST_UNROLL);
     }
     tb_dim n_rows = 1, lane_extent = n->lane == UINT32_MAX ? 1 : l->ix.vars.at[n->lane].extent;

@@ -144,7 +144,7 @@ tb_p_const(tb_program *p, uint32_t unit_const, bool packed)
                              .bytes = c->n_bytes,
                              .dtype = c->dtype,
                              .packed = packed}));
-    TB_PUSH(a, &p->blobs, ((tb_artifact_blob){c->bytes, c->n_bytes}));
+    TB_PUSH(a, &p->blobs, ((tb_artifact_blob){c->bytes, c->n_bytes, c->recipe}));
     p->const_of[unit_const] = p->consts.n;
     return p->consts.n - 1;
 }
@@ -209,6 +209,7 @@ tb_p_work(tb_writer *w, const tb_step *st)
     r.loc = same ? same : r.loc;
     r.at = p->code.n;
     TB_PUSH(&p->cx->keep, &p->works, r);
+    TB_PUSH(&p->cx->keep, &p->groups, st->group);
 }
 
 static void

@@ -41,6 +41,7 @@ typedef struct tb_program {
     TB_PLAN_SECTIONS(X)
 #undef X
     TB_VEC(tb_artifact_blob) blobs;
+    TB_VEC(uint32_t) groups; /* by work: the group's number among the choices */
     uint32_t *const_of;    /* by unit constant: plan constant + 1 */
     uint32_t const_of_n;
     tb_map seen_strings;

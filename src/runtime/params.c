@@ -293,6 +293,20 @@ tb_params_get(const tb_params *p, const char *scope, const char *name, tb_tensor
     return view(x, out);
 }
 
+tb_status
+tb_params_find(const tb_params *p, const char *scope, const char *name, const uint8_t **data,
+               uint64_t *bytes)
+{
+    const source *where;
+    const tb_param *x = find(p, scope, name, &where);
+    if (!x)
+        return tb_status_make(TB_NOT_FOUND, "there is no parameter '%s' in scope '%s'", name,
+                              scope);
+    *data = x->data;
+    *bytes = x->bytes;
+    return NULL;
+}
+
 /* ---- for a session ---- */
 static tb_status
 missing(const tb_params *p, const tb_module *m, const char *scope, const char *name,

@@ -143,6 +143,10 @@ size_t tb_safetensors_width(tb_dtype t);
 tb_status tb_params_bind(const tb_params *p, const tb_module *m, uint32_t i,
                          const uint8_t **data) TB_MUST_CHECK;
 
+/* The bytes of a parameter, whatever their type. p may be NULL: TB_NOT_FOUND. */
+tb_status tb_params_find(const tb_params *p, const char *scope, const char *name,
+                         const uint8_t **data, uint64_t *bytes) TB_MUST_CHECK;
+
 /* ---- code.c ---- */
 /* Chooses and maps the image; nothing to do for a module without kernels. */
 tb_status tb_code_open(tb_module *m, int flags) TB_MUST_CHECK;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Models as objects that are linked into C programs, against PyTorch."""
 
+import re
 import shutil
 import subprocess
 
@@ -217,10 +218,19 @@ def test_elsewhere(built, name, level, tmp_path):
 
 
 def test_several_targets_share_a_header(built, tmp_path):
+    """The same from Python and from the tool."""
     folder, found = built
-    emit(folder, "images", "x86_64-linux-v3+v4", tmp_path)
-    names = {p.name for p in tmp_path.iterdir()}
-    assert names == {"images.h", "images.x86_64-v3.o", "images.x86_64-v4.o"}
+    targets = "x86_64-linux-v3+v4,wasm32"
+    emit(folder, "images", targets, tmp_path)
+    files = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    levels = ("x86_64-v3", "x86_64-v4", "wasm32")
+    assert set(files) == {"images.h", *(f"images.{level}.o" for level in levels)}
+    to = tmp_path / "python"
+    to.mkdir()
+    text = (folder / "images.mlir").read_text()
+    output = aot.ExportOutput.from_mlir(text, str(folder / "images.mlir"))
+    output.save_object(to / "images.o", targets=targets.split(","))
+    assert files == {p.name: p.read_bytes() for p in to.iterdir()}
 
 
 def test_what_calls_refuse(built, tmp_path):
@@ -314,25 +324,69 @@ def test_what_an_object_cannot_hold(tmp_path):
             y = torch.arange(n).float()
             return torch.argsort(torch.sin(y)).float() @ torch.outer(y, y)
 
+    output = aot.export(Data(), args=(torch.ones(3),))
+    output.save_mlir(tmp_path / "m.mlir")
+    done = subprocess.run(
+        [COMPILE, tmp_path / "m.mlir", "--emit=object", "-o", tmp_path / "m.o"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and "size depends on data" in done.stderr
+    with pytest.raises(NotImplementedError, match="size depends on data"):
+        output.save_object(tmp_path / "m.o")
+    assert {p.name for p in tmp_path.iterdir()} == {"m.mlir"}
+
+
+def test_parameters_outside(tmp_path):
+    """Calls read them where the caller has them; init copies those of a state."""
+
     class Outside(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.w = torch.nn.Parameter(torch.ones(3))
+            self.layer = torch.nn.Linear(3, 2)
+            self.layer_ = torch.nn.ParameterDict({"weight": torch.ones(2)})
+            self.register_buffer("total", torch.full((2,), 5.0))
 
-        def forward(self, x):
-            return x * self.w
+        def forward(self, parameters):
+            y = self.layer(parameters) * self.layer_["weight"]
+            self.total += y.sum(0)
+            return y
 
-    outside = Outside()
-    aot.externalize_module_parameters(outside)
-    for module, text in ((Data(), "size depends on data"), (outside, "'w' is outside")):
-        aot.export(module, args=(torch.ones(3),)).save_mlir(tmp_path / "m.mlir")
-        done = subprocess.run(
-            [COMPILE, tmp_path / "m.mlir", "--emit=object", "-o", tmp_path / "m.o"],
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 1 and text in done.stderr
-        assert {p.name for p in tmp_path.iterdir()} == {"m.mlir"}
+    output = aot.export(Outside(), args=(torch.ones(4, 3),))
+    output.save_object(tmp_path / "net.o", parameters="external")
+    header = (tmp_path / "net.h").read_text()
+    assert "layer.weight: 2x3xf32" in header and "_state_total" in header
+    (tmp_path / "main.c").write_text(
+        """
+#define NET_IMPLEMENTATION
+#include "net.h"
+#include <stdio.h>
+int main(void)
+{
+    static char memory[NET_MAIN_MEMORY], state[NET_STATE_BYTES];
+    static const float w[] = {1, 2, 3, 4, 5, 6}, b[] = {10, 20}, s[] = {1, -1}, t[] = {7, 8};
+    struct net_parameters p = {.layer_weight = w, .layer_bias = b, .total = t};
+    static const float x[12] = {1, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0, 1};
+    float y[8];
+    p.OTHER = s;
+    net_init(&p, state);
+    int32_t st = net_main(&p, state, memory, sizeof memory, x, y);
+    for (int i = 0; i < 8; i++)
+        printf("%g ", (double)y[i]);
+    printf("%g %g %d\\n", (double)net_state_total(state)[0], (double)net_state_total(state)[1], st);
+    return 0;
+}
+""".replace("OTHER", re.search(r"\*(\w+); /\* layer_\.weight: 2xf32", header)[1])
+    )
+    exe = tmp_path / "main"
+    subprocess.run(
+        ["gcc", *STRICT, "-fsanitize=address,undefined"]
+        + [tmp_path / "main.c", tmp_path / "net.o", "-o", exe],
+        check=True,
+    )
+    done = subprocess.run([exe], capture_output=True, text=True, check=True)
+    want = "16 -35 10 -20 11 -24 13 -26 57 -97 0\n"
+    assert done.stdout == want
 
 
 def test_equal_bytes_from_two_folders(built, tmp_path):

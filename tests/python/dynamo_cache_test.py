@@ -244,6 +244,18 @@ def test_names_from_outside(folder):
     assert not list(folder.rglob("*"))
 
 
+def test_what_was_measured_is_remembered(folder, monkeypatch):
+    m = torch.nn.Sequential(torch.nn.Linear(64, 200), torch.nn.GELU(), torch.nn.Linear(200, 5))
+    x = torch.randn(3, 64)
+    for turn in range(2):
+        torch._dynamo.reset()
+        with torch.no_grad():
+            y = torch.compile(m, backend="turbine_cpu", mode="max-autotune")(x)
+            same(y, m(x))
+        assert len(entries(folder)) == 1
+        monkeypatch.setattr(cache.Store, "put", lambda *a: pytest.fail("measured again"))
+
+
 # ---- settings ----
 
 
@@ -256,6 +268,7 @@ def test_precedence(monkeypatch):
         assert options.parse().freeze
         assert not options.parse("max-autotune", {"freeze": False}).freeze
     assert not options.parse().freeze and options.parse("max-autotune").freeze
+    assert not options.parse().tune and options.parse("max-autotune").tune
 
 
 def test_wrong_settings():

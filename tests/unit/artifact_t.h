@@ -103,7 +103,7 @@ t_sample(t_artifact *s)
         .values = {{t_ref("x"), TB_I32, 1, 0, 0},
                    {t_ref("y"), TB_I32, 1, 1, 0},
                    {t_ref("m"), TB_F32, 2, 2, 0}},
-        .globals = {{{t_ref("state"), TB_F32, 1, 4, 0}, 0, 1}},
+        .globals = {{{t_ref("state"), TB_F32, 1, 4, 0}, 0, 1, 0}},
         .images = {{.target = t_ref("x86_64-v4"), .features = TB_CPU_V4, .arch = TB_EM_X86_64},
                    {.target = t_ref("x86_64"), .arch = TB_EM_X86_64}},
         .kernels = {{t_ref("add_one"), 2, 1, 256, 1, 0, 40}},
@@ -119,7 +119,9 @@ t_sample(t_artifact *s)
                        .code = 0, .n_code = 83, .n_regs = 10, .exported = 1,
                        .prologue_end = T_PROLOGUE, .arena_reg = 4}},
         .works = {{43, 1, 1, -1, 2, 0}, {52, 0, 2, 0, -1, 0}},
-        .blobs = {{t_bias, sizeof t_bias}, {t_twin, sizeof t_twin}, {t_table, sizeof t_table}},
+        .blobs = {{.bytes = t_bias, .n = sizeof t_bias},
+                  {.bytes = t_twin, .n = sizeof t_twin},
+                  {.bytes = t_table, .n = sizeof t_table}},
         .names = {"add_one"},
     };
     memcpy(s->code, t_code, sizeof t_code);

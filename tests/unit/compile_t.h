@@ -10,11 +10,13 @@
 #include <stdlib.h>
 
 #include "artifact/artifact.h"
-#include "compiler.h"
+#include "tune/tune.h"
 #include "turbine/runtime.h"
 #include "unit/t.h"
 
-enum { C_MAX = 8 };
+#ifndef C_MAX
+#define C_MAX 8 /* inputs, outputs, symbols and sets of sizes of a case */
+#endif
 static tb_ctx *cx;
 static tb_unit *u;
 static tb_graph *g;
@@ -239,16 +241,26 @@ c_transient(const tb_buf *bytes, tb_session *s, const tb_eval_tensor *in)
     tb_status_free(st);
 }
 
+/* What every group of nodes is computed by (tb_variant of kernel/lower.h). */
+static uint8_t c_variant;
+static bool c_measures; /* and chooses (src/tune) */
+
 /* Compiles for one level and calls it with every set of sizes. */
 static inline void
 c_level(const c_case *c, const char *level, const tb_eval_tensor (*in)[C_MAX],
         const tb_eval_tensor (*want)[C_MAX], const tb_eval_tensor (*again)[C_MAX])
 {
-    tb_compile_options o = {.targets = &level, .n_targets = 1, .bf16_matmul = c->bf16};
+    uint8_t variant[256];
+    memset(variant, c_variant, sizeof variant);
+    tb_tuning tuning = {.variant = variant, .n = sizeof variant, .arena = &cx->keep};
+    tb_compile_options o = {.targets = &level, .n_targets = 1, .bf16_matmul = c->bf16,
+                            .tuning = &tuning};
     tb_buf bytes = {0};
     tb_module *m = NULL;
     tb_session *s = NULL;
-    tb_status st = tb_compile(u, &o, &bytes);
+    tb_tune_options measure = {.workers = 1, .seconds = 0.02};
+    tb_status st = c_measures ? tb_tune(u, &o, &measure, &bytes, NULL)
+                              : tb_compile(u, &o, &bytes);
     if (!st)
         st = tb_module_load_memory(bytes.at, bytes.n, TB_LOAD_COPY, NULL, NULL, &m);
     if (!st)

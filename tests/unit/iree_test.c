@@ -9,7 +9,7 @@
 #include "artifact/layout.h"
 #include "artifact_t.h"
 #include "iree/flat.h"
-#include "iree/vm.h"
+#include "iree/code.h"
 #include "t.h"
 
 static const char *const symbols[] = {"add_one"};
@@ -36,7 +36,7 @@ build(t_artifact *s, tb_arena *a, tb_artifact_module *m)
 {
     t_sample(s);
     tb_status st =
-        tb_iree_module(&s->plan, s->blobs, symbols, tb_vm_release_find(NULL), a, m);
+        tb_iree_module(&s->plan, s->blobs, symbols, tb_iree_release_find(NULL), a, m);
     if (st)
         printf("# %s\n", tb_status_message(st));
     tb_status_free(st);
@@ -129,18 +129,18 @@ static void
 functions_of_the_machine(void)
 {
     tb_arena a = {0};
-    tb_vm_module m;
-    tb_vm_begin(&m, &a, tb_vm_release_find("3.13"), TB_STR("m"));
-    tb_vm_fn *f = tb_vm_fn_begin(&m, TB_STR("f"), 2, 1);
-    uint32_t end = tb_vm_label(f);
-    tb_vm_reg five = tb_vm_const64(f, 5);
+    tb_asm_module m;
+    tb_asm_begin(&m, &a, tb_iree_release_find("3.13"), TB_STR("m"));
+    tb_asm_fn *f = tb_asm_fn_begin(&m, TB_STR("f"), 2, 1);
+    uint32_t end = tb_asm_label(f);
+    tb_asm_reg five = tb_asm_const64(f, 5);
     CHECK(five % 2 == 0);
-    EQ_INT(tb_vm_const64(f, 5), five);
-    tb_vm_jump(f, end);
-    tb_vm_place(f, end);
-    tb_vm_reg twice[] = {TB_VM_REF | 1, TB_VM_REF | 1};
-    tb_vm_return(f, twice, 2);
-    tb_vm_fn_end(f);
+    EQ_INT(tb_asm_const64(f, 5), five);
+    tb_asm_jump(f, end);
+    tb_asm_place(f, end);
+    tb_asm_reg twice[] = {TB_ASM_REF | 1, TB_ASM_REF | 1};
+    tb_asm_return(f, twice, 2);
+    tb_asm_fn_end(f);
     CHECK(tb_str_eq(f->cconv, TB_STR("0rr_r")));
     EQ_INT(f->n_blocks, 2);
     EQ_INT(f->code.at[0], 0x79);
@@ -149,8 +149,8 @@ functions_of_the_machine(void)
         jump++;
     EQ_INT(f->code.at[tb_get32(f->code.at + jump + 1)], 0x79);
     const uint8_t *last = f->code.at + f->code.n - 4; /* the first keeps what the second gives */
-    EQ_INT(tb_get16(last), TB_VM_REF | 1);
-    EQ_INT(tb_get16(last + 2), TB_VM_REF | TB_VM_MOVE | 1);
+    EQ_INT(tb_get16(last), TB_ASM_REF | 1);
+    EQ_INT(tb_get16(last + 2), TB_ASM_REF | TB_ASM_MOVE | 1);
     tb_arena_reset(&a);
 }
 
@@ -158,16 +158,16 @@ static void
 limits(void)
 {
     tb_arena a = {0};
-    tb_vm_module m;
+    tb_asm_module m;
     tb_artifact_module out;
-    CHECK(!tb_vm_release_find("1.0"));
-    tb_vm_begin(&m, &a, tb_vm_release_find(NULL), TB_STR("m"));
-    tb_vm_fn *f = tb_vm_fn_begin(&m, TB_STR("f"), 0, 0);
+    CHECK(!tb_iree_release_find("1.0"));
+    tb_asm_begin(&m, &a, tb_iree_release_find(NULL), TB_STR("m"));
+    tb_asm_fn *f = tb_asm_fn_begin(&m, TB_STR("f"), 0, 0);
     for (int i = 0; i < 20000; i++)
-        tb_vm_i64(f);
-    tb_vm_return(f, NULL, 0);
-    tb_vm_fn_end(f);
-    tb_status st = tb_vm_end(&m, &out);
+        tb_asm_i64(f);
+    tb_asm_return(f, NULL, 0);
+    tb_asm_fn_end(f);
+    tb_status st = tb_asm_end(&m, &out);
     CHECK(st && strstr(tb_status_message(st), "registers"));
     tb_status_free(st);
 

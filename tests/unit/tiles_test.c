@@ -75,10 +75,11 @@ lower(void)
     const tb_cpu_level *levels = tb_cpu_levels(&n);
     tb_target target = tb_target_of(&levels[0]);
     tb_packs packs = {0};
+    tb_choices choices = {0};
     const tb_lowered *low;
 
     low = tb_lower_groups(tb_group_graph(tb_run_passes(g, NULL, NULL, NULL)), &target, 1, &packs,
-                          false);
+                          false, &choices);
     n_steps = 0;
     for (uint32_t i = 0; i < low->steps.n && CHECK(i < MAX_STEPS); i++) {
         steps[n_steps].tiles = (double)low->steps.at[i]->tiles;

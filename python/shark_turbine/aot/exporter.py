@@ -7,6 +7,8 @@ import contextlib
 import ctypes
 import math
 import os
+import pathlib
+import re
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -250,11 +252,13 @@ class ExportOutput:
         stock_iree: bool | None = None,
         parameters: str = "embedded",
         external_scope: str = "model",
+        tune: bool = False,
     ) -> _compiler.Artifact | None:
         """Compiles to a .vmfb.
 
         Without `save_to` an object is returned that has `map_memory()` and the buffer
-        protocol; with a path or an open binary file that is written and None returned.
+        protocol; with a path or an open binary file that is written and None returned. A
+        path takes the least memory: weights are laid out on their way into the file.
         `targets` names CPU levels ("host", "x86_64-v3", ...); by default the file runs on
         every machine of the last ten years and uses what newer ones add. IREE's own
         runtime (3.13) runs the file as well, with the same results: by default if that
@@ -265,28 +269,58 @@ class ExportOutput:
         outside: the runtime is given them by name, as `save_parameters` and safetensors
         files have them, under `external_scope`. Other weights of the same shapes then run
         without compiling again.
+
+        `tune=True` runs the program in several ways on this machine and keeps what is
+        fastest, for some seconds; sizes that are open are as in the example arguments.
         """
         _check_backends(target_backends)
-        if parameters not in ("embedded", "external"):
-            raise ValueError(
-                f"parameters: 'embedded' or 'external', not {parameters!r}"
-            )
-        with progress("compiling") as report:
-            artifact = self.unit.compile(
-                targets=self.session.targets if targets is None else targets,
-                bf16_matmul=torch.get_float32_matmul_precision() == "medium",
-                dump=dump,
-                progress=report,
-                external_scope=external_scope if parameters == "external" else None,
-                stock_iree=stock_iree,
-            )
-        if save_to is None:
-            return artifact
-        if hasattr(save_to, "write"):
+        is_file = hasattr(save_to, "write")
+        artifact = self._compile(
+            targets=self.session.targets if targets is None else targets,
+            dump=dump,
+            external_scope=_scope(parameters, external_scope),
+            stock_iree=stock_iree,
+            tune=2.0 if tune else 0.0,
+            path=None if save_to is None or is_file else os.fspath(save_to),
+        )
+        if is_file:
             save_to.write(artifact)
-        else:
-            artifact.save(os.fspath(save_to))
-        return None
+            return None
+        return artifact
+
+    def save_object(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        targets: Sequence[str] = ("host",),
+        parameters: str = "embedded",
+        external_scope: str = "model",
+    ) -> None:
+        """Writes an object to link into a program, and its C header beside it.
+
+        `net.o` comes with `net.h`, whose functions begin with `net_`; with several targets
+        each has its `net.TARGET.o`. Targets are those of `compile`, and "wasm32" and
+        "wasm32-simd128", for WebAssembly. docs/runtime.md shows how they are used. With
+        `parameters="external"` calls take a struct with a pointer to each.
+        """
+        path = pathlib.Path(path)
+        header, objects = self._compile(
+            targets=targets,
+            external_scope=_scope(parameters, external_scope),
+            object=re.sub(r"^(?=\d)|\W", "_", path.stem, flags=re.ASCII),
+        )
+        path.with_suffix(".h").write_text(header, encoding="utf-8")
+        for level, data in objects:
+            one = path if len(objects) == 1 else path.with_suffix(f".{level}.o")
+            data.save(os.fspath(one))
+
+    def _compile(self, **options):
+        with progress("compiling") as report:
+            return self.unit.compile(
+                bf16_matmul=torch.get_float32_matmul_precision() == "medium",
+                progress=report,
+                **options,
+            )
 
     def save_parameters(self, path: str | os.PathLike[str]) -> None:
         """Writes what `compile(parameters="external")` leaves out to a .safetensors file,
@@ -305,6 +339,12 @@ def _view(address: int, kind: str, dims: list[int]) -> np.ndarray:
     size = math.prod(dims) * dtype.itemsize
     memory = (ctypes.c_char * size).from_address(address)
     return np.frombuffer(memory, dtype).reshape(dims)
+
+
+def _scope(parameters, scope):
+    if parameters not in ("embedded", "external"):
+        raise ValueError(f"parameters: 'embedded' or 'external', not {parameters!r}")
+    return scope if parameters == "external" else None
 
 
 def _check_backends(backends):

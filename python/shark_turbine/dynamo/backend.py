@@ -25,7 +25,11 @@ from .views import save_bases
 
 def turbine_cpu(gm, example_inputs, *, mode=None, options=None):
     """Compiles what TorchDynamo captured. `mode` and `options`: see options.py."""
-    options = parse(mode, options)
+    return compile_captured(gm, example_inputs, parse(mode, options))
+
+
+def compile_captured(gm, example_inputs, options, marks=True):
+    """What TorchDynamo calls instead of `gm`. `marks`: see fast.py."""
     training = torch.is_grad_enabled() and any(
         isinstance(x, torch.Tensor) and x.requires_grad for x in example_inputs
     )
@@ -53,7 +57,7 @@ def turbine_cpu(gm, example_inputs, *, mode=None, options=None):
         return shim.inspectable(slow, gm)
     if to_file:
         return slow  # it knows how to write what it is
-    return shorten(slow, wrapped, len(example_inputs))
+    return shorten(slow, wrapped, len(example_inputs), marks)
 
 
 @functools.cache

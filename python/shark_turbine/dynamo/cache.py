@@ -4,7 +4,7 @@
 An entry is named after what it is made from: the program before compilation with its
 constants, the options, the CPU, and the build of the compiler. So entries never go stale,
 and any number of processes may read and write: a file appears whole, by renaming, and two
-that write the same name write the same bytes. A file is a header of 64 bytes (magic, SHA-256
+that write the same name write the same bytes (with `tune`: either's choice of kernels). A file is a header of 64 bytes (magic, SHA-256
 of the rest) and the artifact; one that is damaged counts as absent and is removed.
 
     <dir>/programs/ab/ab12...cd     of shark_turbine.config.cache_dir

@@ -14,9 +14,10 @@ from .program import Program
 _transforms_active = torch._C._are_functorch_transforms_active
 
 
-def shorten(slow, wrapped, n_arguments):
-    """What TorchDynamo shall call: `slow`, AOTAutograd's function, or something faster."""
-    if len(wrapped) != 1 or not wrapped[0].is_plain():
+def shorten(slow, wrapped, n_arguments, marks=True):
+    """What TorchDynamo shall call: `slow`, AOTAutograd's function, or something faster;
+    without `marks` on results of open sizes."""
+    if len(wrapped) != 1 or not wrapped[0].is_plain(marks):
         return slow
     return (_training if wrapped[0].joint else _inference)(
         slow, wrapped[0], n_arguments
@@ -43,7 +44,7 @@ def _training(slow, wrapped, n_arguments):
     if function is None or returns is None or not torch.is_grad_enabled():
         return slow
     program = _program(getattr(function, "compiled_fw", None), n_arguments)
-    if program is None or program.artifact is None:
+    if program is None or program.artifact is None or program.plan.checks:
         return slow
     returned, symints, others, wanted = returns
     outputs = program.plan.outputs

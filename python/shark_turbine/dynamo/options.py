@@ -17,6 +17,7 @@ class Options:
     device: str = "local-task"  # or "local-sync": kernels run in the calling thread
     targets: tuple = ("host",)  # CPU levels to compile for
     freeze: bool = False  # parameters become part of the program (inference only)
+    tune: bool = False  # kernels are chosen by measuring on this machine
     fullgraph: bool = False  # what would run in eager mode is an error
     profile: str | None = None  # where a trace of all calls goes: profile.py
     dump: str | None = None  # stages to print to stderr, as turbine-opt names them
@@ -70,9 +71,10 @@ def parse(mode=None, options=None):
         "device": config.device,
         "targets": tuple(filter(None, config.targets.split(","))),
         "freeze": config.freeze,
+        "tune": config.tune,
         "fullgraph": config.fullgraph,
         "dump": config.dump or None,
     }
     if mode and mode.startswith("max-autotune"):
-        given["freeze"] = True
+        given["freeze"] = given["tune"] = True
     return Options(**{**given, **(options or {})})

@@ -161,9 +161,10 @@ class Wrapped:
         """The torch.autograd.Function of a graph with a backward pass."""
         return getattr(self.inner, "__self__", None)
 
-    def is_plain(self):
+    def is_plain(self, marks):
         """Whether nothing is left to do before and after: no argument is changed, no
-        result is another tensor's view, all tensors are plain ones."""
+        result is another tensor's view, all tensors are plain ones. With `marks` results
+        of open sizes are to be marked as such, for graphs that come after."""
         m = self.metadata
         try:
             from torch._functorch._aot_autograd.schemas import PlainTensorMeta
@@ -173,7 +174,7 @@ class Wrapped:
                 m.num_mutated_inp_runtime_indices
                 or m.num_outputs_aliased
                 or m.num_intermediate_bases
-                or m.dynamic_outputs
+                or (marks and m.dynamic_outputs)
                 or m.grad_enabled_mutation is not None
                 or m.tokens
                 or m.is_rng_op_functionalized
@@ -283,6 +284,99 @@ def keeping(gm, salt):
             yield
     finally:
         del gm._turbine
+
+
+# ---- what TorchDynamo has compiled ----
+
+
+def entries_of(code):
+    """[(guards, code that TorchDynamo wrote)] for a code object; [] if torch does not say."""
+    try:
+        from torch._C._dynamo.eval_frame import _debug_get_cache_entry_list
+
+        found = [(e.guard_manager, e.code) for e in _debug_get_cache_entry_list(code)]
+        return [(g, c) for g, c in found if hasattr(g, "root") and c is not None]
+    except (ImportError, AttributeError):
+        return []
+
+
+def sources_of(gm):
+    """For each input of a graph where it comes from: a Source or None."""
+    places = [n for n in gm.graph.nodes if n.op == "placeholder"]
+    return [getattr(n.meta.get("grapharg"), "source", None) for n in places]
+
+
+def guarded(entry):
+    """(Source, kind) of what a `guard_filter_fn` is shown."""
+    return entry.orig_guard.originating_source, entry.guard_type
+
+
+def tensor_guards(tensors):
+    """A callable over as many tensors: whether they are of the same type, sizes, strides,
+    requires_grad and dispatch keys, what modes and transforms add to those included."""
+    from torch._C._dynamo.guards import TensorGuards
+
+    return TensorGuards(
+        *tensors, dynamic_dims_sizes=None, dynamic_dims_strides=None
+    ).check
+
+
+def global_state_guard(guards):
+    """Whether grad mode, autocast and the like are as they were; None if not known."""
+    return getattr(guards, "closure_vars", {}).get("___check_global_state")
+
+
+def count_function_modes():
+    return torch._C._len_torch_function_stack
+
+
+@functools.cache
+def unrecorded_utils():
+    """torch._dynamo.utils as the code of TorchDynamo uses it, but for the profiler's record
+    of each call; (its name there, module)."""
+    import types
+
+    from torch._dynamo import utils
+
+    module = types.ModuleType(utils.__name__)
+    module.__dict__.update(vars(utils))
+    module.record_pregraph_bytecode_enter = tuple  # built-in functions: nothing is run
+    module.record_pregraph_bytecode_exit = bool
+    return "__import_" + utils.__name__.replace(".", "_dot_"), module
+
+
+def leave_alone(code):
+    """TorchDynamo shall not look at a code object."""
+    from torch._dynamo.eval_frame import skip_code
+
+    skip_code(code)
+
+
+def is_traced(args):
+    """Whether a call only looks at types: there are no numbers to compute with."""
+    try:
+        from torch._C import _get_dispatch_mode, _TorchDispatchModeKey
+        from torch._subclasses.fake_tensor import FakeTensor
+    except ImportError:
+        return False
+    kinds = (_TorchDispatchModeKey.FAKE, _TorchDispatchModeKey.PROXY)
+    return any(_get_dispatch_mode(k) is not None for k in kinds) or any(
+        isinstance(a, FakeTensor) for a in args
+    )
+
+
+def innermost(fn):
+    """What TorchDynamo's wrappers are around."""
+    while hasattr(fn, "_torchdynamo_orig_callable"):
+        fn = fn._torchdynamo_orig_callable
+    return fn
+
+
+def function_behind(compiled):
+    """The function or method whose frame TorchDynamo compiles."""
+    if isinstance(compiled, torch.nn.Module):
+        compiled = compiled.forward
+    return getattr(compiled, "_torchdynamo_orig_callable", None)
 
 
 # ---- torch.compiler.save_cache_artifacts ----
