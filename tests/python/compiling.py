@@ -2,6 +2,7 @@
 """What the tests of the torch.compile backend share."""
 
 import copy
+import functools
 
 import pytest
 import torch
@@ -50,3 +51,19 @@ def check(fn, *calls, grad=False, **options):
             same(got, want)
             same(mine, theirs)
     return c
+
+
+@functools.cache
+def lack(name):
+    """An operator turbine_test::NAME that nobody compiles: its argument times two."""
+
+    def double(x: torch.Tensor) -> torch.Tensor:
+        return x * 2
+
+    op = torch.library.custom_op(f"turbine_test::{name}", double, mutates_args=())
+    op.register_fake(lambda x: torch.empty_like(x))
+    op.register_autograd(lambda ctx, grad: op(grad))
+    return op
+
+
+lacking = lack("lacking")

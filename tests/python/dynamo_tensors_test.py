@@ -111,7 +111,12 @@ def test_results_that_are_views(dynamic):
 
     def f(x):
         n = x.shape[1] // 2
-        lists = x.chunk(2, -1)[-1], x.split(n, 1)[1], x.unbind(0)[-1], *x.tensor_split(2, 1)
+        lists = (
+            x.chunk(2, -1)[-1],
+            x.split(n, 1)[1],
+            x.unbind(0)[-1],
+            *x.tensor_split(2, 1),
+        )
         return *lists, x.narrow(1, n, n), x[1:, ::2], x.t()[n:], x.chunk(2, -1)[0].t()
 
     for x in (randn(5, 8), randn(8, 6).t(), randn(3, 9)):
@@ -268,7 +273,11 @@ DEPENDENT = {
     "neighbours": lambda x: torch.unique_consecutive(x > 0, return_counts=True),
     "bincount": lambda x: torch.bincount(x.abs().long(), x) * 2,
     "repeat": lambda x: torch.repeat_interleave(x, (x > 0).long()),
-    "two sizes": lambda x: (x.nonzero(), x[x < 0], x[(x > 0)].sum() + x.nonzero().shape[0]),
+    "two sizes": lambda x: (
+        x.nonzero(),
+        x[x < 0],
+        x[(x > 0)].sum() + x.nonzero().shape[0],
+    ),
     "branch": lambda x: x * 2 if x.sum() > 0 else x - 1,
     # numbers that leave the program, and numbers that are operands
     "number": lambda x: (x.max().item(), x.long().sum().item(), (x > 0).all().item()),
