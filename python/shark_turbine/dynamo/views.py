@@ -9,6 +9,8 @@ What is saved for a backward pass is saved before it is viewed: there views are 
 on indices.
 """
 
+import operator
+
 import torch
 
 from .partition import Eager
@@ -17,14 +19,23 @@ aten = torch.ops.aten
 
 
 def is_view(node):
+    """A view; also a list of them (split), and one of such a list."""
     target = node.target
+    if node.op != "call_function":
+        return False
+    if target is operator.getitem:
+        return is_view(node.args[0])
     return (
-        node.op == "call_function"
-        and isinstance(target, torch._ops.OpOverload)
+        isinstance(target, torch._ops.OpOverload)
         and target.namespace == "aten"
         and target.is_view
-        and isinstance(node.meta.get("val"), torch.Tensor)
+        and all(isinstance(t, torch.Tensor) for t in _tensors(node))
     )
+
+
+def _tensors(node):
+    value = node.meta.get("val")
+    return value if isinstance(value, (list, tuple)) else (value,)
 
 
 def _fixed_view(node):
@@ -145,7 +156,7 @@ def _checks(module, made):
         return any(
             is_view(a) and a in made or a.op == "call_function" and about(a)
             for a in node.all_input_nodes
-            if is_view(a) or not isinstance(a.meta.get("val"), torch.Tensor)
+            if is_view(a) or not isinstance(a.meta.get("val"), (torch.Tensor, list, tuple))
         )
 
     asserts = aten._assert_scalar.default
