@@ -6,10 +6,12 @@
 #include "artifact/layout.h"
 
 uint32_t
-tb_crc32(const void *bytes, size_t n)
+tb_crc32(uint32_t crc, const void *bytes, size_t n)
 {
     const uint8_t *p = bytes;
-    uint32_t table[8][256], crc = 0xffffffff;
+    uint32_t table[8][256];
+
+    crc = ~crc;
 
     for (uint32_t i = 0; i < 256; i++) {
         uint32_t c = i;

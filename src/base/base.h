@@ -134,6 +134,13 @@ bool tb_mul_ok(int64_t a, int64_t b, int64_t *out);
 int64_t tb_floordiv(int64_t a, int64_t b); /* b != 0; rounds to -inf */
 int64_t tb_mod(int64_t a, int64_t b);      /* sign of b, as Python */
 
+/* Bytes that are computed where they are needed. The first member of a record that knows
+ * how. */
+typedef struct tb_recipe {
+    /* Writes all of them; `to` is 16-byte aligned. False: there was no memory for it. */
+    bool (*make)(const struct tb_recipe *r, void *to);
+} tb_recipe;
+
 /* cpus.c -- how many threads this process may use: affinity, cgroup, OMP_NUM_THREADS. */
 int tb_cpus_allowed(void); /* at least 1 */
 
@@ -141,3 +148,12 @@ int tb_cpus_allowed(void); /* at least 1 */
 tb_status tb_file_read(const char *path, tb_buf *out) TB_MUST_CHECK;
 /* Writes beside the target and renames: readers see the old file or the whole new one. */
 tb_status tb_file_write(const char *path, const void *bytes, size_t n) TB_MUST_CHECK;
+/* The same in parts, at any offset; what lies between is zeros. After a begin that did not
+ * fail the end is called in any case, and says with `keep` whether there is to be a file. */
+typedef struct tb_file {
+    int fd;
+    char *path, *tmp;
+} tb_file;
+tb_status tb_file_begin(tb_file *f, const char *path) TB_MUST_CHECK;
+tb_status tb_file_put(tb_file *f, uint64_t at, const void *bytes, size_t n) TB_MUST_CHECK;
+tb_status tb_file_end(tb_file *f, bool keep) TB_MUST_CHECK;

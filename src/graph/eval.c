@@ -428,6 +428,14 @@ eval_node(ev *e, frame *f, const tensor *args, const tensor *const *in)
         return tb_ev_scatter(e, in, n->n_in, (uint32_t)attr[0], (int)attr[1]);
     case TB_P_argsort:
         return tb_ev_argsort(e, in[0], (int)attr[0], attr[1] != 0);
+    case TB_P_tri_solve:
+    case TB_P_cholesky:
+    case TB_P_lu:
+    case TB_P_qr:
+    case TB_P_jacobi:
+        return tb_ev_linalg(e, p, in, attr);
+    case TB_P_exchange:
+        return tb_ev_exchange(e, in[0]);
     case TB_P_rand:
         return tb_ev_rand(e, tb_ev_int(in[0], 0), tb_ev_int(in[1], 0));
     case TB_P_conv:

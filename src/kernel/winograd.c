@@ -77,7 +77,27 @@ transform_kernel(const float *g, int64_t step, float *u, int64_t u_step)
     }
 }
 
-/* The weights [16][O][C]; the same weights give the same constant. */
+/* The weights [16][O][C], made when they are packed. */
+typedef struct transformed {
+    tb_recipe recipe;
+    const float *weights; /* [O][3][3][C] */
+    int64_t oc, ic;
+} transformed;
+
+static bool
+make_transformed(const tb_recipe *r, void *to)
+{
+    const transformed *t = (const transformed *)(const void *)r;
+    float *u = to;
+
+    for (int64_t o = 0; o < t->oc; o++)
+        for (int64_t i = 0; i < t->ic; i++)
+            transform_kernel(t->weights + o * 9 * t->ic + i, t->ic, u + o * t->ic + i,
+                             t->oc * t->ic);
+    return true;
+}
+
+/* The same weights give the same constant. */
 static uint32_t
 transformed_weights(winograd *s, uint32_t source)
 {
@@ -85,24 +105,20 @@ transformed_weights(winograd *s, uint32_t source)
     tb_arena *a = &l->u->cx->keep;
     tb_packs *packs = l->out->packs;
     tb_pack want = {source, {-1}, 0}; /* no request for packing begins before its constant */
-    int64_t n = s->oc * s->ic;
 
     for (uint32_t i = 0; i < packs->n; i++)
         if (packs->at[i].source == source &&
             memcmp(packs->at[i].key, want.key, sizeof want.key) == 0)
             return packs->at[i].packed;
     tb_const from = l->u->consts.at[source];
+    transformed *t = TB_NEW(a, transformed);
+    *t = (transformed){{make_transformed}, from.bytes, s->oc, s->ic};
     tb_const c = {.name = tb_sprintf(a, "%.*s.winograd", TB_FMT(from.name)),
                   .dtype = TB_F32,
                   .rank = 3,
                   .dims = {XI, s->oc, s->ic},
-                  .n_bytes = (size_t)(XI * n) * sizeof(float)};
-    float *to = tb_alloc(a, c.n_bytes);
-    const float *g = from.bytes;
-    for (int64_t o = 0; o < s->oc; o++)
-        for (int64_t i = 0; i < s->ic; i++)
-            transform_kernel(g + o * 9 * s->ic + i, s->ic, to + o * s->ic + i, n);
-    c.bytes = to;
+                  .recipe = &t->recipe,
+                  .n_bytes = (size_t)(XI * s->oc * s->ic) * sizeof(float)};
     want.packed = tb_unit_const(l->u, c);
     TB_PUSH(a, packs, want);
     return want.packed;

@@ -316,6 +316,19 @@ def test_integers_of_tensors_are_sizes():
         same(c(*calls[0]), f(*calls[0]))
 
 
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_parts_are_views(dynamic):
+    def f(x):
+        return *x.chunk(2), *x.unbind(1), x.split(2)[1].t()
+
+    c = compiled(f, dynamic=dynamic)
+    for n in (5, 7) if dynamic else (5,):
+        x = randn(n, 3)
+        got, want = c(x), f(x)
+        same(got, want, strides=True)
+        assert [t.data_ptr() for t in got] == [t.data_ptr() for t in want]
+
+
 # ---- open sizes ----
 
 
