@@ -329,6 +329,17 @@ def test_parts_are_views(dynamic):
         assert [t.data_ptr() for t in got] == [t.data_ptr() for t in want]
 
 
+def test_integers_are_not_divided_by_zero():
+    def f(a, b):
+        return a // b, a % b, torch.fmod(a, b), torch.div(a, b, rounding_mode="trunc")
+
+    c = check(f, (torch.tensor([7, -7]), torch.tensor([2, -3])))
+    for zeros in ([0, 1], [1, 0]):
+        with pytest.raises(Exception, match="ZeroDivisionError"):
+            c(torch.tensor([7, -7]), torch.tensor(zeros))
+    check(f, (randn(3), torch.zeros(3)))  # floats are
+
+
 # ---- open sizes ----
 
 
