@@ -340,6 +340,30 @@ def test_integers_of_tensors_are_sizes():
         same(c(*calls[0]), f(*calls[0]))
 
 
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_parts_are_views(dynamic):
+    def f(x):
+        return *x.chunk(2), *x.unbind(1), x.split(2)[1].t()
+
+    c = compiled(f, dynamic=dynamic)
+    for n in (5, 7) if dynamic else (5,):
+        x = randn(n, 3)
+        got, want = c(x), f(x)
+        same(got, want, strides=True)
+        assert [t.data_ptr() for t in got] == [t.data_ptr() for t in want]
+
+
+def test_integers_are_not_divided_by_zero():
+    def f(a, b):
+        return a // b, a % b, torch.fmod(a, b), torch.div(a, b, rounding_mode="trunc")
+
+    c = check(f, (torch.tensor([7, -7]), torch.tensor([2, -3])))
+    for zeros in ([0, 1], [1, 0]):
+        with pytest.raises(Exception, match="ZeroDivisionError"):
+            c(torch.tensor([7, -7]), torch.tensor(zeros))
+    check(f, (randn(3), torch.zeros(3)))  # floats are
+
+
 # ---- open sizes ----
 
 

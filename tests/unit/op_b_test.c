@@ -379,6 +379,12 @@ selections(void)
     GIVES("3xi64 = [1, 4, 1]", "bincount(%1)", "5xi64: 0 2 0 0 1");
     GIVES("2xi64 = [1, 1]; 2xf32 = [0.5, 2]", "bincount(%1, %2, 3)", "3xf32: 0 2.5 0");
     GIVES("3xi64 = [2, 0, 1]", "repeat_interleave.Tensor(%1)", "3xi64: 0 0 2");
+    GIVES("2x4xi64 = [3, 1, 3, 1, 2, 5, 5, 5]", "mode(%1)", "2xi64: 1 5; 2xi64: 3 3");
+    GIVES("3xf32 = [7, 2, 2]", "mode(%1, 0, true)", "1xf32: 2; 1xi64: 2");
+    GIVES("2xi64 = [7, -7]; 2xi64 = [2, 2]", "floor_divide(%1, %2)", "2xi64: 3 -4");
+    FAILS("2xi64 = [7, 1]; 2xi64 = [2, 0]", "floor_divide(%1, %2)", "2xi64:",
+          "test.tb:6: ZeroDivisionError");
+    FAILS("2xi64 = [7, 1]", "remainder.Scalar(%1, 0)", "2xi64:", "test.tb:4: ZeroDivisionError");
     FAILS("2xi64 = [1, -1]", "bincount(%1)", "2xi64:",
           "test.tb:4: bincount only supports 1-d non-negative integral inputs.");
 }

@@ -16,6 +16,7 @@ _KNOWN = {
     "aten::sym_size",
     "aten::sym_numel",
     "aten::sym_stride",
+    "aten::sym_storage_offset",
     "aten::sym_constrain_range",
     "aten::sym_constrain_range_for_size",
     "aten::_assert_scalar",

@@ -18,31 +18,29 @@ from .partition import Eager
 aten = torch.ops.aten
 
 
-def _makes_views(node):
-    """A view, or several of them as a list (split, unbind)."""
+def is_view(node):
+    """A view; also a list of them (split), and one of such a list."""
     target = node.target
+    if node.op != "call_function":
+        return False
+    if target is operator.getitem:
+        return is_view(node.args[0])
     return (
-        node.op == "call_function"
-        and isinstance(target, torch._ops.OpOverload)
+        isinstance(target, torch._ops.OpOverload)
         and target.namespace == "aten"
         and target.is_view
+        and all(isinstance(t, torch.Tensor) for t in _tensors(node))
     )
 
 
-def _is_item(node):
-    """One of such a list."""
-    return node.target is operator.getitem and _makes_views(node.args[0])
-
-
-def is_view(node):
-    return isinstance(node.meta.get("val"), torch.Tensor) and (
-        _makes_views(node) or _is_item(node)
-    )
+def _tensors(node):
+    value = node.meta.get("val")
+    return value if isinstance(value, (list, tuple)) else (value,)
 
 
 def _fixed_view(node):
-    """A view, or a list of them, with no open sizes among its arguments."""
-    return (_makes_views(node) or _is_item(node)) and len(node.all_input_nodes) == 1
+    """A view with no open sizes among its arguments."""
+    return is_view(node) and len(node.all_input_nodes) == 1
 
 
 def save_bases(forward, backward, n_returned):
@@ -96,7 +94,7 @@ class _Finder:
 
     def base(self, node):
         """What a chain of views begins with."""
-        while _makes_views(node) or _is_item(node):
+        while is_view(node):
             node = node.args[0]
         return node
 
@@ -108,10 +106,7 @@ class _Finder:
             kept = node in self.outputs and not is_view(node)
             self.known[node] = (
                 kept
-                or (
-                    (_makes_views(node) or _is_item(node))
-                    and self._all_available(node, depth)
-                )
+                or (is_view(node) and self._all_available(node, depth))
                 or _is_size(node)  # the program can tell it
             )
         return self.known[node]
@@ -161,7 +156,7 @@ def _checks(module, made):
         return any(
             is_view(a) and a in made or a.op == "call_function" and about(a)
             for a in node.all_input_nodes
-            if is_view(a) or not isinstance(a.meta.get("val"), torch.Tensor)
+            if is_view(a) or not isinstance(a.meta.get("val"), (torch.Tensor, list, tuple))
         )
 
     asserts = aten._assert_scalar.default
