@@ -49,6 +49,7 @@ PyObject *dtype_table(void); /* list of (name, code, bytes) */
 void raise_status(tb_status st);
 /* The same; NOT_FOUND becomes `not_found`. `prefix` (may be NULL) goes first. */
 void raise_status_as(tb_status st, PyObject *not_found, const char *prefix);
+void raise_status_type(tb_status st, PyObject *type); /* as this exception */
 
 /* ---- device.c ---- */
 typedef struct device_obj {

@@ -114,7 +114,12 @@ invoke(call *c)
     session_put_back(c->self, s);
     if (!st)
         return 0;
-    raise_status(st);
+    /* Guards saw to the arguments of a compiled program, so what is invalid is what a check
+     * of its own found: PyTorch raises RuntimeError there. */
+    if (c->blocks && tb_status_code(st) == TB_INVALID_ARGUMENT)
+        raise_status_type(st, PyExc_RuntimeError);
+    else
+        raise_status(st);
     return -1;
 }
 

@@ -33,12 +33,9 @@ exception_of(tb_code code)
     return PyExc_RuntimeError;
 }
 
-void
-raise_status_as(tb_status st, PyObject *not_found, const char *prefix)
+static void
+raise_text(tb_status st, PyObject *type, const char *prefix)
 {
-    tb_code code = tb_status_code(st);
-    PyObject *type = code == TB_NOT_FOUND ? not_found : exception_of(code);
-
     /* %U would need a str: messages may hold bytes of a file name that are no UTF-8. */
     PyObject *text = PyUnicode_DecodeUTF8(tb_status_message(st),
                                           (Py_ssize_t)strlen(tb_status_message(st)),
@@ -47,6 +44,20 @@ raise_status_as(tb_status st, PyObject *not_found, const char *prefix)
         PyErr_Format(type, "%s%s%U", prefix ? prefix : "", prefix ? ": " : "", text);
     Py_XDECREF(text);
     tb_status_free(st);
+}
+
+void
+raise_status_as(tb_status st, PyObject *not_found, const char *prefix)
+{
+    tb_code code = tb_status_code(st);
+
+    raise_text(st, code == TB_NOT_FOUND ? not_found : exception_of(code), prefix);
+}
+
+void
+raise_status_type(tb_status st, PyObject *type)
+{
+    raise_text(st, type, NULL);
 }
 
 void
