@@ -172,6 +172,7 @@ class GraphImporter:
             inputs=tuple(zip(self.inputs, self.input_orders, strict=True)),
             outputs=tuple(outputs),
             checks=tuple(c[1:] for c in self.importer.checks),
+            decomposes=self.importer.decomposes,
         )
 
 
