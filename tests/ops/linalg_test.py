@@ -158,6 +158,32 @@ def test_eigh(a, lower):
     close(gram, torch.eye(a.shape[-1], dtype=a.dtype).expand_as(gram), eps)
 
 
+def test_lengths_do_not_drift():
+    """Thousands of rotations of each row, in f32."""
+    a = torch.randn(160, 120)
+    u, s, vh = compiled(lambda a: torch.linalg.svd(a, full_matrices=False))(a)
+    close((s - torch.linalg.svdvals(a.double())) / s[0], torch.zeros(120).double(), 1e-6)
+    close(vh @ vh.mT, torch.eye(120), 2e-6)
+    close(u.mT @ u, torch.eye(120), 2e-6)
+
+
+def test_exported():
+    """A program outside torch has its own words for what it raises."""
+    from shark_turbine import aot, runtime
+
+    class Solve(torch.nn.Module):
+        def forward(self, a, b):
+            return torch.linalg.solve(a, b), torch.linalg.cholesky(a @ a.mT)
+
+    a, b = torch.randn(4, 4), torch.randn(4, 2)
+    module = runtime.Module.from_buffer(bytes(aot.export(Solve(), a, b).compile(save_to=None)))
+    session = runtime.Session(module, runtime.Device("local-sync"))
+    x, _ = session.call("main", a.numpy(), b.numpy())
+    close(torch.from_numpy(x), torch.linalg.solve(a, b), 1e-4)
+    with pytest.raises(ValueError, match="torch.linalg.solve: .* singular"):
+        session.call("main", torch.zeros(4, 4).numpy(), b.numpy())
+
+
 def test_gradients_of_decompositions():
     check(torch.linalg.svdvals, TALL)
     check(torch.linalg.eigvalsh, S)
