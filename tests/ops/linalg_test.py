@@ -169,17 +169,18 @@ def test_lengths_do_not_drift():
 
 def test_exported():
     """A program outside torch has its own words for what it raises."""
-    from shark_turbine import aot, runtime
+    from shark_turbine import _runtime, aot
 
     class Solve(torch.nn.Module):
         def forward(self, a, b):
             return torch.linalg.solve(a, b), torch.linalg.cholesky(a @ a.mT)
 
     a, b = torch.randn(4, 4), torch.randn(4, 2)
-    module = runtime.Module.from_buffer(bytes(aot.export(Solve(), a, b).compile(save_to=None)))
-    session = runtime.Session(module, runtime.Device("local-sync"))
+    binary = aot.export(Solve(), args=(a, b)).compile(save_to=None)
+    module = _runtime.Module.from_buffer(binary.map_memory())
+    session = _runtime.Session(module, _runtime.Device("local-sync"))
     x, _ = session.call("main", a.numpy(), b.numpy())
-    close(torch.from_numpy(x), torch.linalg.solve(a, b), 1e-4)
+    close(torch.from_dlpack(x), torch.linalg.solve(a, b), 1e-4)
     with pytest.raises(ValueError, match="torch.linalg.solve: .* singular"):
         session.call("main", torch.zeros(4, 4).numpy(), b.numpy())
 
