@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 from guest_test import TOOLS, Kinds, Linear, Mlp, compiled, normal, pytestmark, run_module
 from stock import PYTHON, check
 from torch.export import Dim
+from torch.fx.experimental.proxy_tensor import make_fx
 
 __all__ = ["pytestmark"]
 
@@ -67,6 +68,26 @@ def test_prefill_and_decode(tmp_path):
         token = logits[:, -1:].argmax(-1)
         logits, k, v = check(step, [("main", [token, k, v])])[0]
     assert k.shape == (1, 4, 10, 8)
+
+
+def train(w, b, v, x, y):
+    def loss(w, b, v):
+        return ((torch.tanh(x @ w + b) @ v - y) ** 2).mean()
+
+    of, value = torch.func.grad_and_value(loss, argnums=(0, 1, 2))(w, b, v)
+    return w - 0.1 * of[0], b - 0.1 * of[1], v - 0.1 * of[2], value
+
+
+def test_training_step(tmp_path):
+    state = [normal(8, 16), normal(16, seed=1), normal(16, 3, seed=2)]
+    data = [normal(6, 8, seed=3), normal(6, 3, seed=4)]
+    args = tuple(torch.from_numpy(a) for a in (*state, *data))
+    path = compiled(tmp_path, make_fx(train)(*args), args)
+    losses = []
+    for _ in range(4):
+        *state, loss = check(path, [("main", [*state, *data])])[0]
+        losses.append(loss)
+    assert losses[3] < losses[0]
 
 
 class Choice(torch.nn.Module):
