@@ -158,18 +158,22 @@ do_symbol(void *arg)
 static PyObject *
 unit_symbol(PyObject *o, PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {"name", "min", "max", "hint", "argument", NULL};
+    static const char *const names[] = {"name",     "min",    "max", "hint",
+                                        "argument", "result", NULL};
     unit_obj *self = (unit_obj *)o;
     PyObject *max = Py_None, *argument = Py_None;
     const char *name;
     long long min = 0, hint = 0;
+    int result = 0;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|LOLO:symbol", (char **)names, &name, &min,
-                                     &max, &hint, &argument))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|LOLOp:symbol", (char **)names, &name,
+                                     &min, &max, &hint, &argument, &result))
         return NULL;
     symbol s = {.u = self->u,
                 .name = tb_str_c(name),
-                .kind = argument == Py_None ? TB_SYM_SHAPE : TB_SYM_ARG,
+                .kind = result                ? TB_SYM_ITEM
+                        : argument == Py_None ? TB_SYM_SHAPE
+                                              : TB_SYM_ARG,
                 .min = min,
                 .max = max == Py_None ? INT64_MAX : PyLong_AsLongLong(max),
                 .hint = hint,
@@ -393,8 +397,9 @@ get_constants(PyObject *o, void *unused)
 
 static PyMethodDef methods[] = {
     {"symbol", KEYWORDS(unit_symbol),
-     "symbol(name, min=0, max=None, hint=0, argument=None) -> Dim: a size read from the "
-     "shapes of inputs, or (argument=n) the value of an integer input"},
+     "symbol(name, min=0, max=None, hint=0, argument=None, result=False) -> Dim: a size read "
+     "from the shapes of inputs, (argument=n) the value of an integer input, or (result=True) "
+     "a size that an operator finds out"},
     {"assume_equal", unit_assume_equal, METH_VARARGS,
      "assume_equal(a, b): calls for which they differ are refused"},
     {"function", KEYWORDS(unit_function), "function(name, exported=True) -> Function"},
@@ -410,7 +415,8 @@ static PyMethodDef methods[] = {
     {"print", KEYWORDS(unit_print_stage), "print(stage, targets=()): the program at a stage"},
     {"compile", KEYWORDS(unit_compile),
      "compile(targets=(), threads=0, bf16_matmul=False, dump=None, progress=None, "
-     "stock_iree=False, external_scope=None, object=None) -> Artifact; stock_iree: None "
+     "stock_iree=False, external_scope=None, tune=0.0, object=None, "
+     "path=None) -> Artifact, or None if it is written to a path; stock_iree: None "
      "means if it takes little; with a scope, parameters stay outside under it; "
      "object=PREFIX gives (C header, [(level, object), ...]) instead; "
      "what progress(stage, done, total) raises is raised at the end"},

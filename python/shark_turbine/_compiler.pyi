@@ -130,6 +130,7 @@ class Unit:
         max: int | None = None,
         hint: int = 0,
         argument: int | None = None,
+        result: bool = False,
     ) -> Dim: ...
     def assume_equal(self, a: _Size, b: _Size) -> None: ...
     def function(self, name: str, exported: bool = True) -> Function: ...
@@ -174,7 +175,23 @@ class Unit:
         external_scope: str | None = None,
         tune: float = 0.0,
         object: None = None,
+        path: None = None,
     ) -> Artifact: ...
+    @overload
+    def compile(
+        self,
+        targets: Sequence[str] = (),
+        threads: int = 0,
+        bf16_matmul: bool = False,
+        dump: str | None = None,
+        progress: Callable[[str, int, int], Any] | None = None,
+        stock_iree: bool = False,
+        external_scope: str | None = None,
+        tune: float = 0.0,
+        object: None = None,
+        *,
+        path: str | None,
+    ) -> Artifact | None: ...
     def evaluate(
         self, function: str, inputs: Sequence[tuple[Any, str, Sequence[int]]]
     ) -> list[tuple[bytes, str, list[int]]]: ...

@@ -123,6 +123,35 @@ tb_ev_result(ev *e)
     return tb_ev_new(e, tb_dtype_of(e->g, e->v), rank, dims);
 }
 
+static void set_symbol(ev *e, uint32_t sym, int64_t value);
+
+/* The symbol that d is, or -1. */
+static int64_t
+plain_symbol(const ev *e, tb_dim d)
+{
+    if (tb_dim_is_const(d) || e->u->exprs.at[d - TB_DIM_EXPR].op != TB_DIM_SYM)
+        return -1;
+    return e->u->exprs.at[d - TB_DIM_EXPR].a;
+}
+
+/* sym has got its value: so have those that were found to be equal to it, or to what
+ * follows from it. A size that a result was declared with is known in no other way. */
+static void
+bind_equals(ev *e, uint32_t sym)
+{
+    int64_t other = plain_symbol(e, e->u->syms.at[sym].same_as);
+    uint32_t missing;
+
+    if (other >= 0 && !e->known[other])
+        set_symbol(e, (uint32_t)other, e->syms[sym]);
+    for (uint32_t i = 0; i < e->n_syms; i++) {
+        tb_dim d = e->u->syms.at[i].same_as;
+
+        if (d && !e->known[i] && !unknown_in(e, d, &missing))
+            set_symbol(e, i, tb_dim_eval(e->u, d, e->syms));
+    }
+}
+
 static void
 set_symbol(ev *e, uint32_t sym, int64_t value)
 {
@@ -133,6 +162,7 @@ set_symbol(ev *e, uint32_t sym, int64_t value)
                     (long long)value, (long long)s->min, (long long)s->max);
     e->syms[sym] = value;
     e->known[sym] = true;
+    bind_equals(e, sym);
 }
 
 /* d must be `value`: defines the one unknown symbol in d if d is linear in it. */
@@ -308,14 +338,13 @@ static tensor
 constant(ev *e, int64_t index)
 {
     const tb_const *c = &e->u->consts.at[index];
-    tensor t = tb_ev_new(e, c->dtype, c->rank, c->dims);
+    tensor t = {.dtype = c->dtype, .rank = c->rank, .data = (void *)(uintptr_t)c->bytes};
 
+    memcpy(t.dims, c->dims, sizeof c->dims[0] * c->rank);
     if (!c->bytes && tb_ev_count(&t))
         tb_ev_raise(e, "constant %lld (%.*s) has no data here", (long long)index,
                     TB_FMT(c->name));
-    if (tb_ev_count(&t))
-        memcpy(t.data, c->bytes, (size_t)tb_ev_count(&t) * tb_dtype_bytes(t.dtype));
-    return t;
+    return t; /* nobody writes to a value */
 }
 
 static void
@@ -455,12 +484,62 @@ check_result(ev *e, const tensor *r)
                         (long long)r->dims[i]);
 }
 
+static size_t
+bytes_of(const tensor *t)
+{
+    return t->dtype == TB_NONE ? 0 : (size_t)tb_ev_count(t) * tb_dtype_bytes(t->dtype);
+}
+
+/* Is the value of a node memory of its own? */
+static bool
+is_own(tb_prim p)
+{
+    return tb_prim_is_map(p) || tb_prim_is_fold(p) || tb_prim_is_move(p) || p == TB_P_full;
+}
+
+/* By node: the last that reads its value, where the memory may go then; else 0. */
+static uint32_t *
+last_uses(const tb_graph *g, const bool *live, tb_arena *a)
+{
+    uint32_t *last = TB_NEWN(a, uint32_t, g->n);
+
+    for (uint32_t id = 1; id < g->n; id++)
+        for (uint32_t i = 0; live[id] && i < g->nodes[id].n_in; i++)
+            last[tb_in(g, (tb_val){id}, i).id] = id;
+    for (uint32_t id = 1; id < g->n; id++) {
+        tb_prim p = g->nodes[id].prim;
+        bool hands_on = p == TB_P_cond || p == TB_P_while || p == TB_P_call;
+        if (!is_own(p))
+            last[id] = 0;
+        for (uint32_t i = 0; hands_on && i < g->nodes[id].n_in; i++)
+            last[tb_in(g, (tb_val){id}, i).id] = 0;
+    }
+    for (uint32_t i = 0; i < g->outputs.n; i++)
+        last[g->outputs.at[i].id] = 0;
+    return last;
+}
+
+static void
+drop_operands(ev *e, frame *f, const uint32_t *last)
+{
+    const tb_node *n = tb_node_of(e->g, e->v);
+
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        uint32_t x = tb_in(e->g, e->v, i).id;
+        if (last[x] != e->v.id || !f->at[x].data)
+            continue;
+        tb_arena_drop(&e->cx->scratch, f->at[x].data, bytes_of(&f->at[x]));
+        f->at[x].data = NULL;
+    }
+}
+
 static void
 run(ev *e, const tb_graph *g, const tensor *args, uint32_t n_in, tensor *out)
 {
     tb_arena *a = &e->cx->scratch;
     frame f = {TB_NEWN(a, tensor, g->n), TB_NEWN(a, tensor *, g->n)};
     bool *live = tb_live(g, a);
+    const uint32_t *last = last_uses(g, live, a);
     const tensor **in = NULL;
     uint32_t room = 0;
 
@@ -480,6 +559,7 @@ run(ev *e, const tb_graph *g, const tensor *args, uint32_t n_in, tensor *out)
         e->v = (tb_val){id};
         f.at[id] = eval_node(e, &f, args, in);
         check_result(e, &f.at[id]);
+        drop_operands(e, &f, last);
     }
     for (uint32_t i = 0; i < g->outputs.n; i++)
         out[i] = f.at[g->outputs.at[i].id]; /* a zero tensor (dtype TB_NONE) for none */
@@ -508,8 +588,16 @@ tb_eval(tb_unit *u, const tb_func *f, const tb_eval_tensor *inputs, uint32_t n_i
     check_equalities(&e);
     for (uint32_t i = 0; i < f->body->outputs.n; i++) {
         tensor *t = &outputs[i];
-        size_t bytes = (size_t)tb_ev_count(t) * tb_dtype_bytes(t->dtype);
+        void *made = t->data;
 
-        t->data = tb_dup(arena, t->data, t->dtype == TB_NONE ? 0 : bytes);
+        t->data = tb_dup(arena, made, bytes_of(t));
+        for (uint32_t k = i + 1; k < f->body->outputs.n; k++)
+            if (outputs[k].data == made) /* still to be copied */
+                made = NULL;
+        for (uint32_t k = 0; k < n_inputs; k++)
+            if (inputs[k].data == made) /* the caller's */
+                made = NULL;
+        if (made)
+            tb_arena_drop(&cx->scratch, made, bytes_of(t));
     }
 }

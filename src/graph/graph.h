@@ -33,6 +33,10 @@ typedef struct tb_ctx {
     tb_code code;
     tb_str message;   /* "where: op: expected X, found Y", then notes, one per line */
     struct tb_unit *unit; /* for locations in messages; may be NULL */
+    /* Says that n bytes of a source text were read and are not needed for now, so that a text
+     * of weights need not be in memory as a whole. NULL: nobody wants to know. */
+    void (*text_read)(void *user, const char *at, size_t n);
+    void *text_user;
 } tb_ctx;
 
 tb_ctx *tb_ctx_new(void);
@@ -156,6 +160,7 @@ typedef enum tb_arg_kind {
 } tb_arg_kind;
 typedef struct tb_arg {
     tb_arg_kind kind;
+    bool number; /* a tensor of rank 0 that stands for a Python number: it promotes as one */
     union {
         tb_val v;
         int64_t i;
@@ -225,6 +230,8 @@ typedef struct tb_const {
     int64_t dims[TB_MAX_RANK];
     const void *bytes; /* dense row-major; borrowed: lives as long as the unit */
     size_t n_bytes;
+    const tb_recipe *recipe; /* or NULL; if there is one, bytes is NULL until the artifact
+                                is written: weights laid out for a kernel */
     bool external;     /* not stored in the artifact (parameters by name) */
     bool parameter;    /* named in the model's state: may be left out of the artifact */
     tb_str scope;

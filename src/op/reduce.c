@@ -178,6 +178,31 @@ count_nonzero(tb_opctx *c)
     return tb_squeeze_axes(g, RSUM(x, axes), axes);
 }
 
+/* (self, dim, keepdim, mode): all elements, as 64 bits, in an exclusive or: the parity of
+ * each bit. Floats count as the bits of a double. */
+static tb_val
+hash_tensor(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    tb_val x = V(0), bits;
+    uint32_t axes = axes_of(c, 1, x);
+    int rank = RANK(x);
+
+    if (INT(3) != 0)
+        tb_body_raise(c, "expected mode 0 (exclusive or)");
+    if (tb_dtype_is_complex(tb_dtype_of(g, x)))
+        tb_body_lacks(c, "complex numbers");
+    if (tb_dtype_is_float(tb_dtype_of(g, x)))
+        x = tb_bitcast(g, CAST(x, TB_F64), TB_I64);
+    x = tb_unsqueeze(g, CAST(x, TB_I64), rank);
+    bits = tb_body_count_up(g, 64, rank + 1, rank);
+    x = tb_body_map2(g, TB_P_shr, x, bits);
+    x = RSUM(AND(x, K(x, 1)), axes);
+    x = RSUM(tb_body_map2(g, TB_P_shl, AND(x, K(x, 1)), bits), 1u << rank);
+    x = tb_squeeze_axes(g, x, 1u << rank);
+    return tb_bitcast(g, finish(c, x, axes, 2), TB_U64);
+}
+
 static tb_val
 trace(tb_opctx *c)
 {
@@ -578,6 +603,8 @@ const tb_op tb_ops_reduce[] = {
      TB_KEEP, count_nonzero},
     {"count_nonzero.dim_IntList(Tensor self, int[] dim) -> Tensor",
      TB_KEEP, count_nonzero},
+    {"hash_tensor(Tensor self, int[1] dim=[], *, bool keepdim=False, int mode=0) -> Tensor",
+     TB_KEEP, hash_tensor},
     {"trace(Tensor self) -> Tensor",
      TB_KEEP, trace},
     {"amax(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor",

@@ -36,6 +36,15 @@ def _hint(value):
     return int(hint) if isinstance(hint, int) else 0
 
 
+def _shape_env(values):
+    """Where torch keeps what it knows of sizes; None if all of them are constant."""
+    for v in values:
+        for size in v.shape if isinstance(v, torch.Tensor) else (v,):
+            if isinstance(size, (torch.SymInt, torch.SymBool, torch.SymFloat)):
+                return size.node.shape_env
+    return None
+
+
 def _is_ragged(value):
     """A nested tensor's name for sizes that differ by row: no number, only handed on."""
     hint = getattr(value.node, "hint", None)
@@ -43,11 +52,12 @@ def _is_ragged(value):
 
 
 class GraphSymbols(Symbols):
-    """Dims for the sizes of a graph whose arguments have these (fake) values."""
+    """Dims for the sizes of a graph whose arguments have these (fake) values; `computed`
+    are those of its other nodes."""
 
-    def __init__(self, unit, values):
+    def __init__(self, unit, values, computed=()):
         super().__init__(unit, self._range, self._typical)
-        self.shape_env = None
+        self.shape_env = _shape_env(computed)
         self.known = set()
         self.arguments = {}  # position among `values` -> expression it tells
         self.sizes = self._sizes(values)
@@ -119,6 +129,9 @@ class GraphSymbols(Symbols):
 
     def is_known(self, symbol):
         return symbol in self.known or super().is_known(symbol)
+
+    def is_result(self, symbol):
+        return symbol not in self.known and self._is_unbacked(symbol)
 
     def _is_unbacked(self, symbol):
         return self.shape_env is not None and self.shape_env.is_unbacked_symint(symbol)
