@@ -26,6 +26,7 @@
     X(join)                                                                              \
     X(linalg)                                                                            \
     X(linalg_factor)                                                                     \
+    X(linalg_ldl)                                                                        \
     X(loss)                                                                              \
     X(math)                                                                              \
     X(matmul)                                                                            \

@@ -506,14 +506,14 @@ matrix_norm(tb_opctx *c, tb_val x, double ord, int64_t a, int64_t b, uint32_t ke
 
     if (fabs(ord) == 2) {
         r = singular_values(g, tb_body_wide(g, CAST(x, t)), row, col);
-        r = ord > 0 ? RMAX(r, axes) : RMIN(r, axes);
+        r = ord > 0 ? MAX(RMAX(r, axes), K(r, 0)) : RMIN(r, axes); /* of none 0 */
         return CAST(finish(c, r, axes, keepdim), tb_dtype_part(t));
     }
     if (fabs(ord) != 1 && !isinf(ord))
         tb_body_raise(c, "ord %g of a matrix", ord);
     sum_axis = 1u << (isinf(ord) ? col : row);
     r = RSUM(ABS(tb_body_wide(g, CAST(x, t))), sum_axis);
-    r = ord > 0 ? RMAX(r, axes & ~sum_axis) : RMIN(r, axes & ~sum_axis);
+    r = ord > 0 ? MAX(RMAX(r, axes & ~sum_axis), K(r, 0)) : RMIN(r, axes & ~sum_axis);
     return CAST(finish(c, r, axes, keepdim), tb_dtype_part(t));
 }
 
@@ -550,13 +550,14 @@ linalg_matrix_norm_named(tb_opctx *c)
 {
     tb_graph *g = c->g;
     tb_dtype t = tb_body_dtype(c, 4, float_dtype(g, V(0)));
-    int64_t dim[2];
+    int64_t dim[2] = {-2, -1};
     int row, col;
     tb_val r;
 
     if (tb_body_is(c, 1, "fro"))
         return norm_over(c, V(0), NO_ARG, 2, 3, 4);
-    tb_body_ints(c, 2, 2, dim);
+    if (tb_body_n(c, 2))
+        tb_body_ints(c, 2, 2, dim);
     row = tb_body_wrap_axis(c, dim[0], RANK(V(0)));
     col = tb_body_wrap_axis(c, dim[1], RANK(V(0)));
     r = singular_values(g, tb_body_wide(g, CAST(V(0), t)), row, col);

@@ -34,6 +34,7 @@ class GraphImporter:
         self.layouts = layouts
         self.inputs, self.input_orders = [], []
         self.outputs, self.output_orders = [], []
+        self.checked = []  # results for `checks`, behind the outputs
         self.n_results = 0
 
     def run(self):
@@ -70,7 +71,7 @@ class GraphImporter:
         """What torch has to look at after a call: further results."""
         for info, _, _ in self.importer.checks:
             self.function.output(info, "")
-            self._output("result", self.n_results)
+            self.checked.append(("result", self.n_results, None))
             self.n_results += 1
 
     def _is_input(self, i, value):
@@ -178,8 +179,9 @@ class GraphImporter:
         return Plan(
             arguments=sum(n.op == "placeholder" for n in self.module.graph.nodes),
             inputs=tuple(zip(self.inputs, self.input_orders, strict=True)),
-            outputs=tuple(outputs),
+            outputs=(*outputs, *self.checked),
             checks=tuple(c[1:] for c in self.importer.checks),
+            decomposes=self.importer.decomposes,
         )
 
 

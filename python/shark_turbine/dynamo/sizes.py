@@ -12,6 +12,13 @@ from ..importer import FunctionImporter, Symbols, Unsupported, bounds, dtype_nam
 from ..locations import location_of
 
 
+_DECOMPOSITIONS = {
+    torch.ops.aten._linalg_eigh.default,
+    torch.ops.aten._linalg_svd.default,
+    torch.ops.aten.linalg_pinv.atol_rtol_tensor,
+}
+
+
 class Unknown(Unsupported):
     """A size that does not follow from the arguments of the graph."""
 
@@ -145,11 +152,14 @@ class GraphFunction(FunctionImporter):
     def __init__(self, function, symbols):
         super().__init__(function, symbols)
         self.checks = []  # (Value, name of the function, is it one matrix)
+        self.decomposes = False  # whether an operator may not converge
 
     def check_errors(self, info, name, is_matrix, node):
         self.checks.append((info, name, bool(is_matrix)))
 
     def operator(self, node):
+        if node.target in _DECOMPOSITIONS:
+            self.decomposes = True
         if node.target is not torch.ops.aten.cholesky.default:
             return super().operator(node)
         # raises by itself: the same with a result that says whether it should
