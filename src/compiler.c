@@ -443,6 +443,21 @@ generate(run *r, tb_program *p)
     return images;
 }
 
+/* Objects are written constant by constant several times, from bytes that are there. */
+static void
+make_blobs(run *r, tb_artifact_blob *blobs, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (!blobs[i].recipe)
+            continue;
+        void *to = tb_alloc(&r->cx->keep, blobs[i].n);
+        if (!blobs[i].recipe->make(blobs[i].recipe, to))
+            tb_raise(r->cx, (tb_loc){0}, TB_OUT_OF_MEMORY, "no memory for weights");
+        blobs[i].bytes = to;
+        blobs[i].recipe = NULL;
+    }
+}
+
 static tb_status
 write_objects(run *r, const tb_artifact *art)
 {
@@ -513,7 +528,11 @@ compile(void *user)
     if (wants_module(r) && images[0].library)
         add_module(r, &art, &module);
     progress(r, "writing", 0, 1);
-    tb_status st = r->objects ? write_objects(r, &art) : tb_artifact_write(&art, r->out);
+    if (r->objects)
+        make_blobs(r, p->blobs.at, p->blobs.n);
+    tb_status st = r->objects           ? write_objects(r, &art)
+                   : r->o && r->o->path ? tb_artifact_write_file(&art, r->o->path)
+                                        : tb_artifact_write(&art, r->out);
     raise_status(r, st);
     progress(r, "writing", 1, 1);
 }

@@ -34,6 +34,7 @@ typedef struct tb_compile_options {
     bool external_parameters;
     tb_str scope;
     tb_stock_iree stock_iree;
+    const char *path;           /* the artifact goes into this file, not into memory; or NULL */
     tb_tuning *tuning;          /* or NULL */
     const char *dump;           /* comma list of stages to print to stderr, or NULL */
     /* Called from the compiling thread; done counts up to total within a stage. */
@@ -41,8 +42,8 @@ typedef struct tb_compile_options {
     void *user;
 } tb_compile_options;
 
-/* Compiles every function of the unit. On failure `out` is empty and the status carries
- * the message. The unit is not changed (later stages are new graphs). */
+/* Compiles every function of the unit. On failure, and if there is a path, `out` is empty;
+ * the status carries the message. The unit is not changed (later stages are new graphs). */
 tb_status tb_compile(tb_unit *u, const tb_compile_options *o, tb_buf *out) TB_MUST_CHECK;
 
 /* The same as files to link into a program: one object for each target, and a C header for

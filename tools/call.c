@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "hal/hal.h"
 #include "value_text.h"
 
 bool
@@ -64,11 +65,19 @@ load(tool_call *c)
         return tb_status_make(TB_INVALID_ARGUMENT, "no module given; --module=FILE.vmfb does");
     bool from_stdin = strcmp(c->module_path, "-") == 0;
     if (!from_stdin && !c->preload)
-        return tb_module_load_file(c->module_path, 0, &c->module);
+        return tb_program_load_file(c->module_path, 0, &c->module);
     TRY(tb_file_read(from_stdin ? "/dev/stdin" : c->module_path, &b));
-    tb_status st = tb_module_load_memory(b.at, b.n, TB_LOAD_COPY, NULL, NULL, &c->module);
+    tb_status st = tb_program_load_memory(b.at, b.n, TB_LOAD_COPY, NULL, NULL, &c->module);
     tb_buf_free(&b);
     return st;
+}
+
+static tb_status
+add_file(tb_params *p, const char *scope, const char *path)
+{
+    size_t n = strlen(path);
+    bool irpa = n > 5 && strcmp(path + n - 5, ".irpa") == 0;
+    return irpa ? tb_hal_add_irpa(p, scope, path) : tb_params_add_file(p, scope, path);
 }
 
 /* "scope=file"; a file's name may have a = behind a slash. */
@@ -79,13 +88,13 @@ add_parameters(tool_call *c, const char *text)
     char scope[256];
     size_t n = equals ? (size_t)(equals - text) : 0;
     if (!equals || (slash && slash < equals))
-        return tb_params_add_file(c->params, NULL, text);
+        return add_file(c->params, NULL, text);
     if (n >= sizeof scope)
         return tb_status_make(TB_INVALID_ARGUMENT, "--parameters=%s: the scope is too long",
                               text);
     memcpy(scope, text, n);
     scope[n] = '\0';
-    return tb_params_add_file(c->params, scope, equals + 1);
+    return add_file(c->params, scope, equals + 1);
 }
 
 static tb_status
@@ -102,12 +111,12 @@ static tb_status
 find_function(tool_call *c)
 {
     tb_buf names = {0};
-    int n = tb_module_function_count(c->module);
-    c->fn = c->function ? tb_module_find_function(c->module, c->function) : n == 1 ? 0 : -1;
+    int n = tb_program_function_count(c->module);
+    c->fn = c->function ? tb_program_find_function(c->module, c->function) : n == 1 ? 0 : -1;
     if (c->fn >= 0)
         return NULL;
     for (int i = 0; i < n; i++)
-        tb_buf_printf(&names, "%s%s", i ? ", " : "", tb_module_function_name(c->module, i));
+        tb_buf_printf(&names, "%s%s", i ? ", " : "", tb_program_function_name(c->module, i));
     tb_buf_put(&names, "", 1);
     tb_status st = tb_status_make(
         TB_NOT_FOUND, c->function ? "no function '%s'; the module has %s"
@@ -129,9 +138,9 @@ call_open(tool_call *c)
     const char *uri = c->device_uri ? c->device_uri : "local-task";
     TRY(tb_device_create(uri, c->workers, &c->device));
     tb_session_options o = {.device = c->device, .params = c->params};
-    TRY(tb_session_create(c->module, &o, &c->session));
-    c->n_results = tb_module_result_count(c->module, c->fn);
-    if (c->n_results > CALL_MAX || tb_module_input_count(c->module, c->fn) > CALL_MAX)
+    TRY(tb_instance_create(c->module, &o, &c->session));
+    c->n_results = tb_program_result_count(c->module, c->fn);
+    if (c->n_results > CALL_MAX || tb_program_input_count(c->module, c->fn) > CALL_MAX)
         return tb_status_make(TB_UNSUPPORTED, "more than %d inputs or results", CALL_MAX);
     return NULL;
 }
@@ -143,9 +152,13 @@ make_up_input(tool_call *c, int i)
 {
     tb_value_info info;
     tb_tensor t = {0};
-    tb_module_input_info(c->module, c->fn, i, &info);
+    tb_program_input_info(c->module, c->fn, i, &info);
     t.dtype = info.dtype;
     t.rank = info.rank;
+    if (info.dtype == TB_NONE)
+        return tb_status_make(TB_INVALID_ARGUMENT,
+                              "input %d: the module does not say its type: give it with --input=",
+                              i);
     for (int d = 0; d < info.rank; d++) {
         t.dims[d] = info.dims[d];
         if (info.dims[d] < 0)
@@ -177,7 +190,7 @@ make_up_input(tool_call *c, int i)
 tb_status
 call_inputs(tool_call *c, bool make_up)
 {
-    int want = tb_module_input_count(c->module, c->fn);
+    int want = tb_program_input_count(c->module, c->fn);
     if (c->n_input_text == 0 && make_up) {
         for (int i = 0; i < want; i++)
             TRY(make_up_input(c, i));
@@ -185,7 +198,7 @@ call_inputs(tool_call *c, bool make_up)
     }
     for (int i = 0; i < c->n_input_text; i++) {
         tb_value_info info;
-        tb_module_input_info(c->module, c->fn, i, &info);
+        tb_program_input_info(c->module, c->fn, i, &info);
         TRY(value_parse(c->input_text[i], &info, &c->inputs[i]));
         c->n_inputs = i + 1;
     }
@@ -195,7 +208,7 @@ call_inputs(tool_call *c, bool make_up)
 tb_status
 call_run(tool_call *c)
 {
-    return tb_session_call(c->session, c->fn, c->inputs, c->n_inputs, c->results,
+    return tb_instance_call(c->session, c->fn, c->inputs, c->n_inputs, c->results,
                            c->n_results);
 }
 
@@ -206,10 +219,10 @@ call_close(tool_call *c)
         tb_tensor_release(&c->inputs[i]);
     for (int i = 0; i < c->n_results && i < CALL_MAX; i++)
         tb_tensor_release(&c->results[i]);
-    tb_session_destroy(c->session);
+    tb_instance_destroy(c->session);
     tb_params_release(c->params);
     tb_device_release(c->device);
-    tb_module_release(c->module);
+    tb_program_release(c->module);
 }
 
 int

@@ -3,7 +3,7 @@
  * functions, a session and inputs, from flags spelled as IREE's tools spell them. */
 #pragma once
 #include "base/base.h"
-#include "turbine/runtime.h"
+#include "guest/guest.h"
 
 enum { CALL_MAX = 1024 /* inputs or results */, CALL_MAX_FILES = 64 };
 
@@ -17,10 +17,10 @@ typedef struct tool_call {
     const char *parameters[CALL_MAX_FILES]; /* "scope=file" or "file" */
     int n_parameters;
     /* made by call_open */
-    tb_module *module;
+    tb_program *module;
     tb_device *device;
     tb_params *params;
-    tb_session *session;
+    tb_instance *session;
     int fn, n_inputs, n_results;
     tb_tensor inputs[CALL_MAX], results[CALL_MAX];
     double load_seconds;
@@ -31,13 +31,14 @@ bool flag_value(const char *arg, const char *name, const char **value);
 /* Takes the flags of CALL_USAGE; false if arg is none of them, or its value makes no sense. */
 bool call_flag(tool_call *c, const char *arg);
 #define CALL_USAGE                                                                       \
-    "  --module=FILE      a .vmfb file; - reads standard input\n"                        \
+    "  --module=FILE      a .vmfb file, also one of iree-compile for llvm-cpu (IREE 3.13);\n"  \
+    "                     - reads standard input\n"                                     \
     "  --function=NAME    may be left out if the module has one function\n"              \
     "  --input=VALUE      one for each input, in order:\n"                               \
     "                       --input=4xf32=1,2,3,4   --input=\"2x2xi64=[1 2][3 4]\"\n"    \
     "                       --input=4x4xf32=0.5 (all alike)   --input=@file.npy\n"       \
-    "  --parameters=[SCOPE=]FILE.safetensors    parameters that the module does not hold;\n"  \
-    "                     may be repeated. Without a scope they serve any\n"              \
+    "  --parameters=[SCOPE=]FILE    parameters that the module does not hold, .safetensors or\n"  \
+    "                     .irpa; may be repeated. Without a scope they serve any\n"       \
     "  --device=URI       local-sync, local-task (default), local-task://?workers=4\n"  \
     "  --task_topology_group_count=N    workers of local-task\n"                         \
     "  --module_mode=mmap|preload, --parameter_mode=file|mmap    how files are read (mmap)\n"

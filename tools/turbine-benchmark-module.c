@@ -186,12 +186,12 @@ static void
 put_head(tb_buf *b, const tool_call *c)
 {
     tb_buf_puts(b, "{\n\"context\": {\"executable\": \"turbine-benchmark-module\", \"target\": ");
-    put_text(b, tb_module_target(c->module));
+    put_text(b, tb_program_target(c->module));
     tb_buf_puts(b, ", \"device\": ");
     put_text(b, tb_device_name(c->device));
     tb_buf_printf(b, ", \"workers\": %d, \"transient_bytes\": %zu},\n\"benchmarks\": [",
                   tb_device_workers(c->device),
-                  tb_session_transient_bytes(c->session, c->fn));
+                  tb_instance_transient_bytes(c->session, c->fn));
 }
 
 static void
@@ -220,12 +220,15 @@ profile(tool_call *c, const options *o, tb_profile *p)
     tb_buf text = {0}, trace = {0};
     tb_status st = NULL;
     int threads = tb_device_workers(c->device);
-    if (!p || !tb_profile_watch(p, c->module, c->session))
+    tb_session *own = tb_instance_own(c->session);
+    if (!own)
+        return tb_status_make(TB_UNSUPPORTED, "files of iree-compile cannot be profiled");
+    if (!p || !tb_profile_watch(p, tb_program_own(c->module), own))
         return tb_status_make(TB_OUT_OF_MEMORY, "no memory for a profile");
     double begin = call_now();
     for (long i = 0; !st && (o->calls ? i < o->calls : call_now() - begin < o->min_seconds); i++)
         st = call_run(c);
-    tb_session_watch(c->session, NULL);
+    tb_session_watch(own, NULL);
     TRY(st);
     tb_profile_roof(p, tb_roof_measure(TB_ROOF_F32, threads, 0.1),
                     tb_roof_measure(TB_ROOF_COPY, threads, 0.3));
@@ -256,7 +259,7 @@ measure_all(tool_call *c, const options *o, double each, tb_buf *json)
 {
     samples s = {0};
     tb_status st = NULL;
-    const char *function = tb_module_function_name(c->module, c->fn);
+    const char *function = tb_program_function_name(c->module, c->fn);
     for (long i = 0; i < o->repetitions && !st; i++) {
         st = measure(c, o, each, &s);
         if (st || s.n == 0)
@@ -284,8 +287,8 @@ run(tool_call *c, const options *o)
     TRY(warm_up(c, o, &each));
     if (!o->json)
         printf("target %s, device %s, %d workers, transient memory %zu bytes\n",
-               tb_module_target(c->module), tb_device_name(c->device),
-               tb_device_workers(c->device), tb_session_transient_bytes(c->session, c->fn));
+               tb_program_target(c->module), tb_device_name(c->device),
+               tb_device_workers(c->device), tb_instance_transient_bytes(c->session, c->fn));
     put_head(&json, c);
     tb_status st = measure_all(c, o, each, &json);
     tb_buf_puts(&json, "\n]\n}\n");

@@ -110,12 +110,14 @@ static void
 print_stages(const meter *m, const source *s, const tb_buf *bytes)
 {
     struct rusage used;
+    struct stat file = {.st_size = (off_t)bytes->n};
     for (int i = 0; i < m->n_stages; i++)
         fprintf(stderr, "%-12s %8.1f ms, on CPUs %8.1f ms\n", m->stages[i].name,
                 m->stages[i].seconds * 1e3, m->stages[i].cpu_seconds * 1e3);
     fprintf(stderr, "%-12s %8.1f ms, on CPUs %8.1f ms\n", "all",
             (call_now() - m->begin) * 1e3, cpu_now() * 1e3);
-    fprintf(stderr, "%-12s %8.1f MB\n", "artifact", (double)bytes->n / 1e6);
+    if (!m->o->object && (bytes->n || stat(m->o->out, &file) == 0))
+        fprintf(stderr, "%-12s %8.1f MB\n", "artifact", (double)file.st_size / 1e6);
     fprintf(stderr, "%-12s %8.1f MB\n", "arenas",
             (double)(s->cx->keep.total_bytes + s->cx->scratch.total_bytes) / 1e6);
     if (getrusage(RUSAGE_SELF, &used) == 0)
@@ -165,10 +167,8 @@ dump_stages(tb_unit *u, const tb_compile_options *co, char *stages)
 }
 
 static tb_status
-write_result(const char *path, const tb_buf *bytes)
+write_to_stdout(const tb_buf *bytes)
 {
-    if (strcmp(path, "-") != 0)
-        return tb_file_write(path, bytes->at, bytes->n);
     if (isatty(STDOUT_FILENO))
         return tb_status_make(TB_INVALID_ARGUMENT, "an artifact is not for a terminal");
     if (fwrite(bytes->at, 1, bytes->n, stdout) != bytes->n || fflush(stdout) != 0)
@@ -242,11 +242,13 @@ static tb_status
 compile(const options *o, source *s, tb_buf *bytes)
 {
     meter m = {.o = o, .begin = call_now()};
+    bool to_stdout = strcmp(o->out, "-") == 0;
     tb_compile_options co = {.targets = o->targets.names,
                              .n_targets = o->targets.n,
                              .threads = o->threads,
                              .bf16_matmul = o->bf16_matmul,
                              .stock_iree = o->stock_iree,
+                             .path = to_stdout ? NULL : o->out,
                              .progress = progress,
                              .user = &m};
 
@@ -265,8 +267,8 @@ compile(const options *o, source *s, tb_buf *bytes)
     if (o->tune > 0 && o->verbose)
         fprintf(stderr, "%u of %u groups of nodes computed otherwise: %.3f ms, was %.3f ms\n",
                 tuned.changed, tuned.groups, tuned.tuned_ms, tuned.usual_ms);
-    if (!o->object)
-        TRY(write_result(o->out, bytes));
+    if (!o->object && to_stdout)
+        TRY(write_to_stdout(bytes));
     if (o->verbose)
         print_stages(&m, s, bytes);
     return NULL;

@@ -127,7 +127,7 @@ compare_results(const tool_call *c, const options *o, int *differ)
         tb_buf why = {0};
         if (strcmp(o->expected[i], "(ignored)") == 0)
             continue;
-        tb_module_result_info(c->module, c->fn, i, &info);
+        tb_program_result_info(c->module, c->fn, i, &info);
         TRY(value_parse(o->expected[i], &info, &want));
         if (!value_same(&c->results[i], &want, &o->tolerance, &why)) {
             printf("[FAILED] result[%d]: %.*s\n", i, (int)why.n, (char *)why.at);
@@ -154,9 +154,9 @@ print_statistics(const tool_call *c, double seconds)
             "first call        %.3f ms\n"
             "transient memory  %zu bytes\n"
             "results           %zu bytes\n",
-            tb_module_target(c->module), tb_device_name(c->device),
+            tb_program_target(c->module), tb_device_name(c->device),
             tb_device_workers(c->device), c->load_seconds * 1e3, seconds * 1e3,
-            tb_session_transient_bytes(c->session, c->fn), bytes);
+            tb_instance_transient_bytes(c->session, c->fn), bytes);
 }
 
 static tb_status
@@ -165,7 +165,7 @@ run(tool_call *c, const options *o, int *differ)
     TRY(call_open(c));
     TRY(call_inputs(c, false));
     if (!o->n_output && !o->n_expected)
-        printf("EXEC @%s\n", tb_module_function_name(c->module, c->fn));
+        printf("EXEC @%s\n", tb_program_function_name(c->module, c->fn));
     double begin = call_now();
     TRY(call_run(c));
     double seconds = call_now() - begin;

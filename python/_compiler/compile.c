@@ -121,27 +121,39 @@ take_objects(tb_objects *o)
     return NULL;
 }
 
+/* A path, or None: NULL. */
+static int
+to_path(PyObject *o, void *out)
+{
+    return o == Py_None || PyUnicode_FSConverter(o, out);
+}
+
 PyObject *
 unit_compile(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static const char *const keywords[] = {"targets", "threads",  "bf16_matmul",
                                            "dump",    "progress", "stock_iree",
-                                           "external_scope", "tune", "object", NULL};
+                                           "external_scope", "tune", "object",
+                                           "path", NULL};
     PyObject *targets = NULL, *progress = Py_None, *stock = Py_False, *owner, *result;
+    PyObject *path = NULL;
     const char *names[MAX_TARGETS], *dump = NULL, *scope = NULL;
     int threads = 0, bf16 = 0;
     work w = {.unit = (unit_obj *)self};
     reporter r = {0};
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OipzOOzdz:compile", (char **)keywords,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OipzOOzdzO&:compile", (char **)keywords,
                                      &targets, &threads, &bf16, &dump, &progress, &stock,
-                                     &scope, &w.tune.seconds, &w.objects.prefix))
+                                     &scope, &w.tune.seconds, &w.objects.prefix, to_path,
+                                     &path))
         return NULL;
     if (targets_from(targets, &owner, names, &w.o.n_targets) < 0) {
         Py_XDECREF(owner);
+        Py_XDECREF(path);
         return NULL;
     }
     w.o.targets = names;
+    w.o.path = path ? PyBytes_AsString(path) : NULL;
     w.o.threads = threads;
     w.o.bf16_matmul = bf16;
     w.o.dump = dump;
@@ -157,10 +169,13 @@ unit_compile(PyObject *self, PyObject *args, PyObject *kwargs)
     }
     int failed = do_work(&w) < 0;
     Py_XDECREF(owner);
+    Py_XDECREF(path);
     if (failed && !r.type)
         return NULL;
-    result = failed ? NULL
-             : w.objects.prefix ? take_objects(&w.objects) : artifact_from_buf(&w.out);
+    result = failed             ? NULL
+             : w.objects.prefix ? take_objects(&w.objects)
+             : path             ? Py_NewRef(Py_None)
+                                : artifact_from_buf(&w.out);
     if (!r.type)
         return result;
     Py_XDECREF(result);

@@ -2,14 +2,14 @@
 /*
  * binding.h -- the Python extension `shark_turbine._runtime`: private declarations.
  *
- * The extension is a skin over turbine/runtime.h and nothing else; it uses the stable ABI
+ * The extension is a skin over turbine/runtime.h, for files of either kind (guest/guest.h); it uses the stable ABI
  * of Python 3.11, so one binary serves every later version. Objects:
  *
  *   Device   a tb_device.
- *   Module   a tb_module and, per function, what calls need to know about it.
- *   Session  one or more tb_session on one device. Without mutable globals all sessions of
+ *   Module   a tb_program and, per function, what calls need to know about it.
+ *   Session  one or more tb_instance on one device. Without state (globals) all instances of
  *            a module are alike, so calls that overlap take a spare one and never wait;
- *            with globals there is one session and calls take turns.
+ *            with state there is one and calls take turns.
  *   Tensor   a tb_tensor: what a call returns, or a copy of something else. Speaks the
  *            buffer protocol and DLPack.
  *   Direct   a callable that picks a function of a session by guards.
@@ -18,7 +18,7 @@
  * the objects above, convert.c arguments, torch.c torch.Tensor, direct.c and specialize.c
  * what is behind shark_turbine.jit.
  *
- * The GIL is held everywhere but inside tb_session_call and while loading a module.
+ * The GIL is held everywhere but inside tb_instance_call and while loading a module.
  */
 #pragma once
 #ifndef Py_LIMITED_API
@@ -28,7 +28,7 @@
 #include <Python.h>
 
 #include "dlpack/dlpack.h"
-#include "turbine/runtime.h"
+#include "guest/guest.h"
 
 /* ---- dtype.c: one row per element type in every spelling that meets here ---- */
 typedef struct dtype_row {
@@ -69,7 +69,7 @@ typedef struct fn_info {
 
 typedef struct module_obj {
     PyObject_HEAD
-    tb_module *m;
+    tb_program *m;
     int n_fns, n_globals;
     fn_info *fns;
 } module_obj;
@@ -150,16 +150,16 @@ typedef struct session_obj {
     module_obj *module;
     device_obj *device;
     params_obj *params; /* or NULL */
-    tb_session *first;       /* the one whose globals are shown */
-    tb_session **idle;       /* stack, guarded by the GIL */
+    tb_instance *first;       /* the one whose globals are shown */
+    tb_instance **idle;       /* stack, guarded by the GIL */
     int n_idle, n_sessions;
     PyThread_type_lock turn; /* modules with globals only */
     PyObject *profile;       /* a Profile or NULL */
 } session_obj;
 extern PyTypeObject *session_type;
-/* A tb_session for one call, or NULL with an exception. */
-tb_session *session_take(session_obj *self);
-void session_put_back(session_obj *self, tb_session *s);
+/* A tb_instance for one call, or NULL with an exception. */
+tb_instance *session_take(session_obj *self);
+void session_put_back(session_obj *self, tb_instance *s);
 
 /* ---- call.c ---- */
 enum { FEW = 12 }; /* inputs and results up to here live on the C stack */
@@ -227,7 +227,7 @@ typedef struct profile_obj {
 } profile_obj;
 extern PyTypeObject *profile_type;
 /* Records the calls of s; profile may be NULL. 0, or -1 with an exception. */
-int profile_watch(PyObject *profile, module_obj *m, tb_session *s);
+int profile_watch(PyObject *profile, module_obj *m, tb_instance *s);
 int bound_init(PyObject *module);
 int specialize_init(PyObject *module);
 int direct_init(PyObject *module);

@@ -2,7 +2,7 @@
 /*
  * call.c -- one call: arguments in, run, results out.
  *
- * A call converts its arguments (convert.c), takes a tb_session, lets go of the GIL, runs,
+ * A call converts its arguments (convert.c), takes a tb_instance, lets go of the GIL, runs,
  * and wraps the results, either as Tensor or as torch.Tensor (torch.c).
  */
 #include "binding.h"
@@ -82,7 +82,7 @@ nanoseconds(void)
 }
 
 static tb_status
-run_without_gil(call *c, tb_session *s)
+run_without_gil(call *c, tb_instance *s)
 {
     fn_info *f = c->info;
     int timed = f->is_static && f->slow < SLOW_CALLS;
@@ -90,7 +90,7 @@ run_without_gil(call *c, tb_session *s)
 
     Py_BEGIN_ALLOW_THREADS;
     int64_t begin = timed ? nanoseconds() : 0;
-    st = tb_session_call(s, c->fn, c->inputs, c->n_inputs, c->results, c->n_results);
+    st = tb_instance_call(s, c->fn, c->inputs, c->n_inputs, c->results, c->n_results);
     timed = timed && nanoseconds() - begin >= QUICK_NS ? -1 : timed;
     Py_END_ALLOW_THREADS;
     if (timed > 0)
@@ -103,13 +103,13 @@ run_without_gil(call *c, tb_session *s)
 static int
 invoke(call *c)
 {
-    tb_session *s = session_take(c->self);
+    tb_instance *s = session_take(c->self);
     tb_status st;
 
     if (!s)
         return -1;
     if (c->info->quick >= QUICK_CALLS && ++c->info->quick % AGAIN)
-        st = tb_session_call(s, c->fn, c->inputs, c->n_inputs, c->results, c->n_results);
+        st = tb_instance_call(s, c->fn, c->inputs, c->n_inputs, c->results, c->n_results);
     else
         st = run_without_gil(c, s);
     session_put_back(c->self, s);

@@ -141,13 +141,17 @@ static PyType_Spec profile_spec = {
 };
 
 int
-profile_watch(PyObject *profile, module_obj *m, tb_session *s)
+profile_watch(PyObject *profile, module_obj *m, tb_instance *s)
 {
-    if (profile && !tb_profile_watch(((profile_obj *)profile)->p, m->m, s)) {
+    tb_session *own = tb_instance_own(s);
+
+    if (!profile)
+        return 0;
+    if (!own)
+        PyErr_SetString(PyExc_ValueError, "files of iree-compile cannot be profiled");
+    else if (!tb_profile_watch(((profile_obj *)profile)->p, tb_program_own(m->m), own))
         PyErr_NoMemory();
-        return -1;
-    }
-    return 0;
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 static PyMethodDef functions[] = {

@@ -22,22 +22,22 @@ static_bytes(const tb_value_info *info)
 }
 
 static int
-learn_function(tb_module *m, int fn, fn_info *f)
+learn_function(tb_program *m, int fn, fn_info *f)
 {
-    f->n_inputs = tb_module_input_count(m, fn);
-    f->n_results = tb_module_result_count(m, fn);
+    f->n_inputs = tb_program_input_count(m, fn);
+    f->n_results = tb_program_result_count(m, fn);
     f->inputs = calloc((size_t)f->n_inputs + 1, sizeof *f->inputs);
     f->results = calloc((size_t)f->n_results + 1, sizeof *f->results);
     f->result_bytes = calloc((size_t)f->n_results + 1, sizeof *f->result_bytes);
     if (!f->inputs || !f->results || !f->result_bytes)
         return -1;
-    f->is_static = 1;
+    f->is_static = tb_program_own(m) != NULL; /* of IREE's nobody knows how long they take */
     for (int i = 0; i < f->n_inputs; i++) {
-        tb_module_input_info(m, fn, i, &f->inputs[i]);
+        tb_program_input_info(m, fn, i, &f->inputs[i]);
         f->is_static &= static_bytes(&f->inputs[i]) != SIZE_MAX;
     }
     for (int i = 0; i < f->n_results; i++) {
-        tb_module_result_info(m, fn, i, &f->results[i]);
+        tb_program_result_info(m, fn, i, &f->results[i]);
         f->result_bytes[i] = static_bytes(&f->results[i]);
         f->is_static &= f->result_bytes[i] != SIZE_MAX;
     }
@@ -53,23 +53,23 @@ forget(module_obj *self)
         free(self->fns[i].result_bytes);
     }
     free(self->fns);
-    tb_module_release(self->m);
+    tb_program_release(self->m);
 }
 
 /* Takes over m. */
 static PyObject *
-wrap(tb_module *m)
+wrap(tb_program *m)
 {
     allocfunc alloc = (allocfunc)PyType_GetSlot(module_type, Py_tp_alloc);
     module_obj *self = (module_obj *)alloc(module_type, 0);
 
     if (!self) {
-        tb_module_release(m);
+        tb_program_release(m);
         return NULL;
     }
     self->m = m;
-    self->n_globals = tb_module_global_count(m);
-    self->n_fns = tb_module_function_count(m);
+    self->n_globals = tb_program_own(m) ? tb_module_global_count(tb_program_own(m)) : 0;
+    self->n_fns = tb_program_function_count(m);
     self->fns = calloc((size_t)self->n_fns + 1, sizeof *self->fns);
     for (int i = 0; i < self->n_fns; i++) {
         if (!self->fns || learn_function(m, i, &self->fns[i]) < 0) {
@@ -97,7 +97,7 @@ from_file(PyObject *type, PyObject *args, PyObject *kwargs)
     static const char *const names[] = {"path", "verify_weights", NULL};
     PyObject *path;
     int verify = 0;
-    tb_module *m = NULL;
+    tb_program *m = NULL;
     tb_status st;
 
     (void)type;
@@ -106,7 +106,7 @@ from_file(PyObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     const char *text = PyBytes_AsString(path);
     Py_BEGIN_ALLOW_THREADS;
-    st = tb_module_load_file(text, verify ? TB_LOAD_VERIFY_WEIGHTS : 0, &m);
+    st = tb_program_load_file(text, verify ? TB_LOAD_VERIFY_WEIGHTS : 0, &m);
     Py_END_ALLOW_THREADS;
     Py_DECREF(path);
     if (st) {
@@ -146,7 +146,7 @@ from_buffer(PyObject *type, PyObject *args, PyObject *kwargs)
     static const char *const names[] = {"buffer", "copy", "on_release", "verify_weights", NULL};
     PyObject *object, *on_release = Py_None;
     int copy = 0, verify = 0, flags;
-    tb_module *m = NULL;
+    tb_program *m = NULL;
     tb_status st;
 
     (void)type;
@@ -173,7 +173,7 @@ from_buffer(PyObject *type, PyObject *args, PyObject *kwargs)
     const void *bytes = l->view.buf;
     size_t n = (size_t)l->view.len;
     Py_BEGIN_ALLOW_THREADS;
-    st = tb_module_load_memory(bytes, n, flags, give_back, l, &m);
+    st = tb_program_load_memory(bytes, n, flags, give_back, l, &m);
     Py_END_ALLOW_THREADS;
     if (st) {
         raise_status(st);
@@ -199,10 +199,10 @@ module_function_index(module_obj *m, PyObject *fn)
         return -1;
     }
     const char *name = PyUnicode_AsUTF8AndSize(fn, NULL);
-    int i = name ? tb_module_find_function(m->m, name) : -1;
+    int i = name ? tb_program_find_function(m->m, name) : -1;
     if (i < 0 && !PyErr_Occurred())
         PyErr_Format(PyExc_KeyError, "function '%s' not found in module '%s'", name,
-                     tb_module_name(m->m));
+                     tb_program_name(m->m));
     return i;
 }
 
@@ -277,7 +277,7 @@ module_attr(PyObject *o, PyObject *args)
     int i = module_function_index(self, fn);
     if (i < 0)
         return NULL;
-    const char *value = tb_module_function_attr(self->m, i, key);
+    const char *value = tb_program_function_attr(self->m, i, key);
     if (!value)
         Py_RETURN_NONE;
     return PyUnicode_FromString(value);
@@ -291,7 +291,7 @@ get_functions(PyObject *o, void *unused)
 
     (void)unused;
     for (int i = 0; list && i < self->n_fns; i++) {
-        PyObject *name = PyUnicode_FromString(tb_module_function_name(self->m, i));
+        PyObject *name = PyUnicode_FromString(tb_program_function_name(self->m, i));
         if (!name || PyList_Append(list, name) < 0)
             Py_CLEAR(list);
         Py_XDECREF(name);
@@ -308,7 +308,7 @@ get_globals(PyObject *o, void *unused)
     (void)unused;
     for (int i = 0; list && i < self->n_globals; i++) {
         tb_value_info info;
-        tb_module_global_info(self->m, i, &info);
+        tb_module_global_info(tb_program_own(self->m), i, &info);
         PyObject *item = describe(&info);
         if (!item || PyList_Append(list, item) < 0)
             Py_CLEAR(list);
@@ -325,10 +325,11 @@ get_parameters(PyObject *o, void *unused)
     PyObject *list = PyList_New(0);
 
     (void)unused;
-    for (int i = 0; list && i < tb_module_parameter_count(self->m); i++) {
+    tb_module *m = tb_program_own(self->m); /* IREE's do not tell */
+    for (int i = 0; list && m && i < tb_module_parameter_count(m); i++) {
         tb_value_info info;
         const char *scope;
-        tb_module_parameter_info(self->m, i, &scope, &info);
+        tb_module_parameter_info(m, i, &scope, &info);
         PyObject *all = describe(&info);
         PyObject *item = all ? Py_BuildValue("(sOOO)", scope, PyTuple_GetItem(all, 0),
                                              PyTuple_GetItem(all, 1), PyTuple_GetItem(all, 2))
@@ -345,14 +346,14 @@ static PyObject *
 get_module_name(PyObject *o, void *unused)
 {
     (void)unused;
-    return PyUnicode_FromString(tb_module_name(((module_obj *)o)->m));
+    return PyUnicode_FromString(tb_program_name(((module_obj *)o)->m));
 }
 
 static PyObject *
 get_target(PyObject *o, void *unused)
 {
     (void)unused;
-    return PyUnicode_FromString(tb_module_target(((module_obj *)o)->m));
+    return PyUnicode_FromString(tb_program_target(((module_obj *)o)->m));
 }
 
 static PyMethodDef module_methods[] = {

@@ -2,7 +2,7 @@
 /*
  * session.c -- Session: a module's functions and state.
  *
- * Which tb_session does a call take? Without mutable globals any will do: a stack of idle ones is kept, and
+ * Which tb_instance does a call take? Without state any will do: a stack of idle ones is kept, and
  * a call that finds it empty makes another, so threads never wait. With globals there is
  * one, and `turn` is held while it is used.
  */
@@ -14,37 +14,37 @@
 
 PyTypeObject *session_type;
 
-/* ---- which tb_session ---- */
+/* ---- which tb_instance ---- */
 
-static tb_session *
+static tb_instance *
 create(session_obj *self)
 {
     tb_session_options options = {.device = self->device->d,
                                   .params = self->params ? self->params->p : NULL};
-    tb_session *s = NULL;
-    tb_status st = tb_session_create(self->module->m, &options, &s);
+    tb_instance *s = NULL;
+    tb_status st = tb_instance_create(self->module->m, &options, &s);
 
     if (st) {
         raise_status(st);
         return NULL;
     }
     /* Room to put it back, made now so that putting back cannot fail. */
-    tb_session **idle = realloc(self->idle, sizeof *idle * (size_t)(self->n_sessions + 1));
+    tb_instance **idle = realloc(self->idle, sizeof *idle * (size_t)(self->n_sessions + 1));
     if (!idle) {
-        tb_session_destroy(s);
+        tb_instance_destroy(s);
         PyErr_NoMemory();
         return NULL;
     }
     self->idle = idle;
     if (profile_watch(self->profile, self->module, s) < 0) {
-        tb_session_destroy(s);
+        tb_instance_destroy(s);
         return NULL;
     }
     self->n_sessions++;
     return s;
 }
 
-tb_session *
+tb_instance *
 session_take(session_obj *self)
 {
     if (self->turn) {
@@ -61,7 +61,7 @@ session_take(session_obj *self)
 }
 
 void
-session_put_back(session_obj *self, tb_session *s)
+session_put_back(session_obj *self, tb_instance *s)
 {
     if (self->turn)
         PyThread_release_lock(self->turn);
@@ -94,9 +94,9 @@ session_transient(PyObject *o, PyObject *fn)
     if (i < 0)
         return NULL;
     if (self->turn)
-        return PyLong_FromSize_t(tb_session_transient_bytes(self->first, i));
+        return PyLong_FromSize_t(tb_instance_transient_bytes(self->first, i));
     for (int k = 0; k < self->n_idle; k++) {
-        size_t n = tb_session_transient_bytes(self->idle[k], i);
+        size_t n = tb_instance_transient_bytes(self->idle[k], i);
         most = n > most ? n : most;
     }
     return PyLong_FromSize_t(most);
@@ -117,8 +117,8 @@ view_global(session_obj *self, PyObject *index, tb_tensor *t)
                      self->module->n_globals);
         return -1;
     }
-    tb_session *s = session_take(self); /* no call is under way while we look */
-    tb_status st = tb_session_global(s, (int)i, t);
+    tb_instance *s = session_take(self); /* no call is under way while we look */
+    tb_status st = tb_session_global(tb_instance_own(s), (int)i, t);
     session_put_back(self, s);
     if (st) {
         raise_status(st);
@@ -139,7 +139,7 @@ session_global(PyObject *o, PyObject *index)
 static void
 copy_in_turn(session_obj *self, void *to, const void *from, size_t n)
 {
-    tb_session *s = session_take(self);
+    tb_instance *s = session_take(self);
 
     if (n)
         memcpy(to, from, n);
@@ -195,7 +195,7 @@ session_write_global(PyObject *o, PyObject *args)
     if (!PyArg_ParseTuple(args, "OO:write_global", &index, &value) ||
         view_global(self, index, &at) < 0)
         return NULL;
-    tb_module_global_info(self->module->m, (int)PyLong_AsLong(index), &info);
+    tb_module_global_info(tb_program_own(self->module->m), (int)PyLong_AsLong(index), &info);
     if (in_convert(value, &info, -1, NULL, &a, &given) == 0) {
         if (!same_type(&at, &given)) {
             char want[400], got[400];
@@ -238,7 +238,7 @@ session_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->profile = profile == Py_None ? NULL : Py_NewRef(profile);
     self->params = params == Py_None ? NULL : (params_obj *)Py_NewRef(params);
     self->first = create(self);
-    if (self->first && self->module->n_globals) {
+    if (self->first && tb_program_has_state(self->module->m)) {
         self->turn = PyThread_allocate_lock();
         if (!self->turn)
             PyErr_NoMemory();
@@ -259,9 +259,9 @@ session_dealloc(PyObject *o)
     session_obj *self = (session_obj *)o;
 
     for (int i = 0; i < self->n_idle; i++)
-        tb_session_destroy(self->idle[i]);
+        tb_instance_destroy(self->idle[i]);
     if (self->n_idle == 0 && self->first)
-        tb_session_destroy(self->first);
+        tb_instance_destroy(self->first);
     free(self->idle);
     if (self->turn)
         PyThread_free_lock(self->turn);

@@ -174,7 +174,23 @@ class Unit:
         external_scope: str | None = None,
         tune: float = 0.0,
         object: None = None,
+        path: None = None,
     ) -> Artifact: ...
+    @overload
+    def compile(
+        self,
+        targets: Sequence[str] = (),
+        threads: int = 0,
+        bf16_matmul: bool = False,
+        dump: str | None = None,
+        progress: Callable[[str, int, int], Any] | None = None,
+        stock_iree: bool = False,
+        external_scope: str | None = None,
+        tune: float = 0.0,
+        object: None = None,
+        *,
+        path: str | None,
+    ) -> Artifact | None: ...
     def evaluate(
         self, function: str, inputs: Sequence[tuple[Any, str, Sequence[int]]]
     ) -> list[tuple[bytes, str, list[int]]]: ...

@@ -28,7 +28,17 @@ _RELATIONS = {
     sympy.Eq: "aten.eq.Tensor",
     sympy.Ne: "aten.ne.Tensor",
 }
-SUPPORTED = {*_IN_LINE, "invoke_subgraph", "cond", "while_loop", "scan", "map_impl"}
+SUPPORTED = {
+    *_IN_LINE,
+    "invoke_subgraph",
+    "cond",
+    "while_loop",
+    "scan",
+    "map_impl",
+    "with_effects",
+}
+# What `with_effects` orders: checks, which a program makes in order anyway.
+EFFECTS = {"aten::_linalg_check_errors"}
 
 
 def name_of(target):
@@ -45,9 +55,42 @@ def import_node(importer, node):
         return _in_line(importer, node.args[0], node.args[2:])
     if name not in SUPPORTED:
         raise Unsupported(f"torch.ops.higher_order.{name} is not supported", node)
-    return {"cond": _cond, "while_loop": _while_loop, "scan": _scan, "map_impl": _map}[
-        name
-    ](importer, node)
+    known = {
+        "cond": _cond,
+        "while_loop": _while_loop,
+        "scan": _scan,
+        "map_impl": _map,
+        "with_effects": _with_effects,
+    }
+    return known[name](importer, node)
+
+
+def has_known_effect(node):
+    """Whether a `with_effects` node does nothing but what is in EFFECTS."""
+    target = node.args[1]
+    return getattr(target, "_schema", None) is not None and (
+        target._schema.name in EFFECTS
+    )
+
+
+def is_token(node):
+    """Whether an argument only says what comes before what. A caller may give None."""
+    return bool(node.users) and all(
+        isinstance(u.target, torch._ops.HigherOrderOperator)
+        and name_of(u.target) == "with_effects"
+        and u.args[0] is node
+        for u in node.users
+    )
+
+
+def _with_effects(importer, node):
+    """(token, operator, *arguments): gives the token, then the operator's results."""
+    if not has_known_effect(node):
+        raise Unsupported(f"with_effects({node.args[1]}) is not supported", node)
+    token, _, info, name = node.args
+    is_matrix = node.kwargs["is_matrix"]
+    importer.check_errors(importer.lookup(info), name, is_matrix, node)
+    return [importer.lookup(token), None]
 
 
 def _in_line(importer, body, operands):

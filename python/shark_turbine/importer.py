@@ -430,6 +430,12 @@ class FunctionImporter:
         condition = comparison(self, relation, node)
         self.function.assert_(condition, message, location_of(node))
 
+    def check_errors(self, info, name, is_matrix, node):
+        """What a factorisation says of itself must be 0: `info`, an i32 for each matrix."""
+        del is_matrix  # of torch's message only
+        args = [info, name, False]
+        self.function.call("aten._linalg_check_errors", args, [], location=location_of(node))
+
     def higher_order(self, node):
         """Operators that run a graph."""
         from .control_flow import import_node

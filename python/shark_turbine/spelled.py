@@ -30,6 +30,32 @@ def zero_tensor(size, *, dtype=None, layout=None, device=None, pin_memory=None):
     return aten.zeros.default(size, dtype=dtype)
 
 
+# ---- determinants ----
+
+
+def _factors_of_det(a):
+    """LU, pivots, and the sign of the order they make. Where torch's own backward formulas
+    expect the factors of the transpose, that is what these are."""
+    other = a.is_contiguous() and not a.is_complex()
+    lu, pivots, _ = aten.linalg_lu_factor_ex.default(a.mT if other else a)
+    places = torch.arange(1, pivots.shape[-1] + 1, dtype=torch.int32)
+    odd = (pivots != places).sum(-1) % 2 == 1
+    return lu, pivots, torch.where(odd, -1.0, 1.0).to(a.dtype)
+
+
+@spells(aten._linalg_det.default)
+def linalg_det(a):
+    lu, pivots, sign = _factors_of_det(a)
+    return lu.diagonal(0, -2, -1).prod(-1) * sign, lu, pivots
+
+
+@spells(aten._linalg_slogdet.default)
+def linalg_slogdet(a):
+    lu, pivots, sign = _factors_of_det(a)
+    diagonal = lu.diagonal(0, -2, -1)
+    return diagonal.sgn().prod(-1) * sign, diagonal.abs().log().sum(-1), lu, pivots
+
+
 # ---- parts of tensors put back ----
 
 

@@ -13,10 +13,12 @@
 #pragma once
 #include "artifact/plan.h"
 
-/* A constant's bytes while compiling: borrowed until the artifact is written. */
+/* A constant's bytes while compiling, or how they are made: borrowed until the artifact is
+ * written. */
 typedef struct tb_artifact_blob {
-    const void *bytes;
+    const void *bytes; /* NULL if there is a recipe */
     size_t n;
+    const tb_recipe *recipe;
 } tb_artifact_blob;
 
 /* A member that comes first and must know where others lie: 64-bit words in it that are
@@ -50,6 +52,9 @@ typedef struct tb_artifact {
     const tb_artifact_module *module; /* or NULL */
 } tb_artifact;
 tb_status tb_artifact_write(const tb_artifact *a, tb_buf *out) TB_MUST_CHECK;
+/* The same bytes to a file, without all of them in memory at once: readers see the old file
+ * or the whole new one. */
+tb_status tb_artifact_write_file(const tb_artifact *a, const char *path) TB_MUST_CHECK;
 
 /* elf.c -- position-independent code and read-only data laid out flat by the compiler:
  * [0, text_bytes) executable, [text_bytes, n) read-only data addressed relative to it. */

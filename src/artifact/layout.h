@@ -37,7 +37,7 @@ enum { TB_PLAN_HASHED_FROM = 24 };
 /* Fills in the hash of the member's bytes as they are now. */
 void tb_plan_seal(void *member, size_t n);
 
-/* write.c -- hashes constants and gives each a place in the weights, equal ones the same:
+/* write.c -- hashes constants, whose bytes are there, and gives each a place in the weights, equal ones the same:
  * all but the first of those are marked in shared[]. *bytes gets the size of all. */
 tb_status tb_artifact_place(const tb_artifact *a, tb_plan_const *consts, bool *shared,
                             uint64_t *bytes) TB_MUST_CHECK;
@@ -54,8 +54,8 @@ tb_status tb_wasm_write(const tb_artifact *a, const tb_flat_image *im, const cha
  * damage, not against malice. */
 void tb_hash128(const void *bytes, size_t n, uint64_t out[2]);
 
-/* crc.c -- CRC-32 as ZIP has it. */
-uint32_t tb_crc32(const void *bytes, size_t n);
+/* crc.c -- CRC-32 as ZIP has it, of what had `crc` (0: nothing) and these bytes behind it. */
+uint32_t tb_crc32(uint32_t crc, const void *bytes, size_t n);
 
 /* ---- zip.c: writing an archive of stored members ---- */
 typedef struct tb_zip_member {
@@ -64,6 +64,8 @@ typedef struct tb_zip_member {
     uint64_t bytes;
     uint64_t offset; /* of the data, set by tb_zip_layout */
     uint64_t header; /* of the local header, set by tb_zip_layout */
+    uint32_t crc;    /* of the data, before headers are written */
+    bool big;        /* has ZIP64 sizes, set by tb_zip_layout */
 } tb_zip_member;
 typedef struct tb_zip {
     tb_zip_member *members;
@@ -72,9 +74,11 @@ typedef struct tb_zip {
 } tb_zip;
 /* Places headers and data; returns the size of the archive. */
 uint64_t tb_zip_layout(tb_zip *z);
-/* Writes headers and directory around the members' data, which is in place in `file`;
- * `file` has the size that tb_zip_layout returned. */
-void tb_zip_write(const tb_zip *z, uint8_t *file);
+/* The same size again after the last member turned out smaller; offsets stay. */
+uint64_t tb_zip_end(const tb_zip *z);
+/* Appends a member's local header, with the padding behind it; what is behind all members. */
+void tb_zip_put_local(const tb_zip_member *m, tb_buf *out);
+void tb_zip_put_directory(const tb_zip *z, tb_buf *out);
 
 /* zipread.c -- the data of the stored member `name`. */
 tb_status tb_zip_find(const uint8_t *file, size_t n, const char *name, const uint8_t **data,

@@ -33,12 +33,6 @@ limit(const tb_zip *z)
 }
 
 static bool
-big_size(const tb_zip *z, const tb_zip_member *m)
-{
-    return m->bytes >= limit(z);
-}
-
-static bool
 big_offset(const tb_zip *z, const tb_zip_member *m)
 {
     return m->header >= limit(z);
@@ -48,7 +42,7 @@ big_offset(const tb_zip *z, const tb_zip_member *m)
 static uint32_t
 central_extra(const tb_zip *z, const tb_zip_member *m)
 {
-    uint32_t n = (big_size(z, m) ? 16 : 0) + (big_offset(z, m) ? 8 : 0);
+    uint32_t n = (m->big ? 16 : 0) + (big_offset(z, m) ? 8 : 0);
     return n ? n + 4 : 0;
 }
 
@@ -82,128 +76,138 @@ tb_zip_layout(tb_zip *z)
     for (uint32_t i = 0; i < z->n; i++) {
         tb_zip_member *m = &z->members[i];
         m->header = at;
-        at += LOCAL + strlen(m->name) + (big_size(z, m) ? 20 : 0) + ALIGN_FIELD;
+        m->big = m->bytes >= limit(z);
+        at += LOCAL + strlen(m->name) + (m->big ? 20 : 0) + ALIGN_FIELD;
         m->offset = TB_ALIGN_UP(at, m->align);
         at = m->offset + m->bytes;
     }
-    return at + directory_bytes(z) + (big_end(z) ? END64 + LOCATOR : 0) + END;
+    return tb_zip_end(z);
+}
+
+uint64_t
+tb_zip_end(const tb_zip *z)
+{
+    return data_end(z) + directory_bytes(z) + (big_end(z) ? END64 + LOCATOR : 0) + END;
+}
+
+static void
+put16(tb_buf *out, uint32_t v)
+{
+    uint8_t b[2];
+    tb_set16(b, v);
+    tb_buf_put(out, b, sizeof b);
+}
+
+static void
+put32(tb_buf *out, uint32_t v)
+{
+    uint8_t b[4];
+    tb_set32(b, v);
+    tb_buf_put(out, b, sizeof b);
+}
+
+static void
+put64(tb_buf *out, uint64_t v)
+{
+    uint8_t b[8];
+    tb_set64(b, v);
+    tb_buf_put(out, b, sizeof b);
 }
 
 /* What local header and directory have in common, from "version needed" to the lengths. */
-static uint8_t *
-put_common(uint8_t *p, const tb_zip *z, const tb_zip_member *m, uint32_t crc, bool zip64,
-           uint32_t extra)
-{
-    uint32_t bytes = big_size(z, m) ? FULL : (uint32_t)m->bytes;
-
-    p = tb_set16(p, zip64 ? NEEDS_4_5 : NEEDS_1_0);
-    p = tb_set16(p, 0); /* flags */
-    p = tb_set16(p, 0); /* stored */
-    p = tb_set16(p, 0); /* time */
-    p = tb_set16(p, JANUARY_1980);
-    p = tb_set32(p, crc);
-    p = tb_set32(p, bytes);
-    p = tb_set32(p, bytes);
-    p = tb_set16(p, (uint32_t)strlen(m->name));
-    return tb_set16(p, extra);
-}
-
-static uint8_t *
-put_name(uint8_t *p, const tb_zip_member *m)
-{
-    size_t n = strlen(m->name);
-    memcpy(p, m->name, n);
-    return p + n;
-}
-
 static void
-put_local(uint8_t *file, const tb_zip *z, const tb_zip_member *m, uint32_t crc)
+put_common(tb_buf *out, const tb_zip_member *m, bool zip64, uint32_t extra)
 {
-    uint32_t extra = (uint32_t)(m->offset - m->header - LOCAL - strlen(m->name));
-    uint8_t *p = tb_set32(file + m->header, 0x04034b50);
+    uint32_t bytes = m->big ? FULL : (uint32_t)m->bytes;
 
-    p = put_common(p, z, m, crc, big_size(z, m), extra);
-    p = put_name(p, m);
-    if (big_size(z, m)) {
-        p = tb_set16(p, 0x0001);
-        p = tb_set16(p, 16);
-        p = tb_set64(p, m->bytes);
-        p = tb_set64(p, m->bytes);
-        extra -= 20;
-    }
-    p = tb_set16(p, 0xd935);
-    p = tb_set16(p, extra - 4);
-    p = tb_set16(p, (uint32_t)m->align & 0xffff);
-    memset(p, 0, extra - ALIGN_FIELD);
-}
-
-static uint8_t *
-put_central(uint8_t *p, const tb_zip *z, const tb_zip_member *m, uint32_t crc)
-{
-    uint32_t extra = central_extra(z, m);
-
-    p = tb_set32(p, 0x02014b50);
-    p = tb_set16(p, MADE_BY_UNIX);
-    p = put_common(p, z, m, crc, extra != 0, extra);
-    p = tb_set16(p, 0); /* comment */
-    p = tb_set16(p, 0); /* disk */
-    p = tb_set16(p, 0); /* internal attributes */
-    p = tb_set32(p, RW_R_R);
-    p = tb_set32(p, big_offset(z, m) ? FULL : (uint32_t)m->header);
-    p = put_name(p, m);
-    if (extra) {
-        p = tb_set16(p, 0x0001);
-        p = tb_set16(p, extra - 4);
-        if (big_size(z, m)) {
-            p = tb_set64(p, m->bytes);
-            p = tb_set64(p, m->bytes);
-        }
-        if (big_offset(z, m))
-            p = tb_set64(p, m->header);
-    }
-    return p;
-}
-
-static void
-put_end(uint8_t *p, const tb_zip *z, uint64_t at, uint64_t bytes)
-{
-    bool big = big_end(z);
-
-    if (big) {
-        p = tb_set32(p, 0x06064b50);
-        p = tb_set64(p, END64 - 12);
-        p = tb_set16(p, MADE_BY_UNIX);
-        p = tb_set16(p, NEEDS_4_5);
-        p = tb_set64(p, 0); /* this disk, disk of the directory */
-        p = tb_set64(p, z->n);
-        p = tb_set64(p, z->n);
-        p = tb_set64(p, bytes);
-        p = tb_set64(p, at);
-        p = tb_set32(p, 0x07064b50);
-        p = tb_set32(p, 0);
-        p = tb_set64(p, at + bytes);
-        p = tb_set32(p, 1); /* disks */
-    }
-    p = tb_set32(p, 0x06054b50);
-    p = tb_set32(p, 0); /* disks */
-    p = tb_set16(p, big ? 0xffff : z->n);
-    p = tb_set16(p, big ? 0xffff : z->n);
-    p = tb_set32(p, big ? FULL : (uint32_t)bytes);
-    p = tb_set32(p, big ? FULL : (uint32_t)at);
-    tb_set16(p, 0); /* comment */
+    put16(out, zip64 ? NEEDS_4_5 : NEEDS_1_0);
+    put16(out, 0); /* flags */
+    put16(out, 0); /* stored */
+    put16(out, 0); /* time */
+    put16(out, JANUARY_1980);
+    put32(out, m->crc);
+    put32(out, bytes);
+    put32(out, bytes);
+    put16(out, (uint32_t)strlen(m->name));
+    put16(out, extra);
 }
 
 void
-tb_zip_write(const tb_zip *z, uint8_t *file)
+tb_zip_put_local(const tb_zip_member *m, tb_buf *out)
 {
-    uint64_t at = data_end(z);
-    uint8_t *p = file + at;
+    uint32_t extra = (uint32_t)(m->offset - m->header - LOCAL - strlen(m->name));
 
-    for (uint32_t i = 0; i < z->n; i++) {
-        const tb_zip_member *m = &z->members[i];
-        uint32_t crc = tb_crc32(file + m->offset, (size_t)m->bytes);
-        put_local(file, z, m, crc);
-        p = put_central(p, z, m, crc);
+    put32(out, 0x04034b50);
+    put_common(out, m, m->big, extra);
+    tb_buf_puts(out, m->name);
+    if (m->big) {
+        put16(out, 0x0001);
+        put16(out, 16);
+        put64(out, m->bytes);
+        put64(out, m->bytes);
+        extra -= 20;
     }
-    put_end(p, z, at, (uint64_t)(p - file) - at);
+    put16(out, 0xd935);
+    put16(out, extra - 4);
+    put16(out, (uint32_t)m->align & 0xffff);
+    for (extra -= ALIGN_FIELD; extra > 0; extra--)
+        tb_buf_put(out, "", 1);
+}
+
+static void
+put_central(tb_buf *out, const tb_zip *z, const tb_zip_member *m)
+{
+    uint32_t extra = central_extra(z, m);
+
+    put32(out, 0x02014b50);
+    put16(out, MADE_BY_UNIX);
+    put_common(out, m, extra != 0, extra);
+    put16(out, 0); /* comment */
+    put16(out, 0); /* disk */
+    put16(out, 0); /* internal attributes */
+    put32(out, RW_R_R);
+    put32(out, big_offset(z, m) ? FULL : (uint32_t)m->header);
+    tb_buf_puts(out, m->name);
+    if (extra) {
+        put16(out, 0x0001);
+        put16(out, extra - 4);
+        if (m->big) {
+            put64(out, m->bytes);
+            put64(out, m->bytes);
+        }
+        if (big_offset(z, m))
+            put64(out, m->header);
+    }
+}
+
+void
+tb_zip_put_directory(const tb_zip *z, tb_buf *out)
+{
+    uint64_t at = data_end(z), bytes = directory_bytes(z);
+    bool big = big_end(z);
+
+    for (uint32_t i = 0; i < z->n; i++)
+        put_central(out, z, &z->members[i]);
+    if (big) {
+        put32(out, 0x06064b50);
+        put64(out, END64 - 12);
+        put16(out, MADE_BY_UNIX);
+        put16(out, NEEDS_4_5);
+        put64(out, 0); /* this disk, disk of the directory */
+        put64(out, z->n);
+        put64(out, z->n);
+        put64(out, bytes);
+        put64(out, at);
+        put32(out, 0x07064b50);
+        put32(out, 0);
+        put64(out, at + bytes);
+        put32(out, 1); /* disks */
+    }
+    put32(out, 0x06054b50);
+    put32(out, 0); /* disks */
+    put16(out, big ? 0xffff : z->n);
+    put16(out, big ? 0xffff : z->n);
+    put32(out, big ? FULL : (uint32_t)bytes);
+    put32(out, big ? FULL : (uint32_t)at);
+    put16(out, 0); /* comment */
 }

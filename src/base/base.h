@@ -68,6 +68,8 @@ void *tb_dup(tb_arena *a, const void *src, size_t bytes); /* src may be NULL if 
 tb_str tb_strdup(tb_arena *a, tb_str s);                  /* NUL-terminated copy */
 tb_str tb_sprintf(tb_arena *a, const char *fmt, ...) TB_PRINTF(2, 3);
 tb_str tb_vsprintf(tb_arena *a, const char *fmt, va_list ap) TB_PRINTF(2, 0);
+/* Releases what tb_alloc gave for a tensor or the like before its time; small ones stay. */
+void tb_arena_drop(tb_arena *a, const void *p, size_t bytes);
 void tb_arena_reset(tb_arena *a); /* releases everything; the arena may be used again */
 #define TB_NEW(arena, type) ((type *)tb_alloc((arena), sizeof(type)))
 #define TB_NEWN(arena, type, n) ((type *)tb_alloc((arena), sizeof(type) * (size_t)(n)))
@@ -134,6 +136,13 @@ bool tb_mul_ok(int64_t a, int64_t b, int64_t *out);
 int64_t tb_floordiv(int64_t a, int64_t b); /* b != 0; rounds to -inf */
 int64_t tb_mod(int64_t a, int64_t b);      /* sign of b, as Python */
 
+/* Bytes that are computed where they are needed. The first member of a record that knows
+ * how. */
+typedef struct tb_recipe {
+    /* Writes all of them; `to` is 16-byte aligned. False: there was no memory for it. */
+    bool (*make)(const struct tb_recipe *r, void *to);
+} tb_recipe;
+
 /* cpus.c -- how many threads this process may use: affinity, cgroup, OMP_NUM_THREADS. */
 int tb_cpus_allowed(void); /* at least 1 */
 
@@ -141,3 +150,12 @@ int tb_cpus_allowed(void); /* at least 1 */
 tb_status tb_file_read(const char *path, tb_buf *out) TB_MUST_CHECK;
 /* Writes beside the target and renames: readers see the old file or the whole new one. */
 tb_status tb_file_write(const char *path, const void *bytes, size_t n) TB_MUST_CHECK;
+/* The same in parts, at any offset; what lies between is zeros. After a begin that did not
+ * fail the end is called in any case, and says with `keep` whether there is to be a file. */
+typedef struct tb_file {
+    int fd;
+    char *path, *tmp;
+} tb_file;
+tb_status tb_file_begin(tb_file *f, const char *path) TB_MUST_CHECK;
+tb_status tb_file_put(tb_file *f, uint64_t at, const void *bytes, size_t n) TB_MUST_CHECK;
+tb_status tb_file_end(tb_file *f, bool keep) TB_MUST_CHECK;

@@ -155,6 +155,20 @@ copy_other(const step *s)
                           s->in + 2, s->n->n_in - 2);
     case TB_P_argsort:
         return tb_argsort(g, s->in[0], (int)s->attr[0], s->attr[1] != 0);
+    case TB_P_tri_solve:
+        return tb_tri_solve(g, s->in[0], s->in[1],
+                            (tb_triangle){s->attr[0], s->attr[1], s->attr[2], s->attr[3]},
+                            s->attr[4]);
+    case TB_P_cholesky:
+        return tb_cholesky(g, s->in[0], s->attr[0]);
+    case TB_P_lu:
+        return tb_lu(g, s->in[0], s->attr[0], s->attr[1]);
+    case TB_P_qr:
+        return tb_qr(g, s->in[0], s->attr[0]);
+    case TB_P_jacobi:
+        return tb_jacobi(g, s->in[0], s->attr[0], s->attr[1]);
+    case TB_P_exchange:
+        return tb_exchange(g, s->in[0], s->attr[0]);
     case TB_P_rand:
         return tb_rand(g, s->in[0], s->in[1], s->n->rank, s->dims);
     case TB_P_conv:

@@ -485,9 +485,12 @@ tb_dim_assume_eq(tb_unit *u, tb_dim a, tb_dim b, tb_loc loc)
                  "sizes differ: expected %.*s, found %.*s",
                  TB_FMT(tb_dim_text(u, t, a)), TB_FMT(tb_dim_text(u, t, b)));
     /* What could not be solved for a symbol comes again at every use. */
-    for (uint32_t i = 0; i < u->equalities.n; i++)
-        if (u->equalities.at[i].a == a && u->equalities.at[i].b == b)
+    for (uint32_t i = 0; i < u->equalities.n; i++) {
+        const tb_equality *e = &u->equalities.at[i];
+
+        if ((e->a == a && e->b == b) || (e->a == b && e->b == a))
             return;
+    }
     x = tb_dim_canon(u, a);
     y = tb_dim_canon(u, b);
     TB_PUSH(t, &u->equalities, ((tb_equality){a, b, loc}));

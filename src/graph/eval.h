@@ -71,6 +71,10 @@ tensor tb_ev_scan(ev *e, tb_prim p, const tensor *x, int axis);
 tensor tb_ev_dot(ev *e, const tensor *x, const tensor *y);
 tensor tb_ev_argsort(ev *e, const tensor *x, int axis, bool descending);
 
+/* eval_linalg.c */
+tensor tb_ev_linalg(ev *e, tb_prim p, const tensor *const *in, const int64_t *attr);
+tensor tb_ev_exchange(ev *e, const tensor *swaps);
+
 /* eval_move.c */
 tensor tb_ev_move(ev *e, tb_prim p, const tensor *const *in, uint32_t n_in,
                   const int64_t *attr);

@@ -33,6 +33,10 @@ typedef struct tb_ctx {
     tb_code code;
     tb_str message;   /* "where: op: expected X, found Y", then notes, one per line */
     struct tb_unit *unit; /* for locations in messages; may be NULL */
+    /* Says that n bytes of a source text were read and are not needed for now, so that a text
+     * of weights need not be in memory as a whole. NULL: nobody wants to know. */
+    void (*text_read)(void *user, const char *at, size_t n);
+    void *text_user;
 } tb_ctx;
 
 tb_ctx *tb_ctx_new(void);
@@ -225,6 +229,8 @@ typedef struct tb_const {
     int64_t dims[TB_MAX_RANK];
     const void *bytes; /* dense row-major; borrowed: lives as long as the unit */
     size_t n_bytes;
+    const tb_recipe *recipe; /* or NULL; if there is one, bytes is NULL until the artifact
+                                is written: weights laid out for a kernel */
     bool external;     /* not stored in the artifact (parameters by name) */
     bool parameter;    /* named in the model's state: may be left out of the artifact */
     tb_str scope;
@@ -379,6 +385,17 @@ tb_val tb_gather(tb_graph *g, tb_val x, uint32_t mask, const tb_val *idx, uint32
 tb_val tb_scatter(tb_graph *g, tb_val base, tb_val updates, uint32_t mask, int mode,
                   const tb_val *idx, uint32_t n_idx);
 tb_val tb_argsort(tb_graph *g, tb_val x, int axis, bool descending);
+/* Linear algebra (linalg.c); prims.def says what each computes. `pairs`: operands are real
+ * [b..., 2, m, n]. Without, m and n are the last two axes and any number may be complex. */
+typedef struct tb_triangle {
+    bool upper, transpose, conj, unit;
+} tb_triangle;
+tb_val tb_tri_solve(tb_graph *g, tb_val a, tb_val b, tb_triangle t, bool pairs);
+tb_val tb_cholesky(tb_graph *g, tb_val x, bool pairs);
+tb_val tb_lu(tb_graph *g, tb_val x, bool pivot, bool pairs); /* [m, n + 1] */
+tb_val tb_qr(tb_graph *g, tb_val x, bool pairs);             /* [m + 1, n] */
+tb_val tb_jacobi(tb_graph *g, tb_val x, tb_dim n, bool pairs);
+tb_val tb_exchange(tb_graph *g, tb_val swaps, tb_dim n); /* [b..., k] -> [b..., n] */
 tb_val tb_rand(tb_graph *g, tb_val seed, tb_val offset, int rank, const tb_dim *dims);
 /* bias may be NO_VAL. Arrays have n_spatial entries. prim: TB_P_conv or TB_P_conv_nhwc. */
 tb_val tb_conv(tb_graph *g, tb_prim p, tb_val x, tb_val w, tb_val bias, int n_spatial,

@@ -68,12 +68,12 @@ tb_unit_return(tb_unit *u, tb_unit_mark m)
 static bool
 same_const(const tb_const *a, const tb_const *b)
 {
-    if (a->bytes != b->bytes || a->n_bytes != b->n_bytes || a->dtype != b->dtype ||
+    if (a->bytes != b->bytes || a->recipe != b->recipe || a->n_bytes != b->n_bytes || a->dtype != b->dtype ||
         a->rank != b->rank || a->external != b->external ||
         memcmp(a->dims, b->dims, sizeof a->dims[0] * a->rank) != 0)
         return false;
     /* Without bytes of its own only the name says which data is meant. */
-    if (a->external || !a->bytes)
+    if (a->external || (!a->bytes && !a->recipe))
         return tb_str_eq(a->name, b->name) && tb_str_eq(a->scope, b->scope);
     return true;
 }
@@ -81,14 +81,15 @@ same_const(const tb_const *a, const tb_const *b)
 uint32_t
 tb_unit_const(tb_unit *u, tb_const c)
 {
-    uint64_t h = tb_hash_u64((uint64_t)(uintptr_t)c.bytes, c.n_bytes);
+    const void *data = c.recipe ? (const void *)c.recipe : c.bytes;
+    uint64_t h = tb_hash_u64((uint64_t)(uintptr_t)data, c.n_bytes);
     uint32_t at = 0, v;
 
     if (c.rank > TB_MAX_RANK)
         tb_raise(u->cx, (tb_loc){0}, TB_INVALID_ARGUMENT,
                  "constant: rank %d is above the limit of %d", c.rank, TB_MAX_RANK);
     h = tb_hash(c.dims, sizeof c.dims[0] * c.rank, h + c.dtype);
-    if (c.external || !c.bytes)
+    if (c.external || !data)
         h = tb_hash(c.name.ptr, c.name.len, h);
     while ((v = tb_map_next(&u->seen_consts, h, &at)) != 0)
         if (same_const(&u->consts.at[v - 1], &c))

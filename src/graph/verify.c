@@ -45,9 +45,10 @@ operand_range(tb_prim p, uint32_t *min, uint32_t *max)
     if (tb_prim_is_map(p))
         n = (uint32_t)tb_prim_arity(p);
     else if (tb_prim_is_fold(p) || p == TB_P_write || p == TB_P_assert || p == TB_P_item ||
-             p == TB_P_result || p == TB_P_argsort || p == TB_P_imag || (p >= TB_P_cumsum && p <= TB_P_window))
+             p == TB_P_result || p == TB_P_argsort ||
+             (p >= TB_P_cholesky && p <= TB_P_exchange) || p == TB_P_imag || (p >= TB_P_cumsum && p <= TB_P_window))
         n = p == TB_P_pad ? 2 : 1;
-    else if (p == TB_P_dot || p == TB_P_rand || p == TB_P_complex)
+    else if (p == TB_P_dot || p == TB_P_tri_solve || p == TB_P_rand || p == TB_P_complex)
         n = 2;
     *min = *max = n;
     switch (p) {

@@ -49,7 +49,7 @@ uint32_t tb_inner_function(tb_kernel *k, const tb_micro *m, int mr);
 /* ---- pack.c ---- */
 /* Packs elements (r, n) at `offset + r*step_r + n*step_n + group*step_group` of a
  * constant into [group][ceil(N/panel)][R][panel], columns past N zero. Returns the new
- * constant of the unit; the same request gives the same constant. */
+ * constant of the unit, whose bytes are a recipe; the same request gives the same constant. */
 typedef struct tb_pack_request {
     int64_t offset, R, N, step_r, step_n, groups, step_group, panel;
     int64_t rounded; /* f32 is stored as bf16 */

@@ -216,6 +216,8 @@ tb_ix_quot(tb_ixspace *s, tb_ix a, tb_dim n)
     tb_dim max;
     if (n == 1)
         return a;
+    if (n == 0) /* an axis without elements: nobody asks */
+        return tb_ix_const(0);
     split(s, &a, n, &q, &rest);
     if (fits(s, &rest, n))
         return q;
@@ -230,7 +232,7 @@ tb_ix
 tb_ix_rem(tb_ixspace *s, tb_ix a, tb_dim n)
 {
     tb_ix q, rest;
-    if (n == 1)
+    if (n == 1 || n == 0)
         return tb_ix_const(0);
     split(s, &a, n, &q, &rest);
     if (fits(s, &rest, n))

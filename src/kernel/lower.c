@@ -123,6 +123,33 @@ lower_nothing(tb_lower *l)
 }
 
 static void
+lower_linalg(tb_lower *l)
+{
+    switch ((tb_prim)tb_node_of(l->g, l->group->root)->prim) {
+    case TB_P_tri_solve:
+        tb_lower_tri_solve(l);
+        return;
+    case TB_P_cholesky:
+        tb_lower_cholesky(l);
+        return;
+    case TB_P_lu:
+        tb_lower_lu(l);
+        return;
+    case TB_P_qr:
+        tb_lower_qr(l);
+        return;
+    case TB_P_jacobi:
+        tb_lower_jacobi(l);
+        return;
+    case TB_P_exchange:
+        tb_lower_exchange(l);
+        return;
+    default:
+        TB_UNREACHABLE();
+    }
+}
+
+static void
 lower_group(tb_lower *l)
 {
     for (int i = 0; i < tb_rank(l->g, l->group->root); i++)
@@ -153,6 +180,9 @@ lower_group(tb_lower *l)
         return;
     case TB_GROUP_SCATTER:
         tb_lower_scatter(l);
+        return;
+    case TB_GROUP_LINALG:
+        lower_linalg(l);
         return;
     }
     TB_UNREACHABLE();

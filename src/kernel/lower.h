@@ -11,6 +11,7 @@
  *   attention.c  streaming attention
  *   depthwise.c  convolutions of each channel by itself
  *   scan.c, sort.c, scatter.c   one each; rows.c  the loops they share
+ *   trisolve.c, factor.c, reflect.c, jacobi.c   linear algebra, in the words of linalg.h
  *   lower.c      chooses the schedule of a group
  *
  * A node is *materialised* when it has memory of its own: inputs, constants, globals and
@@ -84,7 +85,8 @@ typedef enum tb_group_kind {
     TB_GROUP_ATTENTION,
     TB_GROUP_SCAN,
     TB_GROUP_SORT,
-    TB_GROUP_SCATTER
+    TB_GROUP_SCATTER,
+    TB_GROUP_LINALG /* one primitive of linear algebra */
 } tb_group_kind;
 typedef struct tb_reduction {
     tb_val node;
@@ -251,6 +253,9 @@ tb_kv tb_pull(tb_lower *l, tb_val v, const tb_ix *idx);
 /* Loads/stores element `flat` of a stored node. */
 tb_kv tb_pull_load(tb_lower *l, tb_val stored, const tb_ix *flat);
 void tb_put(tb_lower *l, tb_val stored, const tb_ix *flat, tb_kv value);
+/* Loads element `flat` of the root, which this kernel has stored before; neighbouring lanes
+ * are neighbours in memory. */
+tb_kv tb_read_back(tb_lower *l, tb_val stored, const tb_ix *flat);
 tb_kv tb_bind_node(tb_lower *l, tb_val stored, bool written); /* pointer */
 void tb_pull_reset(tb_lower *l); /* a new straight-line block begins: forget memo */
 
@@ -283,3 +288,9 @@ void tb_lower_attention(tb_lower *l);
 void tb_lower_scan(tb_lower *l);
 void tb_lower_sort(tb_lower *l);
 void tb_lower_scatter(tb_lower *l);
+void tb_lower_tri_solve(tb_lower *l);
+void tb_lower_cholesky(tb_lower *l);
+void tb_lower_lu(tb_lower *l);
+void tb_lower_qr(tb_lower *l);
+void tb_lower_jacobi(tb_lower *l);
+void tb_lower_exchange(tb_lower *l);

@@ -5,6 +5,8 @@
  * A request is remembered in the list of packs of the lowering, so that several targets,
  * and several uses of one weight, share one packed copy.
  */
+#include <stdlib.h>
+
 #include "kernel/contract.h"
 
 static void
@@ -53,21 +55,49 @@ pack_all(uint8_t *to, const uint8_t *from, const tb_pack_request *q, size_t elem
         }
 }
 
-/* In place: what is written is never ahead of what is read. */
-static void
-round_to_bf16(tb_const *c)
-{
-    uint8_t *data = (uint8_t *)(uintptr_t)c->bytes;
+/* ---- recipes: nothing is laid out before it is written ---- */
+typedef struct packing {
+    tb_recipe recipe;
+    tb_const from;
+    tb_pack_request q;
+    size_t elem; /* bytes of one, as packed first */
+    int64_t n;   /* elements of the result */
+} packing;
 
-    TB_CHECK(c->dtype == TB_F32);
-    c->dtype = TB_BF16;
-    c->n_bytes /= 2;
-    for (size_t i = 0; i < c->n_bytes / 2; i++) {
-        float v;
-        memcpy(&v, data + 4 * i, sizeof v);
-        uint16_t rounded = tb_f32_to_bf16(v);
-        memcpy(data + 2 * i, &rounded, sizeof rounded);
+static bool
+pack_plain(const packing *p, void *to)
+{
+    uint8_t *made = NULL;
+    const uint8_t *from = p->from.bytes;
+
+    if (p->from.recipe) {
+        from = made = malloc(p->from.n_bytes + 1);
+        if (!made || !p->from.recipe->make(p->from.recipe, made)) {
+            free(made);
+            return false;
+        }
     }
+    if (p->q.N % p->q.panel) /* panels that are not full */
+        memset(to, 0, (size_t)p->n * p->elem);
+    pack_all(to, from, &p->q, p->elem);
+    free(made);
+    return true;
+}
+
+static bool
+make_packed(const tb_recipe *r, void *to)
+{
+    const packing *p = (const packing *)(const void *)r;
+
+    if (!p->q.rounded)
+        return pack_plain(p, to);
+    float *wide = malloc((size_t)p->n * sizeof *wide + 1);
+    bool made = wide && pack_plain(p, wide);
+    uint16_t *rounded = to;
+    for (int64_t i = 0; made && i < p->n; i++)
+        rounded[i] = tb_f32_to_bf16(wide[i]);
+    free(wide);
+    return made;
 }
 
 uint32_t
@@ -83,20 +113,18 @@ tb_pack_const(tb_lower *l, uint32_t unit_const, const tb_pack_request *q)
         if (packs->at[i].source == unit_const &&
             memcmp(packs->at[i].key, want.key, sizeof want.key) == 0)
             return packs->at[i].packed;
-    tb_const src = l->u->consts.at[unit_const];
-    size_t elem = tb_dtype_bytes(src.dtype);
-    int64_t panels = (q->N + q->panel - 1) / q->panel;
-    int64_t n = q->groups * panels * q->R * q->panel;
-    tb_const c = {.name = tb_sprintf(a, "%.*s.packed", TB_FMT(src.name)),
-                  .dtype = src.dtype,
+    packing *p = TB_NEW(a, packing);
+    *p = (packing){.recipe = {make_packed}, .from = l->u->consts.at[unit_const], .q = *q};
+    p->elem = tb_dtype_bytes(p->from.dtype);
+    p->n = q->groups * ((q->N + q->panel - 1) / q->panel) * q->R * q->panel;
+    TB_CHECK(!q->rounded || p->from.dtype == TB_F32);
+    tb_dtype dtype = q->rounded ? TB_BF16 : p->from.dtype;
+    tb_const c = {.name = tb_sprintf(a, "%.*s.packed", TB_FMT(p->from.name)),
+                  .dtype = dtype,
                   .rank = 1,
-                  .dims = {n},
-                  .n_bytes = (size_t)n * elem};
-    uint8_t *to = tb_alloc(a, c.n_bytes);
-    pack_all(to, src.bytes, q, elem);
-    c.bytes = to;
-    if (q->rounded)
-        round_to_bf16(&c);
+                  .dims = {p->n},
+                  .recipe = &p->recipe,
+                  .n_bytes = (size_t)p->n * tb_dtype_bytes(dtype)};
     want.packed = tb_unit_const(l->u, c);
     TB_PUSH(a, packs, want);
     return want.packed;

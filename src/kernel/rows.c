@@ -35,6 +35,12 @@ open_tiles(tb_lower *l, tb_dim items, double item_ns)
 }
 
 tb_kv
+tb_items_open(tb_lower *l, tb_dim items, double item_ns)
+{
+    return open_tiles(l, items, item_ns);
+}
+
+tb_kv
 tb_rows_open(tb_lower *l, const uint32_t *vars, uint32_t n, double row_ns)
 {
     tb_kernel *k = l->k;

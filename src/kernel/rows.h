@@ -8,6 +8,8 @@
 /* Opens a loop over the rows of a tile: every combination of the given variables, which
  * get bound. Splits rows into tiles by their cost. Returns the number of the row. */
 tb_kv tb_rows_open(tb_lower *l, const uint32_t *vars, uint32_t n, double row_ns);
+/* The same over the numbers of so many items. */
+tb_kv tb_items_open(tb_lower *l, tb_dim items, double item_ns);
 void tb_rows_close(tb_lower *l);
 /* Opens a loop over the chunks of one long axis; *lo and *hi are the chunk's bounds, lo a
  * multiple of any number of lanes. Closed by tb_rows_close. */

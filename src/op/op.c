@@ -24,6 +24,7 @@
     X(index)                                                                             \
     X(index_write)                                                                       \
     X(join)                                                                              \
+    X(linalg)                                                                            \
     X(loss)                                                                              \
     X(math)                                                                              \
     X(matmul)                                                                            \

@@ -282,6 +282,54 @@ control(state *s, tb_val v)
                   tb_attrs(s->from, v), n->n_attr);
 }
 
+/* ---- linear algebra: complex matrices as their real parts before their imaginary ones ---- */
+
+static tb_val
+stacked(tb_graph *g, pair x)
+{
+    int axis = tb_rank(g, x.re) - 2;
+    tb_val both[2];
+
+    if (tb_rank(g, x.re) == TB_MAX_RANK)
+        tb_raise(g->unit->cx, g->loc, TB_UNSUPPORTED,
+                 "linear algebra on complex numbers of rank %d: the limit is %d",
+                 tb_rank(g, x.re), TB_MAX_RANK - 1);
+    both[0] = tb_unsqueeze(g, x.re, axis);
+    both[1] = tb_unsqueeze(g, x.im, axis);
+    return tb_concat(g, both, 2, axis);
+}
+
+static pair
+linalg(state *s, tb_val v)
+{
+    tb_graph *g = s->g;
+    const int64_t *a = tb_attrs(s->from, v);
+    tb_val x = stacked(g, operand(s, v, 0)), r;
+    int axis = tb_rank(s->from, v) - 2;
+    pair p;
+
+    switch ((tb_prim)tb_node_of(s->from, v)->prim) {
+    case TB_P_tri_solve:
+        r = tb_tri_solve(g, x, stacked(g, operand(s, v, 1)),
+                         (tb_triangle){a[0], a[1], a[2], a[3]}, true);
+        break;
+    case TB_P_cholesky:
+        r = tb_cholesky(g, x, true);
+        break;
+    case TB_P_lu:
+        r = tb_lu(g, x, a[0], true);
+        break;
+    case TB_P_qr:
+        r = tb_qr(g, x, true);
+        break;
+    default:
+        r = tb_jacobi(g, x, a[0], true);
+    }
+    p.re = tb_squeeze_axes(g, part(g, r, axis, 0, 1), 1u << axis);
+    p.im = tb_squeeze_axes(g, part(g, r, axis, 1, 1), 1u << axis);
+    return p;
+}
+
 static TB_NORETURN void
 lacks(state *s, tb_val v)
 {
@@ -324,6 +372,12 @@ make_pair(state *s, tb_val v)
     case TB_P_dot:
     case TB_P_conv:
         return bilinear(s, v);
+    case TB_P_tri_solve:
+    case TB_P_cholesky:
+    case TB_P_lu:
+    case TB_P_qr:
+    case TB_P_jacobi:
+        return linalg(s, v);
     case TB_P_cast:
         return cast_to(s, v);
     case TB_P_complex:

@@ -450,7 +450,7 @@ force_linear(state *s, tb_val v, int linear_axes)
     for (int i = rank - linear_axes; i < rank; i++) {
         tb_dim coef;
         if (i >= 0 && !tb_ix_linear(&ix, &flat, (uint32_t)i, &coef)) {
-            s->forced[v.id] = true; /* even a reshape: it is copied into this order */
+            force(s, v); /* copied into this order; a reshape's operand has it too */
             return;
         }
     }
@@ -502,7 +502,7 @@ visit_root_only(state *s, tb_val v, tb_group_kind kind)
     uint32_t gr = new_group(s, v, kind);
     s->gs->at.at[gr - 1].anchor = v;
     for (uint32_t i = 0; i < n->n_in; i++) {
-        if (kind == TB_GROUP_SORT)
+        if (kind == TB_GROUP_SORT || kind == TB_GROUP_LINALG)
             force(s, tb_in(s->g, v, i));
         else
             want(s, gr, tb_in(s->g, v, i), NULL);
@@ -579,6 +579,14 @@ visit(state *s, tb_val v)
     case TB_P_scatter:
         visit_root_only(s, v, TB_GROUP_SCATTER);
         break;
+    case TB_P_tri_solve:
+    case TB_P_cholesky:
+    case TB_P_lu:
+    case TB_P_qr:
+    case TB_P_jacobi:
+    case TB_P_exchange:
+        visit_root_only(s, v, TB_GROUP_LINALG);
+        break;
     case TB_P_write:
     case TB_P_item:
     case TB_P_assert:
@@ -653,7 +661,7 @@ void
 tb_groups_print(const tb_groups *gs, tb_buf *out)
 {
     static const char *const kinds[] = {"nest", "contract", "depthwise", "attention",
-                                        "scan", "sort",     "scatter"};
+                                        "scan", "sort",     "scatter",   "linalg"};
     for (uint32_t i = 0; i < gs->at.n; i++) {
         const tb_group *gr = &gs->at.at[i];
         tb_buf_printf(out, "group %u %s root %%%u %s", i, kinds[gr->kind], gr->root.id,

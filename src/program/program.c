@@ -144,7 +144,7 @@ tb_p_const(tb_program *p, uint32_t unit_const, bool packed)
                              .bytes = c->n_bytes,
                              .dtype = c->dtype,
                              .packed = packed}));
-    TB_PUSH(a, &p->blobs, ((tb_artifact_blob){c->bytes, c->n_bytes}));
+    TB_PUSH(a, &p->blobs, ((tb_artifact_blob){c->bytes, c->n_bytes, c->recipe}));
     p->const_of[unit_const] = p->consts.n;
     return p->consts.n - 1;
 }

@@ -158,6 +158,7 @@ make_build(tuner *t, const uint8_t *variant, uint32_t n, tb_stock_iree stock)
     b->tuning = (tb_tuning){.variant = variant, .n = n, .arena = &t->arena};
     o.tuning = &b->tuning;
     o.stock_iree = stock;
+    o.path = NULL;
     tb_status st = tb_compile(t->u, &o, &b->bytes);
     tb_unit_return(t->u, mark);
     if (st)
@@ -376,6 +377,8 @@ tune(tuner *t, tb_buf *out, tb_tune_report *report)
     report->usual_ms = (double)all_calls(t, usual) * 1e-6;
     report->tuned_ms = (double)all_calls(t, best) * 1e-6;
     tb_buf_free(out);
+    if (t->o->path)
+        return tb_file_write(t->o->path, best->bytes.at, best->bytes.n);
     *out = best->bytes;
     best->bytes = (tb_buf){0};
     return NULL;

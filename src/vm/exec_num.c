@@ -203,8 +203,8 @@ integers_64(uint32_t op, const uint8_t *pc, uint32_t *regs, const char **fault)
     UNARY(FLOOR_F##W, N, floor##s(A##N))                                                 \
     UNARY(ROUND_F##W, N, round##s(A##N))                                                 \
     UNARY(ROUND_F##W##_EVEN, N, roundeven_##s(A##N))                                     \
-    BINARY(MIN_F##W, N, fmin##s(A##N, B##N))                                             \
-    BINARY(MAX_F##W, N, fmax##s(A##N, B##N))                                             \
+    BINARY(MIN_F##W, N, B##N < A##N ? B##N : A##N)                                       \
+    BINARY(MAX_F##W, N, B##N > A##N ? B##N : A##N)                                       \
     UNARY(ATAN_F##W, N, atan##s(A##N))                                                   \
     BINARY(ATAN2_F##W, N, atan2##s(A##N, B##N))                                          \
     UNARY(COS_F##W, N, cos##s(A##N))                                                     \
@@ -244,7 +244,9 @@ static double
 roundeven_(double v)
 {
     double r = round(v);
-    return fabs(v - trunc(v)) == 0.5 ? 2 * round(v / 2) : r;
+    if (fabs(v - trunc(v)) == 0.5 && fmod(r, 2) != 0)
+        r -= copysign(1, v); /* -0.5 becomes 0, as on IREE's machine */
+    return r;
 }
 
 static float

@@ -119,7 +119,9 @@ t_sample(t_artifact *s)
                        .code = 0, .n_code = 83, .n_regs = 10, .exported = 1,
                        .prologue_end = T_PROLOGUE, .arena_reg = 4}},
         .works = {{43, 1, 1, -1, 2, 0}, {52, 0, 2, 0, -1, 0}},
-        .blobs = {{t_bias, sizeof t_bias}, {t_twin, sizeof t_twin}, {t_table, sizeof t_table}},
+        .blobs = {{.bytes = t_bias, .n = sizeof t_bias},
+                  {.bytes = t_twin, .n = sizeof t_twin},
+                  {.bytes = t_table, .n = sizeof t_table}},
         .names = {"add_one"},
     };
     memcpy(s->code, t_code, sizeof t_code);

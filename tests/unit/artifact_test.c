@@ -61,9 +61,17 @@ hashes(void)
     CHECK(h[0] == UINT64_C(0xe34bbc7bbc071b6c) && h[1] == UINT64_C(0x7a433ca9c49a9347));
     tb_hash128("", 0, h);
     CHECK(h[0] == 0 && h[1] == 0);
-    EQ_INT(tb_crc32("123456789", 9), 0xcbf43926);
-    EQ_INT(tb_crc32("", 0), 0);
-    EQ_INT(tb_crc32(fox, strlen(fox)), 0x414fa339);
+    EQ_INT(tb_crc32(0, "123456789", 9), 0xcbf43926);
+    EQ_INT(tb_crc32(0, "", 0), 0);
+    EQ_INT(tb_crc32(0, fox, strlen(fox)), 0x414fa339);
+    /* long ones are folded; in parts of any length they are the same */
+    uint8_t bytes[1500];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * i >> 3);
+    EQ_INT(tb_crc32(0, bytes, sizeof bytes), 0x25c7f76f);
+    for (size_t n = 0; n < sizeof bytes; n += 7)
+        EQ_INT(tb_crc32(tb_crc32(0, bytes, n), bytes + n, sizeof bytes - n),
+               tb_crc32(0, bytes, sizeof bytes));
 }
 
 static void
@@ -570,6 +578,83 @@ other_programs(void)
     free(file);
 }
 
+/* ---- constants that are made while they are written ---- */
+typedef struct copying {
+    tb_recipe recipe;
+    const void *from;
+    size_t n;
+    int left; /* times that it works */
+} copying;
+
+static bool
+copy_bytes(const tb_recipe *r, void *to)
+{
+    copying *c = (copying *)(uintptr_t)r;
+
+    CHECK((uintptr_t)to % 16 == 0);
+    memcpy(to, c->from, c->n);
+    return c->left-- > 0;
+}
+
+static tb_status
+write_to(const t_artifact *s, const char *path, tb_buf *out)
+{
+    *out = (tb_buf){0};
+    if (!path)
+        return tb_artifact_write(&s->a, out);
+    TRY(tb_artifact_write_file(&s->a, path));
+    return tb_file_read(path, out);
+}
+
+/* Whether there are bytes or recipes, a file or memory: the same archive. */
+static void
+recipes(void)
+{
+    char path[] = "/tmp/recipes_test.XXXXXX";
+    t_artifact s;
+    tb_buf want, got;
+
+    close(mkstemp(path));
+    t_sample(&s);
+    tb_status st = write_to(&s, NULL, &want);
+    EQ_STR(tb_status_message(st), "ok");
+    for (int made = 0; made < 8; made++)
+        for (int i = 0; i < 2; i++) {
+            copying c[3];
+            t_sample(&s);
+            for (int k = 0; k < 3; k++) {
+                tb_artifact_blob *b = &s.blobs[k];
+                c[k] = (copying){{copy_bytes}, b->bytes, b->n, 9};
+                if (made >> k & 1)
+                    *b = (tb_artifact_blob){.n = b->n, .recipe = &c[k].recipe};
+            }
+            st = write_to(&s, i ? path : NULL, &got);
+            EQ_STR(tb_status_message(st), "ok");
+            CHECK(got.n == want.n && memcmp(got.at, want.at, got.n) == 0);
+            tb_buf_free(&got);
+            /* no memory: no file, or the one that was there */
+            for (int left = 0; left < (made == 7) * 3; left++) {
+                for (int k = 0; k < 3; k++)
+                    c[k].left = k == left ? 0 : 9;
+                st = write_to(&s, i ? path : NULL, &got);
+                EQ_INT(tb_status_code(st), TB_OUT_OF_MEMORY);
+                tb_status_free(st);
+                CHECK(got.n == 0);
+                if (i) {
+                    CHECK(!tb_file_read(path, &got));
+                    CHECK(got.n == want.n && memcmp(got.at, want.at, got.n) == 0);
+                    tb_buf_free(&got);
+                }
+            }
+        }
+    tb_buf_free(&want);
+    unlink(path);
+    st = tb_artifact_write_file(&s.a, "/nowhere/at/all.vmfb");
+    EQ_INT(tb_status_code(st), TB_IO);
+    CHECK(strstr(tb_status_message(st), "/nowhere/at/all.vmfb") != NULL);
+    tb_status_free(st);
+}
+
 /* ZIP64 records, with a limit small enough to test; Python reads them too. */
 static void
 zip64(void)
@@ -585,7 +670,19 @@ zip64(void)
         char path[] = "/tmp/zip64_test.XXXXXX", command[256];
 
         memset(file + m[1].offset, 7, 1000);
-        tb_zip_write(&z, file);
+        tb_buf b = {0};
+        for (int i = 0; i < 3; i++) {
+            m[i].crc = tb_crc32(0, file + m[i].offset, m[i].bytes);
+            b.n = 0;
+            tb_zip_put_local(&m[i], &b);
+            EQ_INT(m[i].header + b.n, m[i].offset);
+            memcpy(file + m[i].header, b.at, b.n);
+        }
+        b.n = 0;
+        tb_zip_put_directory(&z, &b);
+        EQ_INT(m[2].offset + b.n, n);
+        memcpy(file + n - b.n, b.at, b.n);
+        tb_buf_free(&b);
         for (int i = 0; i < 3; i++) {
             tb_status st = tb_zip_find(file, n, m[i].name, &at, &bytes);
             EQ_STR(tb_status_message(st), "ok");
@@ -711,5 +808,6 @@ main(int argc, char **argv)
     RUN(compressed_members);
     RUN(other_programs);
     RUN(listing);
+    RUN(recipes);
     return t_done();
 }

@@ -14,7 +14,9 @@
 #include "turbine/runtime.h"
 #include "unit/t.h"
 
-enum { C_MAX = 8 };
+#ifndef C_MAX
+#define C_MAX 8 /* inputs, outputs, symbols and sets of sizes of a case */
+#endif
 static tb_ctx *cx;
 static tb_unit *u;
 static tb_graph *g;

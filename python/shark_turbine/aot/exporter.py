@@ -257,7 +257,8 @@ class ExportOutput:
         """Compiles to a .vmfb.
 
         Without `save_to` an object is returned that has `map_memory()` and the buffer
-        protocol; with a path or an open binary file that is written and None returned.
+        protocol; with a path or an open binary file that is written and None returned. A
+        path takes the least memory: weights are laid out on their way into the file.
         `targets` names CPU levels ("host", "x86_64-v3", ...); by default the file runs on
         every machine of the last ten years and uses what newer ones add. IREE's own
         runtime (3.13) runs the file as well, with the same results: by default if that
@@ -273,20 +274,19 @@ class ExportOutput:
         fastest, for some seconds; sizes that are open are as in the example arguments.
         """
         _check_backends(target_backends)
+        is_file = hasattr(save_to, "write")
         artifact = self._compile(
             targets=self.session.targets if targets is None else targets,
             dump=dump,
             external_scope=_scope(parameters, external_scope),
             stock_iree=stock_iree,
             tune=2.0 if tune else 0.0,
+            path=None if save_to is None or is_file else os.fspath(save_to),
         )
-        if save_to is None:
-            return artifact
-        if hasattr(save_to, "write"):
+        if is_file:
             save_to.write(artifact)
-        else:
-            artifact.save(os.fspath(save_to))
-        return None
+            return None
+        return artifact
 
     def save_object(
         self,

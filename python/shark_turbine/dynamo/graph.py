@@ -4,6 +4,7 @@
 import torch
 
 from .. import _compiler
+from ..control_flow import is_token
 from ..importer import Unsupported
 from . import shim
 from .cache import compile_unit
@@ -44,7 +45,11 @@ class GraphImporter:
             self.unit, [None if i in frozen else v for i, v in enumerate(values)]
         )
         self.importer = GraphFunction(self.function, self.symbols)
-        self.inputs = kept = [i for i, v in enumerate(values) if self._is_input(i, v)]
+        self.inputs = kept = [
+            i
+            for i, (n, v) in enumerate(zip(places, values, strict=True))
+            if self._is_input(i, v) and not is_token(n)
+        ]
         self.symbols.define_all(kept)
         self.input_orders = [None] * len(kept)
         for i, (node, value) in enumerate(zip(places, values)):
@@ -56,7 +61,15 @@ class GraphImporter:
                 self.input_orders.append(None)
         rest = [n for n in nodes if n.target is not SEED]
         self._outputs(self.importer.run(self.module, rest), places)
+        self._checks()
         return self
+
+    def _checks(self):
+        """What torch has to look at after a call: further results."""
+        for info, _, _ in self.importer.checks:
+            self.function.output(info, "")
+            self._output("result", self.n_results)
+            self.n_results += 1
 
     def _is_input(self, i, value):
         if isinstance(value, torch.Tensor):
@@ -72,6 +85,8 @@ class GraphImporter:
             if i in self.constants:
                 constant = self.importer.constant(self.constants[i], node.name)
                 self.importer.values[node] = constant
+            elif is_token(node):
+                self.importer.values[node] = None
             else:
                 self._tensor(self.inputs.index(i), node, value)
         elif isinstance(value, torch.SymInt) and i in self.inputs:
@@ -156,6 +171,7 @@ class GraphImporter:
             arguments=sum(n.op == "placeholder" for n in self.module.graph.nodes),
             inputs=tuple(zip(self.inputs, self.input_orders, strict=True)),
             outputs=tuple(outputs),
+            checks=tuple(c[1:] for c in self.importer.checks),
         )
 
 

@@ -5,6 +5,8 @@ import dataclasses
 import functools
 import mmap
 
+import torch
+
 from .. import _runtime
 from ..profile import recorder
 from .rng import draw_seed
@@ -18,11 +20,16 @@ def device(name):
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What `_runtime.Session.bind` takes (python/_runtime/bound.c)."""
+    """What `_runtime.Session.bind` takes (python/_runtime/bound.c), and what the last
+    results are for: `checks`."""
 
     arguments: int
     inputs: tuple  # (position or None for a seed, order of axes or None)
     outputs: tuple
+    checks: tuple = ()  # of torch._linalg_check_errors: (name, is_matrix)
+
+    def bound(self):
+        return dict(arguments=self.arguments, inputs=self.inputs, outputs=self.outputs)
 
 
 class Program:
@@ -50,9 +57,26 @@ class Program:
             "main",
             torch=True,
             draw=draw_seed if draws else None,
-            **dataclasses.asdict(plan),
+            **plan.bound(),
         )
         self.call, self.boxed = self.bind(), self.bind(boxed=True)
+        if plan.checks:
+            self.call = _checked(self.call, plan.checks)
+            self.boxed = _checked(self.boxed, plan.checks)
+
+
+def _checked(call, checks):
+    """`call` without its last results, which must be 0 or torch raises its error."""
+    check = torch.ops.aten._linalg_check_errors.default
+    n = len(checks)
+
+    def run(*args):
+        results = call(*args)
+        for info, (name, is_matrix) in zip(results[-n:], checks, strict=True):
+            check(info, name, is_matrix=is_matrix)
+        return results[:-n]
+
+    return run
 
 
 def _restored(plan, artifact, device_name, profile):

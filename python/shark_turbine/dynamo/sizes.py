@@ -9,6 +9,7 @@ what s0 is. Such an expression becomes a symbol of its own.
 import torch
 
 from ..importer import FunctionImporter, Symbols, Unsupported, bounds, dtype_name
+from ..locations import location_of
 
 
 class Unknown(Unsupported):
@@ -125,7 +126,31 @@ class GraphSymbols(Symbols):
 
 
 class GraphFunction(FunctionImporter):
-    """Results whose sizes are unknown here get those that the compiler infers."""
+    """Results whose sizes are unknown here get those that the compiler infers. What
+    factorisations say of themselves are results: torch's own check raises its error."""
+
+    def __init__(self, function, symbols):
+        super().__init__(function, symbols)
+        self.checks = []  # (Value, name of the function, is it one matrix)
+
+    def check_errors(self, info, name, is_matrix, node):
+        self.checks.append((info, name, bool(is_matrix)))
+
+    def operator(self, node):
+        if node.target is not torch.ops.aten.cholesky.default:
+            return super().operator(node)
+        # raises by itself: the same with a result that says whether it should
+        x, upper = node.args[0], len(node.args) > 1 and node.args[1]
+        dtype, dims = self.type_of(node.meta["val"])
+        factor, info = self.function.call(
+            "aten.linalg_cholesky_ex",
+            [self.values[x], bool(node.kwargs.get("upper", upper)), False],
+            [(dtype, dims), ("i32", dims[:-2])],
+            location=location_of(node),
+            name=node.name,
+        )
+        self.values[node] = factor
+        self.check_errors(info, "cholesky", len(dims) == 2, node)
 
     def type_of(self, tensor):
         return dtype_name(tensor.dtype), [self._dim(s) for s in tensor.shape]

@@ -88,6 +88,8 @@ def supported(node):
     if node.op == "get_attr":
         return _attribute_supported(node, value)
     if isinstance(target, torch._ops.HigherOrderOperator):
+        if control_flow.name_of(target) == "with_effects":
+            return control_flow.has_known_effect(node)
         return control_flow.name_of(target) in control_flow.SUPPORTED and all(
             supported(n) for body in _bodies(node) for n in computed(body)
         )
