@@ -158,18 +158,22 @@ do_symbol(void *arg)
 static PyObject *
 unit_symbol(PyObject *o, PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {"name", "min", "max", "hint", "argument", NULL};
+    static const char *const names[] = {"name",     "min",    "max", "hint",
+                                        "argument", "result", NULL};
     unit_obj *self = (unit_obj *)o;
     PyObject *max = Py_None, *argument = Py_None;
     const char *name;
     long long min = 0, hint = 0;
+    int result = 0;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|LOLO:symbol", (char **)names, &name, &min,
-                                     &max, &hint, &argument))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|LOLOp:symbol", (char **)names, &name,
+                                     &min, &max, &hint, &argument, &result))
         return NULL;
     symbol s = {.u = self->u,
                 .name = tb_str_c(name),
-                .kind = argument == Py_None ? TB_SYM_SHAPE : TB_SYM_ARG,
+                .kind = result                ? TB_SYM_ITEM
+                        : argument == Py_None ? TB_SYM_SHAPE
+                                              : TB_SYM_ARG,
                 .min = min,
                 .max = max == Py_None ? INT64_MAX : PyLong_AsLongLong(max),
                 .hint = hint,
@@ -393,8 +397,9 @@ get_constants(PyObject *o, void *unused)
 
 static PyMethodDef methods[] = {
     {"symbol", KEYWORDS(unit_symbol),
-     "symbol(name, min=0, max=None, hint=0, argument=None) -> Dim: a size read from the "
-     "shapes of inputs, or (argument=n) the value of an integer input"},
+     "symbol(name, min=0, max=None, hint=0, argument=None, result=False) -> Dim: a size read "
+     "from the shapes of inputs, (argument=n) the value of an integer input, or (result=True) "
+     "a size that an operator finds out"},
     {"assume_equal", unit_assume_equal, METH_VARARGS,
      "assume_equal(a, b): calls for which they differ are refused"},
     {"function", KEYWORDS(unit_function), "function(name, exported=True) -> Function"},

@@ -14,7 +14,7 @@
  *   outputs     what the callable returns, one of
  *                 ("result", k, order)  a tensor; `order` of its axes in memory, or None
  *                 ("same", i)           the same object as output i, an earlier one
- *                 ("size", k)           result k, a number, as int
+ *                 ("number", k)         result k, of rank 0, as int, float or bool
  *                 ("input", position)   an argument itself
  *                 ("seed",)             the seed
  *                 ("value", object)     an object
@@ -37,8 +37,9 @@ typedef struct bound_input {
     axis_order order;
 } bound_input;
 
-typedef enum output_kind { RESULT, SAME, SIZE, INPUT, SEED, VALUE } output_kind;
-static const char *const kinds[] = {"result", "same", "size", "input", "seed", "value"};
+typedef enum output_kind { RESULT, SAME, NUMBER, INPUT, SEED, VALUE } output_kind;
+static const char *const kinds[] = {"result", "same", "number",
+                                    "input",  "seed", "value"};
 
 typedef struct bound_output {
     output_kind kind;
@@ -78,17 +79,24 @@ convert(bound_obj *b, call *c, PyObject *const *args, PyObject *seed)
 }
 
 static PyObject *
-size_of(call *c, int i)
+number_of(call *c, int i)
 {
     const tb_tensor *t = &c->results[i];
-    int64_t v;
+    int64_t whole;
+    double real;
 
-    if (t->dtype != TB_I64 || t->rank != 0) {
-        PyErr_SetString(PyExc_RuntimeError, "a size is not an integer");
-        return NULL;
+    if (t->rank == 0 && t->dtype == TB_I64) {
+        memcpy(&whole, t->data, sizeof whole);
+        return PyLong_FromLongLong(whole);
     }
-    memcpy(&v, t->data, sizeof v);
-    return PyLong_FromLongLong(v);
+    if (t->rank == 0 && t->dtype == TB_F64) {
+        memcpy(&real, t->data, sizeof real);
+        return PyFloat_FromDouble(real);
+    }
+    if (t->rank == 0 && t->dtype == TB_BOOL)
+        return PyBool_FromLong(*(const uint8_t *)t->data);
+    PyErr_SetString(PyExc_RuntimeError, "a number is not of rank 0, or of another dtype");
+    return NULL;
 }
 
 static PyObject *
@@ -106,7 +114,7 @@ output(call *c, const bound_output *out, PyObject *const *args,
     case RESULT:
         return call_result(c, out->index, out->order.rank ? &out->order : NULL);
     case SAME: return item_of(all, out->index);
-    case SIZE: return size_of(c, out->index);
+    case NUMBER: return number_of(c, out->index);
     case INPUT: return Py_NewRef(args[out->index]);
     case SEED: return Py_XNewRef(seed);
     case VALUE: return Py_NewRef(out->value);

@@ -11,8 +11,9 @@ import re
 import sympy
 import torch
 from torch.utils._sympy import functions as sf
+from torch.utils._sympy.symbol import SymT, symbol_is_type
 
-from . import _compiler
+from . import _compiler, scalars
 from .locations import location_of
 
 DTYPES = {
@@ -108,7 +109,8 @@ class Symbols:
         self.dims = {}
 
     def define(self, symbol, argument=None, prefix=""):
-        """A symbol that is read from the shapes of inputs, or an integer argument."""
+        """A symbol that is read from the shapes of inputs, an integer argument, or a size
+        that an operator of the program finds out."""
         dim = self.dims.get(symbol)
         if dim is None:
             low, high = self.ranges(symbol)
@@ -118,9 +120,14 @@ class Symbols:
                 max=high,
                 hint=self.hints(symbol),
                 argument=argument,
+                result=argument is None and self.is_result(symbol),
             )
             self.dims[symbol] = dim
         return dim
+
+    def is_result(self, symbol):
+        """Whether its value depends on data that the program computes."""
+        return symbol_is_type(symbol, SymT.UNBACKED_INT)
 
     def is_known(self, symbol):
         """Whether there is, by now, a value for it."""
@@ -156,6 +163,8 @@ class Symbols:
             return (x // by) % size
         if name == "CeilDiv":
             return -(-self.expression(e.args[0]) // self.expression(e.args[1]))
+        if isinstance(e, sympy.Piecewise):
+            return self._choice(e)
         if isinstance(e, (sf.Max, sympy.Max)):
             return self._fold(e.args, _larger)
         if isinstance(e, (sf.Min, sympy.Min)):
@@ -166,6 +175,21 @@ class Symbols:
         ):
             return self.expression(e.args[0])
         raise Unsupported(f"sizes that depend on {e} are not supported")
+
+    def _choice(self, e):
+        """One of two numbers, by a bool that is a symbol: Eq(u0, 1), u0 from 0 to 1."""
+        (yes, when), (no, otherwise), *more = e.args
+        symbol = when.args[0] if when.func is sympy.Eq else None
+        if (
+            more
+            or otherwise != sympy.true
+            or not getattr(symbol, "is_Symbol", False)
+            or when.args[1] != 1
+            or self.ranges(symbol) != (0, 1)
+        ):
+            raise Unsupported(f"sizes that depend on {e} are not supported")
+        yes, no = self.expression(yes), self.expression(no)
+        return no + (yes - no) * self.expression(symbol)
 
     def _product(self, e):
         number, rest = e.as_coeff_Mul()
@@ -297,8 +321,9 @@ class FunctionImporter:
             name = target._schema.name
             if name in _SKIPPED:
                 return
-            if name in ("aten::_local_scalar_dense", "aten::item"):
-                return self.item(node, value)
+            if scalars.is_read(node):
+                self.values[node] = scalars.read(self, node, value)
+                return
             if name == "aten::_assert_async":
                 return self.assert_async(node)
             if name == "aten::_assert_scalar":
@@ -309,7 +334,12 @@ class FunctionImporter:
                 return self.operator(node)
         elif isinstance(target, torch._ops.HigherOrderOperator):
             return self.higher_order(node)
-        if isinstance(value, (torch.SymInt, int, float, torch.SymBool, torch.SymFloat)):
+        if isinstance(value, torch.SymFloat) and scalars.supported(node):
+            value = scalars.real(self, node) or value
+        if isinstance(
+            value,
+            (torch.SymInt, int, float, torch.SymBool, torch.SymFloat, _compiler.Value),
+        ):
             self.values[node] = value  # arithmetic of sizes: its expression says it all
             return
         raise Unsupported(f"{_text(target)} is not supported", node)
@@ -350,8 +380,10 @@ class FunctionImporter:
         if isinstance(value, torch.Tensor):
             return False, [self.type_of(value)]
         if isinstance(value, (tuple, list)):
+            used = _parts_used(node, len(value))
             types = [
-                self.type_of(v) if isinstance(v, torch.Tensor) else None for v in value
+                self.type_of(v) if isinstance(v, torch.Tensor) and i in used else None
+                for i, v in enumerate(value)
             ]
             returns = node.target._schema.returns
             is_list = len(returns) == 1 and isinstance(returns[0].type, torch.ListType)
@@ -395,21 +427,6 @@ class FunctionImporter:
         raise Unsupported(f"{_text(node.target)}: an argument of type {kind}", node)
 
     # ---- special nodes ----
-
-    def item(self, node, value):
-        """A number out of a tensor: becomes a symbol if it is an integer."""
-        if not isinstance(value, torch.SymInt):
-            self.values[node] = value
-            return
-        x = self.values[node.args[0]]
-        symbol = value.node.expr
-        if not symbol.is_Symbol:
-            self.values[node] = value  # known by now
-            return
-        low, high = self.symbols.ranges(symbol)
-        dim = self.function.item(x, str(symbol), low, high, location_of(node))
-        self.symbols.dims[symbol] = dim
-        self.values[node] = dim
 
     def assert_async(self, node):
         message = node.args[1] if len(node.args) > 1 else "assertion failed"
@@ -456,6 +473,14 @@ class FunctionImporter:
         if isinstance(a, _compiler.Dim):
             return self.function.dim_value(a)
         return self.number(a)
+
+
+def _parts_used(node, n):
+    """Which of a node's n results are taken: of others nothing has to be known."""
+    users = list(node.users)
+    if all(u.target is operator.getitem for u in users):
+        return {u.args[1] for u in users}
+    return range(n)
 
 
 def _keep_statistics(args, results):

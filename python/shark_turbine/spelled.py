@@ -56,6 +56,11 @@ def linalg_slogdet(a):
     return diagonal.sgn().prod(-1) * sign, diagonal.abs().log().sum(-1), lu, pivots
 
 
+@spells(aten.atan2.out)
+def atan2_out(self, other, *, out):
+    return out.copy_(aten.atan2.default(self, other))
+
+
 # ---- parts of tensors put back ----
 
 

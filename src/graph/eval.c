@@ -123,6 +123,35 @@ tb_ev_result(ev *e)
     return tb_ev_new(e, tb_dtype_of(e->g, e->v), rank, dims);
 }
 
+static void set_symbol(ev *e, uint32_t sym, int64_t value);
+
+/* The symbol that d is, or -1. */
+static int64_t
+plain_symbol(const ev *e, tb_dim d)
+{
+    if (tb_dim_is_const(d) || e->u->exprs.at[d - TB_DIM_EXPR].op != TB_DIM_SYM)
+        return -1;
+    return e->u->exprs.at[d - TB_DIM_EXPR].a;
+}
+
+/* sym has got its value: so have those that were found to be equal to it, or to what
+ * follows from it. A size that a result was declared with is known in no other way. */
+static void
+bind_equals(ev *e, uint32_t sym)
+{
+    int64_t other = plain_symbol(e, e->u->syms.at[sym].same_as);
+    uint32_t missing;
+
+    if (other >= 0 && !e->known[other])
+        set_symbol(e, (uint32_t)other, e->syms[sym]);
+    for (uint32_t i = 0; i < e->n_syms; i++) {
+        tb_dim d = e->u->syms.at[i].same_as;
+
+        if (d && !e->known[i] && !unknown_in(e, d, &missing))
+            set_symbol(e, i, tb_dim_eval(e->u, d, e->syms));
+    }
+}
+
 static void
 set_symbol(ev *e, uint32_t sym, int64_t value)
 {
@@ -133,6 +162,7 @@ set_symbol(ev *e, uint32_t sym, int64_t value)
                     (long long)value, (long long)s->min, (long long)s->max);
     e->syms[sym] = value;
     e->known[sym] = true;
+    bind_equals(e, sym);
 }
 
 /* d must be `value`: defines the one unknown symbol in d if d is linear in it. */

@@ -160,6 +160,7 @@ typedef enum tb_arg_kind {
 } tb_arg_kind;
 typedef struct tb_arg {
     tb_arg_kind kind;
+    bool number; /* a tensor of rank 0 that stands for a Python number: it promotes as one */
     union {
         tb_val v;
         int64_t i;

@@ -272,14 +272,15 @@ tb_hal_import_buffer_length(void *self, const tb_vm_call *c)
 
 /* A word of n bytes of the buffer that is argument i, at an offset. */
 static tb_status
-word(const tb_vm_call *c, uint32_t i, int64_t offset, int32_t n, tb_hal_buffer **b, uint8_t **at)
+word(const tb_vm_call *c, uint32_t i, int64_t offset, int32_t n, tb_hal_buffer **b,
+     uint8_t **at)
 {
     uint64_t bytes;
 
     TRY(arg(c, i, b));
     if (n < 0 || n > 4)
-        return tb_status_make(TB_INVALID_ARGUMENT, "load or store length byte count %d exceeds max",
-                              (int)n);
+        return tb_status_make(TB_INVALID_ARGUMENT,
+                              "load or store length byte count %d exceeds max", (int)n);
     return tb_hal_range(*b, offset, n, at, &bytes);
 }
 

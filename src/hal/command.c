@@ -8,7 +8,10 @@
  */
 #include "hal/internal.h"
 
-enum { MAX_COMMANDS = 1 << 24, DISPATCH_INDIRECT = 3 /* bits: counts are read sooner or later */ };
+enum {
+    MAX_COMMANDS = 1 << 24,
+    DISPATCH_INDIRECT = 3 /* bits: counts are read sooner or later */
+};
 
 static void
 release_ref(const tb_hal_ref *r)
@@ -272,7 +275,8 @@ tb_hal_import_cmd_dispatch(void *self, const tb_vm_call *c)
     return put(b, &x, add_operands(b, &x, &v[7], &v[8]));
 }
 
-/* (commands, executable, function, counts' slot, counts, offset, flags, [constant], [binding]) */
+/* (commands, executable, function, counts' slot, counts, offset, flags, [constant],
+ * [binding]) */
 tb_status
 tb_hal_import_cmd_dispatch_indirect(void *self, const tb_vm_call *c)
 {

@@ -350,8 +350,8 @@ no_memory(void)
     return tb_status_make(TB_OUT_OF_MEMORY, "no memory for a fence");
 }
 
-/* (timeout in ms, flags, [fence]). A fence that failed fails the call: modules do not look at the
- * number. */
+/* (timeout in ms, flags, [fence]). A fence that failed fails the call: modules do not look at
+ * the number. */
 tb_status
 tb_hal_import_fence_await(void *self, const tb_vm_call *c)
 {

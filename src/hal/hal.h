@@ -22,9 +22,9 @@
  *
  * What is submitted is done before the call returns, by the caller together with the device's
  * workers, so that the order of submissions is the order in which things happen; then its fence
- * is signalled. What has to wait for a fence is done by the thread that signals it, before the
- * signal returns. Objects are counted; buffers, views and fences may be used by several threads,
- * command buffers while they are recorded by one.
+ * is signalled. What has to wait for a fence is done by the thread that signals it, before
+ * the signal returns. Objects are counted; buffers, views and fences may be used by several
+ * threads, command buffers while they are recorded by one.
  *
  * Not in the runtime's library.
  */
@@ -65,7 +65,8 @@ typedef struct tb_hal_buffer {
 } tb_hal_buffer;
 extern const tb_vm_type tb_hal_buffer_type;
 /* Memory with any content. */
-tb_status tb_hal_buffer_create(uint64_t bytes, uint32_t usage, tb_hal_buffer **out) TB_MUST_CHECK;
+tb_status tb_hal_buffer_create(uint64_t bytes, uint32_t usage,
+                               tb_hal_buffer **out) TB_MUST_CHECK;
 /* Bytes of somebody else, aligned to 64, who keeps them as long as `owner` (retained) lives. */
 tb_status tb_hal_buffer_wrap(const void *data, uint64_t bytes, bool writable, uint32_t usage,
                              tb_vm_object *owner, tb_hal_buffer **out) TB_MUST_CHECK;
@@ -89,7 +90,8 @@ uint32_t tb_hal_element_type(tb_dtype t);   /* 0: IREE has none */
 tb_dtype tb_hal_element_dtype(uint32_t type); /* TB_NONE: we have none */
 /* A view of buffer (retained), whose bytes have to be those of the shape. */
 tb_status tb_hal_view_create(tb_hal_buffer *buffer, uint32_t type, uint32_t encoding,
-                             uint32_t rank, const int64_t *dims, tb_hal_view **out) TB_MUST_CHECK;
+                             uint32_t rank, const int64_t *dims,
+                             tb_hal_view **out) TB_MUST_CHECK;
 /* A view of a copy of the tensor's data. */
 tb_status tb_hal_view_from_tensor(const tb_tensor *t, tb_hal_view **out) TB_MUST_CHECK;
 /* The tensor that v is, without a copy: tb_tensor_release(out) releases the reference of v that
@@ -104,8 +106,8 @@ void tb_hal_fence_release(tb_hal_fence *f); /* NULL is fine */
 void tb_hal_fence_signal(tb_hal_fence *f); /* NULL is fine; does what waited for it */
 /* Waits and queries fail from now on. Takes why. */
 void tb_hal_fence_fail(tb_hal_fence *f, tb_status why);
-/* Waits until f is reached; NULL is. timeout_ms < 0: for ever. *reached is false if the time was over. Fails if
- * the fence did. */
+/* Waits until f is reached; NULL is. timeout_ms < 0: for ever. *reached is false if the time
+ * was over. Fails if the fence did. */
 tb_status tb_hal_fence_wait(tb_hal_fence *f, int64_t timeout_ms, bool *reached) TB_MUST_CHECK;
 
 /* ---- irpa.c ---- */

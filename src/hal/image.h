@@ -6,8 +6,8 @@
  *   image.c     segments in memory, relocated and protected
  *
  * An image is a 64-bit shared object for this processor that needs nothing from outside: no
- * libraries, no undefined symbols, no thread-local storage, nothing that runs when it is loaded.
- * It has segments of whole pages that are never both writable and executable.
+ * libraries, no undefined symbols, no thread-local storage, nothing that runs when it is
+ * loaded. It has segments of whole pages that are never both writable and executable.
  */
 #pragma once
 #include "artifact/elf.h"

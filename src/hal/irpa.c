@@ -5,9 +5,10 @@
  *
  *   header  "IRPA", u16 major 0, u16 minor, u64 its size, u64 distance of the next header or
  *           0, u64 flags, u64 entries, then (u64 offset, u64 bytes) of entries, names, storage
- *   entry   at multiples of 16: u64 size, u32 type, u64 flags, (offset, bytes) of its name and of
- *           its metadata, u64 alignment; then for data (type 2) (offset, bytes) in the storage,
- *           for a splat (1) u64 bytes, 16 bytes of pattern, u8 how many of them; 0 is skipped
+ *   entry   at multiples of 16: u64 size, u32 type, u64 flags, (offset, bytes) of its name
+ *           and of its metadata, u64 alignment; then for data (type 2) (offset, bytes) in the
+ *           storage, for a splat (1) u64 bytes, 16 bytes of pattern, u8 how many of them; 0
+ *           is skipped
  *
  * Data stays where it is mapped; splats are written out.
  */
@@ -105,7 +106,8 @@ add_entry(archive *a, piece entry, uint64_t *size)
         return bad("the size of an entry");
     if (type == SKIP)
         return NULL;
-    if (!cut(&a->names, tb_get64(at + 20), tb_get64(at + 28), &name) || memchr(name.at, 0, name.n))
+    if (!cut(&a->names, tb_get64(at + 20), tb_get64(at + 28), &name) ||
+        memchr(name.at, 0, name.n))
         return bad("the name of an entry");
     if (type != DATA && type != SPLAT)
         return tb_status_make(TB_UNSUPPORTED, "an entry of type %u", type);
@@ -156,7 +158,8 @@ add_all(archive *a)
         TRY(add_header(a, &next));
         if (next == 0)
             return NULL;
-        if (next < HEADER_BYTES || !cut(&a->all, next, a->all.n < next ? 0 : a->all.n - next, &a->all))
+        uint64_t left = a->all.n < next ? 0 : a->all.n - next;
+        if (next < HEADER_BYTES || !cut(&a->all, next, left, &a->all))
             return bad("the next header");
     }
 }

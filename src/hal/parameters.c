@@ -40,7 +40,8 @@ open_request(tb_hal *h, const tb_vm_call *c, uint32_t scope, uint32_t tables, re
 
     TRY(tb_vm_arg(c, scope, &tb_vm_buffer_type, "scope", true, &text));
     for (uint32_t i = 0; i < 3; i++)
-        TRY(tb_vm_arg(c, tables + i, &tb_vm_buffer_type, "table of parameters", false, &table[i]));
+        TRY(tb_vm_arg(c, tables + i, &tb_vm_buffer_type, "table of parameters", false,
+                      &table[i]));
     uint64_t n = table[2]->bytes / SPAN_BYTES;
     if (table[2]->bytes % SPAN_BYTES != 0 || n > UINT32_MAX ||
         table[0]->bytes / NAME_BYTES < n)
@@ -88,8 +89,8 @@ load_one(tb_hal *h, const span *s, uint32_t usage, tb_hal_buffer **out)
     return NULL;
 }
 
-/* (device, affinity, wait, signal, scope, affinity, memory, usage, names, text, spans): a list of
- * buffers */
+/* (device, affinity, wait, signal, scope, affinity, memory, usage, names, text, spans): a
+ * list of buffers */
 static tb_status
 load(tb_hal *h, const tb_vm_call *c)
 {

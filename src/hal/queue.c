@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
  * queue.c -- what is submitted to the device: (device, affinity, wait fence, signal fence, ...,
- * flags). It is done before the call returns, between the two fences; if the first is not reached
- * yet, the call is kept and done by whoever signals that fence. What fails fails the other.
+ * flags). It is done before the call returns, between the two fences; if the first is not
+ * reached yet, the call is kept and done by whoever signals that fence. What fails fails the
+ * other.
  */
 #include "hal/internal.h"
 

@@ -23,14 +23,28 @@ typedef struct rotation {
     tb_kv again; /* I64 in memory: how many rotations in this sweep */
 } rotation;
 
-/* The rotation that makes p and q orthogonal: p = c (p - t phase q), q = c (t p + phase q). */
+/* u = cos u - sin v, v = sin u + cos v, with half = tan of half the angle: what is added is
+ * small where the angle is, so that lengths do not drift over thousands of rotations
+ * (Rutishauser, 1966). */
+static void
+rotate(tb_kernel *k, tb_kv sine, tb_kv half, tb_kv *u, tb_kv *v)
+{
+    tb_kv minus_sine = tb_k_map(k, TB_P_neg, sine, TB_NO_KV, TB_NO_KV);
+    tb_kv minus_half = tb_k_map(k, TB_P_neg, half, TB_NO_KV, TB_NO_KV);
+    tb_kv x = tb_k_fma(k, half, *u, *v), y = tb_k_fma(k, minus_half, *v, *u);
+
+    *u = tb_k_fma(k, minus_sine, x, *u);
+    *v = tb_k_fma(k, sine, y, *v);
+}
+
+/* The rotation that makes p and q orthogonal: of p and phase q. */
 static void
 turn(const rotation *r, tb_kv p, tb_kv q, tb_kv norm_p, tb_kv norm_q, tb_num dot, tb_kv size)
 {
     tb_la *a = r->a;
     tb_kernel *k = a->k;
-    tb_kv zeta, t, c, j, one = tb_la_const(a, 1), count;
-    tb_num u, v, w, phase = dot;
+    tb_kv zeta, t, c, j, one = tb_la_const(a, 1), count, sine, half;
+    tb_num u, v, phase = dot;
 
     zeta = tb_la_op(a, TB_P_div, tb_la_op(a, TB_P_sub, norm_q, norm_p),
                     tb_la_op(a, TB_P_mul, tb_la_const(a, 2), size));
@@ -38,24 +52,22 @@ turn(const rotation *r, tb_kv p, tb_kv q, tb_kv norm_p, tb_kv norm_q, tb_num dot
     t = tb_la_op(a, TB_P_add, tb_k_map(k, TB_P_abs, zeta, TB_NO_KV, TB_NO_KV), t);
     t = tb_la_op(a, TB_P_div, tb_la_op(a, TB_P_copysign, one, zeta), t);
     c = tb_k_map(k, TB_P_sqrt, tb_k_fma(k, t, t, one), TB_NO_KV, TB_NO_KV);
-    c = tb_la_op(a, TB_P_div, one, c);
+    sine = tb_la_op(a, TB_P_div, t, c);
+    half = tb_la_op(a, TB_P_div, t, tb_la_op(a, TB_P_add, one, c));
     phase.re = tb_la_op(a, TB_P_div, dot.re, size);
     if (a->pairs)
         phase.im = tb_la_op(a, TB_P_div, dot.im, size);
     phase = tb_la_splat(a, phase);
-    t = tb_k_splat(k, t, a->lanes);
-    c = tb_k_splat(k, c, a->lanes);
+    sine = tb_k_splat(k, sine, a->lanes);
+    half = tb_k_splat(k, half, a->lanes);
     j = tb_k_for(k, tb_k_int(k, 0), r->length, a->lanes, NULL, 0);
     u = tb_la_vload(a, r->x, p, j);
     v = tb_la_mul(a, tb_la_vload(a, r->x, q, j), phase);
-    w.re = tb_k_fma(k, t, u.re, v.re);
-    u.re = tb_k_fma(k, tb_k_map(k, TB_P_neg, t, TB_NO_KV, TB_NO_KV), v.re, u.re);
-    if (a->pairs) {
-        w.im = tb_k_fma(k, t, u.im, v.im);
-        u.im = tb_k_fma(k, tb_k_map(k, TB_P_neg, t, TB_NO_KV, TB_NO_KV), v.im, u.im);
-    }
-    tb_la_vstore(a, r->x, p, j, tb_la_scale(a, u, c));
-    tb_la_vstore(a, r->x, q, j, tb_la_scale(a, w, c));
+    rotate(k, sine, half, &u.re, &v.re);
+    if (a->pairs)
+        rotate(k, sine, half, &u.im, &v.im);
+    tb_la_vstore(a, r->x, p, j, u);
+    tb_la_vstore(a, r->x, q, j, v);
     tb_k_end_for(k, NULL, NULL);
     count = tb_k_load(k, TB_I64, 1, r->again, TB_NO_KV, 0, TB_NO_KV);
     tb_k_store(k, TB_I64, r->again, TB_NO_KV, 0, tb_k_add(k, count, tb_k_int(k, 1)),

@@ -180,9 +180,8 @@ tb_body_wrap_dim(tb_opctx *c, tb_dim at, tb_dim size)
     tb_dim_range(u, at, &lo, &hi);
     if (lo >= 0)
         return at;
-    if (hi >= 0)
-        tb_body_lacks(c, "an index %s that may be negative or not",
-                      tb_dim_text(u, &u->cx->keep, at).ptr);
+    if (hi >= 0) /* size is added once if the index is negative: min(1, max(0, -at)) times */
+        size = tb_dim_mul(u, size, tb_dim_min(u, 1, tb_dim_max(u, 0, tb_dim_sub(u, 0, at))));
     return tb_dim_add(u, at, size);
 }
 
@@ -352,6 +351,8 @@ tb_body_float(tb_opctx *c, uint32_t i)
 {
     const tb_arg *a = tb_body_at(c, i, 0);
 
+    if (a->kind == TB_ARG_TENSOR)
+        tb_body_lacks(c, "argument %u must be a constant here", i + 1);
     return a->kind == TB_ARG_FLOAT ? a->f : (double)int_of(c, i, a);
 }
 

@@ -354,10 +354,15 @@ static tb_val
 ldexp_of(tb_opctx *c)
 {
     tb_graph *g = c->g;
-    tb_dtype t = tb_dtype_is_float(tb_dtype_of(g, V(0))) ? tb_dtype_of(g, V(0)) : TB_F32;
-    tb_val e = CAST(V(1), t);
+    tb_dtype t = tb_dtype_of(g, V(0));
+    tb_val e = V(1);
 
-    return MUL(CAST(V(0), t), POW(K(e, 2), e));
+    if (tb_is_complex(g, e))
+        t = tb_body_common(c, 3);
+    else if (!tb_dtype_is_float(t) && !tb_dtype_is_complex(t))
+        t = TB_F32;
+    e = CAST(e, tb_dtype_is_complex(t) && !tb_is_complex(g, e) ? tb_dtype_part(t) : t);
+    return MUL(CAST(V(0), t), CAST(POW(K(e, 2), e), t));
 }
 
 static tb_val

@@ -11,23 +11,12 @@
 
 /* Positions where a constant mask is true, one I64 [n] for each of its axes. */
 static void
-true_positions(tb_opctx *c, tb_val mask, tb_val *out)
+constant_positions(tb_graph *g, const tb_const *k, int rank, tb_val *out)
 {
-    tb_graph *g = c->g;
     tb_unit *u = g->unit;
-    const tb_const *k;
-    const uint8_t *bytes;
-    int64_t n = 0, at = 0, total;
-    int rank = RANK(mask);
+    const uint8_t *bytes = k->bytes;
+    int64_t n = 0, at = 0, total = (int64_t)k->n_bytes;
 
-    if (tb_node_of(g, mask)->prim != TB_P_const)
-        tb_body_lacks(c, "a boolean mask whose values are not constant: how many of its "
-                         "elements are true would be a size known too late");
-    k = &u->consts.at[tb_attrs(g, mask)[0]];
-    if (k->external || !k->bytes)
-        tb_body_lacks(c, "a boolean mask that is an external parameter");
-    bytes = k->bytes;
-    total = (int64_t)k->n_bytes;
     for (int64_t i = 0; i < total; i++)
         n += bytes[i] != 0;
     for (int ax = 0; ax < rank; ax++) {
@@ -44,6 +33,20 @@ true_positions(tb_opctx *c, tb_val mask, tb_val *out)
                 pos[at++] = i / inner % k->dims[ax];
         out[ax] = tb_constant(g, tb_unit_const(u, r));
     }
+}
+
+/* Positions where a mask is true, one I64 [n] for each of its axes. */
+static void
+true_positions(tb_graph *g, tb_val mask, tb_val *out)
+{
+    const tb_const *k = NULL;
+
+    if (tb_node_of(g, mask)->prim == TB_P_const)
+        k = &g->unit->consts.at[tb_attrs(g, mask)[0]];
+    if (k && !k->external && k->bytes)
+        constant_positions(g, k, RANK(mask), out);
+    else
+        tb_indices_split(g, tb_indices_true(g, mask), RANK(mask), tb_dims(g, mask), out);
 }
 
 static void
@@ -94,7 +97,7 @@ tb_indices_read(tb_opctx *c, uint32_t i, tb_val x)
 
             if (RANK(a->v) == 0)
                 tb_body_lacks(c, "a mask of rank 0");
-            true_positions(c, a->v, at);
+            true_positions(g, a->v, at);
             for (int p = 0; p < RANK(a->v); p++)
                 add_index(c, &ix, x, axis++, at[p]);
         } else {

@@ -65,7 +65,16 @@ put(tb_graph *g, const tb_indices *ix, tb_val x, tb_val updates, int mode)
     int n = update_dims(g, ix, x, d);
 
     updates = tb_expand(g, CAST(updates, tb_dtype_of(g, x)), n, d);
+    if (mode == SUM && tb_dtype_of(g, x) == TB_BOOL)
+        mode = AMAX; /* booleans add up by `or` */
     return tb_scatter(g, x, updates, ix->mask, mode, ix->at, ix->n);
+}
+
+/* a + b, where booleans add up by `or`. */
+static tb_val
+plus(tb_graph *g, tb_val a, tb_val b)
+{
+    return tb_dtype_of(g, a) == TB_BOOL ? OR(a, b) : ADD(a, b);
 }
 
 /* ---- reductions ---- */
@@ -364,7 +373,7 @@ put_masked(tb_opctx *c, tb_val x, tb_val mask, int axis, tb_val v, bool add)
     mask = tb_reshape(g, mask, rank, d);
     v = CAST(v, tb_dtype_of(g, x));
     v = WHERE(mask, v, add ? K(x, 0) : x);
-    return tb_expand_like(g, add ? ADD(x, v) : v, x);
+    return tb_expand_like(g, add ? plus(g, x, v) : v, x);
 }
 
 /* ---- x[a, :, b] = v ---- */
@@ -383,7 +392,7 @@ put_at(tb_opctx *c, uint32_t list, tb_val v, bool add)
         return put_masked(c, x, mask, axis, v, add);
     ix = tb_indices_read(c, list, x);
     if (!ix.n)
-        return add ? ADD(x, v) : tb_expand_like(g, v, x);
+        return add ? plus(g, x, CAST(v, tb_dtype_of(g, x))) : tb_expand_like(g, v, x);
     rank = tb_indices_dims(g, &ix, x, d);
     v = tb_indices_to_front(g, &ix, tb_expand(g, v, rank, d));
     return put(g, &ix, x, v, add ? SUM : SET);
@@ -406,7 +415,7 @@ masked_index_put(tb_opctx *c)
     int rank, k = 0;
 
     if (!ix.n)
-        return ADD(x, WHERE(mask, v, K(v, 0)));
+        return plus(g, x, WHERE(mask, v, K(v, 0)));
     for (int i = 0; i < RANK(x); i++) {
         tb_val max;
 

@@ -25,6 +25,8 @@
     X(index_write)                                                                       \
     X(join)                                                                              \
     X(linalg)                                                                            \
+    X(linalg_factor)                                                                     \
+    X(linalg_ldl)                                                                        \
     X(loss)                                                                              \
     X(math)                                                                              \
     X(matmul)                                                                            \
@@ -37,6 +39,7 @@
     X(random)                                                                            \
     X(reduce)                                                                            \
     X(rnn)                                                                               \
+    X(select)                                                                            \
     X(shape)                                                                             \
     X(softmax)                                                                           \
     X(sort)                                                                              \
@@ -212,6 +215,7 @@ settle(const binder *b, const tb_schema_arg *a, tb_str type, tb_arg v)
     } else if (tb_str_is(type, "Tensor") || tb_str_is(type, "Scalar")) {
         if (v.kind == TB_ARG_STR)
             unsuitable(b, a);
+        v.number = v.kind == TB_ARG_TENSOR && tb_str_is(type, "Scalar");
     } else if (tb_str_is(type, "str")) {
         if (v.kind != TB_ARG_STR)
             unsuitable(b, a);

@@ -109,6 +109,23 @@ lerp(tb_opctx *c)
 
 BINARY(divide, DIV(x, y))
 
+/* PyTorch refuses to divide integers by 0 where no float comes out. Constants are looked at
+ * now, others in the call. */
+static void
+refuse_zero(tb_graph *g, tb_val b)
+{
+    tb_val good;
+
+    if (tb_dtype_is_float(tb_dtype_of(g, b)) || tb_dtype_is_complex(tb_dtype_of(g, b)))
+        return;
+    while (tb_node_of(g, b)->prim == TB_P_expand)
+        b = tb_in(g, b, 0);
+    if (tb_node_of(g, b)->prim == TB_P_full && tb_attrs(g, b)[0] != 0)
+        return;
+    good = tb_reduce(g, TB_P_rall, NE(b, K(b, 0)), (1u << RANK(b)) - 1);
+    tb_assert_node(g, tb_reshape(g, good, 0, NULL), TB_STR("ZeroDivisionError"));
+}
+
 /* Rounded down. For floats with the remainder's help, as Python does: a/b may round up to
  * an integer that the exact quotient does not reach. */
 static tb_val
@@ -135,6 +152,7 @@ floor_divide(tb_opctx *c)
 {
     tb_graph *g = c->g;
 
+    refuse_zero(g, V(1));
     return CAST(floor_div(g, tb_body_wide(g, V(0)), tb_body_wide(g, V(1))),
                 tb_dtype_of(g, V(0)));
 }
@@ -153,6 +171,7 @@ div_mode(tb_opctx *c)
     y = tb_body_promoted(c, 1, t);
     if (!given(c, 2))
         return DIV(x, y);
+    refuse_zero(g, y);
     tb_broadcast(g, &x, &y);
     if (tb_body_is(c, 2, "floor"))
         return CAST(floor_div(g, tb_body_wide(g, x), tb_body_wide(g, y)), t);
@@ -168,13 +187,21 @@ remainder_of(tb_opctx *c)
     tb_graph *g = c->g;
     tb_val b = tb_body_wide(g, V(1)), r = REM(tb_body_wide(g, V(0)), b), other;
 
+    refuse_zero(g, V(1));
     if (tb_dtype_kind(tb_dtype_of(g, r)) == TB_KIND_UINT)
         return r;
     other = AND(NE(r, K(r, 0)), NE(LT(r, K(r, 0)), LT(b, K(b, 0))));
     return CAST(WHERE(other, ADD(r, b), r), tb_dtype_of(g, V(0)));
 }
 
-BINARY(fmod_of, REM(x, y))
+static tb_val
+fmod_of(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+
+    refuse_zero(g, V(1));
+    return REM(V(0), V(1));
+}
 
 /* ---- powers ---- */
 

@@ -76,12 +76,23 @@ join(tb_opctx *c, tb_dtype *into, tb_dtype t)
     *into = r;
 }
 
+/* What a Python number of that kind counts as. */
+static tb_dtype
+of_number(tb_dtype t)
+{
+    if (tb_dtype_is_complex(t) || tb_dtype_is_float(t))
+        return tb_dtype_is_float(t) ? TB_F32 : TB_C64;
+    return t == TB_BOOL ? TB_BOOL : TB_I64;
+}
+
 static void
 look(tb_opctx *c, ranks *r, const tb_arg *a)
 {
     switch (a->kind) {
     case TB_ARG_TENSOR:
-        if (a->v.id)
+        if (a->number)
+            join(c, &r->number, of_number(tb_dtype_of(c->g, a->v)));
+        else if (a->v.id)
             join(c, tb_rank(c->g, a->v) ? &r->axes : &r->scalar, tb_dtype_of(c->g, a->v));
         return;
     case TB_ARG_INT:

@@ -5,7 +5,7 @@
  * Everywhere: `dim` missing or empty means all axes; without keepdim the reduced axes go.
  * A tensor of rank 0 counts as one with a single axis.
  */
-#include "op/complex.h"
+#include "op/linalg.h"
 
 enum { NO_ARG = 99 }; /* an argument that the schema lacks */
 
@@ -176,6 +176,31 @@ count_nonzero(tb_opctx *c)
     uint32_t axes = axes_of(c, 1, x);
 
     return tb_squeeze_axes(g, RSUM(x, axes), axes);
+}
+
+/* (self, dim, keepdim, mode): all elements, as 64 bits, in an exclusive or: the parity of
+ * each bit. Floats count as the bits of a double. */
+static tb_val
+hash_tensor(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    tb_val x = V(0), bits;
+    uint32_t axes = axes_of(c, 1, x);
+    int rank = RANK(x);
+
+    if (INT(3) != 0)
+        tb_body_raise(c, "expected mode 0 (exclusive or)");
+    if (tb_dtype_is_complex(tb_dtype_of(g, x)))
+        tb_body_lacks(c, "complex numbers");
+    if (tb_dtype_is_float(tb_dtype_of(g, x)))
+        x = tb_bitcast(g, CAST(x, TB_F64), TB_I64);
+    x = tb_unsqueeze(g, CAST(x, TB_I64), rank);
+    bits = tb_body_count_up(g, 64, rank + 1, rank);
+    x = tb_body_map2(g, TB_P_shr, x, bits);
+    x = RSUM(AND(x, K(x, 1)), axes);
+    x = RSUM(tb_body_map2(g, TB_P_shl, AND(x, K(x, 1)), bits), 1u << rank);
+    x = tb_squeeze_axes(g, x, 1u << rank);
+    return tb_bitcast(g, finish(c, x, axes, 2), TB_U64);
 }
 
 static tb_val
@@ -453,6 +478,20 @@ norm_dim(tb_opctx *c)
     return norm_over(c, V(0), 1, 2, 3, 4);
 }
 
+/* Those of matrices over two axes: along the axis `row`, size 1 along the other. */
+static tb_val
+singular_values(tb_graph *g, tb_val x, int row, int col)
+{
+    int rank = RANK(x), last = rank - 1;
+    tb_val s;
+
+    x = tb_body_move(g, x, row, last);
+    x = tb_body_move(g, x, col > row ? col - 1 : col, last);
+    s = tb_unsqueeze(g, tb_mat_svd(g, x, false, false).s, last); /* [b..., k, 1] */
+    s = tb_body_move(g, s, last, row < col ? col - 1 : col);
+    return tb_body_move(g, s, last, row);
+}
+
 /* Of a matrix, over its axes: the largest (smallest, for a negative ord) sum of
  * magnitudes of a column (1) or a row (inf). */
 static tb_val
@@ -465,11 +504,16 @@ matrix_norm(tb_opctx *c, tb_val x, double ord, int64_t a, int64_t b, uint32_t ke
     uint32_t sum_axis, axes = 1u << row | 1u << col;
     tb_val r;
 
+    if (fabs(ord) == 2) {
+        r = singular_values(g, tb_body_wide(g, CAST(x, t)), row, col);
+        r = ord > 0 ? MAX(RMAX(r, axes), K(r, 0)) : RMIN(r, axes); /* of none 0 */
+        return CAST(finish(c, r, axes, keepdim), tb_dtype_part(t));
+    }
     if (fabs(ord) != 1 && !isinf(ord))
-        tb_body_lacks(c, "ord %g of a matrix (it needs singular values)", ord);
+        tb_body_raise(c, "ord %g of a matrix", ord);
     sum_axis = 1u << (isinf(ord) ? col : row);
     r = RSUM(ABS(tb_body_wide(g, CAST(x, t))), sum_axis);
-    r = ord > 0 ? RMAX(r, axes & ~sum_axis) : RMIN(r, axes & ~sum_axis);
+    r = ord > 0 ? MAX(RMAX(r, axes & ~sum_axis), K(r, 0)) : RMIN(r, axes & ~sum_axis);
     return CAST(finish(c, r, axes, keepdim), tb_dtype_part(t));
 }
 
@@ -500,13 +544,25 @@ linalg_matrix_norm(tb_opctx *c)
     return matrix_norm(c, V(0), FLOAT(1), dim[0], dim[1], 3, 4);
 }
 
-/* ord 'fro' */
+/* ord 'fro', or 'nuc': the sum of the singular values */
 static tb_val
 linalg_matrix_norm_named(tb_opctx *c)
 {
-    if (!tb_body_is(c, 1, "fro"))
-        tb_body_lacks(c, "the nuclear norm");
-    return norm_over(c, V(0), NO_ARG, 2, 3, 4);
+    tb_graph *g = c->g;
+    tb_dtype t = tb_body_dtype(c, 4, float_dtype(g, V(0)));
+    int64_t dim[2] = {-2, -1};
+    int row, col;
+    tb_val r;
+
+    if (tb_body_is(c, 1, "fro"))
+        return norm_over(c, V(0), NO_ARG, 2, 3, 4);
+    if (tb_body_n(c, 2))
+        tb_body_ints(c, 2, 2, dim);
+    row = tb_body_wrap_axis(c, dim[0], RANK(V(0)));
+    col = tb_body_wrap_axis(c, dim[1], RANK(V(0)));
+    r = singular_values(g, tb_body_wide(g, CAST(V(0), t)), row, col);
+    r = RSUM(r, 1u << row | 1u << col);
+    return CAST(finish(c, r, 1u << row | 1u << col, 3), tb_dtype_part(t));
 }
 
 static tb_val
@@ -547,6 +603,8 @@ const tb_op tb_ops_reduce[] = {
      TB_KEEP, count_nonzero},
     {"count_nonzero.dim_IntList(Tensor self, int[] dim) -> Tensor",
      TB_KEEP, count_nonzero},
+    {"hash_tensor(Tensor self, int[1] dim=[], *, bool keepdim=False, int mode=0) -> Tensor",
+     TB_KEEP, hash_tensor},
     {"trace(Tensor self) -> Tensor",
      TB_KEEP, trace},
     {"amax(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor",

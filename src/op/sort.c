@@ -200,6 +200,26 @@ nanmedian_dim(tb_opctx *c)
     return median_along(c, x, tb_body_axis(c, 1, RANK(x)), BOOL(2), true);
 }
 
+/* The least of the most frequent elements, and the last place where it is: the end of the
+ * first of the longest runs in order. A NaN is a run of its own. */
+static tb_val
+mode(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    tb_val x = with_axis(g, V(0)), at, last, start, length, best;
+    int axis = tb_body_axis(c, 1, RANK(x));
+    sorted s = sort_along(g, x, axis, false);
+
+    if (SIZE(x, axis) == 0)
+        tb_body_raise(c, "an axis without elements has no mode");
+    at = tb_iota(g, RANK(x), tb_dims(g, x), axis);
+    last = tb_body_take_along(g, s.values, axis, MAX(SUB(at, K(at, 1)), K(at, 0)));
+    start = WHERE(OR(NE(s.values, last), EQ(at, K(at, 0))), at, K(at, 0));
+    length = SUB(at, tb_scan(g, TB_P_cummax, start, axis));
+    best = tb_reduce(g, TB_P_argmax, length, 1u << axis);
+    return nth(c, &s, best, BOOL(2));
+}
+
 const tb_op tb_ops_sort[] = {
     /* schema, verbatim from PyTorch; promotion; meaning */
     {"sort(Tensor self, int dim=-1, bool descending=False) -> (Tensor values, Tensor "
@@ -231,5 +251,8 @@ const tb_op tb_ops_sort[] = {
     {"nanmedian.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, "
      "Tensor indices)",
      TB_KEEP, nanmedian_dim},
+    {"mode(Tensor self, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor "
+     "indices)",
+     TB_KEEP, mode},
     {0},
 };

@@ -30,6 +30,7 @@ def close(got, want, tolerance=1e-8):
 
 def check(fn, *inputs, grad=True, **kwargs):
     """fn and its gradients, of random sums of its results."""
+    torch._dynamo.reset()
     c = compiled(fn, **kwargs)
     want = fn(*inputs)
     close(c(*inputs), want)
@@ -115,6 +116,154 @@ def test_blocks(dtype):
     got = compiled(torch.linalg.solve)(a, torch.eye(150, dtype=dtype))
     close(got @ a, torch.eye(150, dtype=dtype), 1e-4)
     close(compiled(torch.linalg.cholesky)(s), torch.linalg.cholesky(s), 1e-4)
+
+
+DEFICIENT = torch.zeros(5, 5).double()
+DEFICIENT[0, 0] = DEFICIENT[1, 1] = 3  # a value twice, and zeros
+DEFICIENT[2, 1] = 1
+HUGE, TINY = torch.randn(6, 6) * 1e30, torch.randn(6, 6) * 1e-30
+ZT = torch.randn(2, 5, 3, dtype=torch.complex128)
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("a", [TALL, WIDE, DEFICIENT, HUGE, TINY, ZT, ZT.mT, A[:0]])
+def test_svd(a, full):
+    u, s, vh = compiled(lambda a: torch.linalg.svd(a, full_matrices=full))(a)
+    k = s.shape[-1]
+    size = float(a.abs().max()) if a.numel() else 1
+    eps = 1e-10 if s.dtype is torch.float64 else 1e-5
+    assert [x.shape for x in (u, s, vh)] == [
+        x.shape for x in torch.linalg.svd(a, full_matrices=full)
+    ]
+    close(s / size, torch.linalg.svdvals(a) / size, eps)
+    again = (u[..., :k] * s[..., None, :].to(a.dtype)) @ vh[..., :k, :]
+    close(again / size, a / size, eps)
+    for q in (u, vh.mH):
+        gram = q.mH @ q
+        close(gram, torch.eye(q.shape[-1], dtype=q.dtype).expand_as(gram), eps)
+
+
+@pytest.mark.parametrize("a", [A, DEFICIENT, HUGE, Z, torch.zeros(4, 4)])
+@pytest.mark.parametrize("lower", "LU")
+def test_eigh(a, lower):
+    a = a + a.mH
+    c = compiled(lambda a: torch.linalg.eigh(a, lower))
+    torn = a.tril() if lower == "L" else a.triu()  # only one triangle is read
+    w, v = c(torn)
+    size = float(a.abs().max()) or 1
+    eps = 1e-10 if w.dtype is torch.float64 else 1e-5
+    close(w / size, torch.linalg.eigvalsh(a) / size, eps)
+    close(a @ v / size, v * w[..., None, :].to(a.dtype) / size, eps)
+    gram = v.mH @ v
+    close(gram, torch.eye(a.shape[-1], dtype=a.dtype).expand_as(gram), eps)
+
+
+def test_lengths_do_not_drift():
+    """Thousands of rotations of each row, in f32."""
+    a = torch.randn(160, 120)
+    u, s, vh = compiled(lambda a: torch.linalg.svd(a, full_matrices=False))(a)
+    close((s - torch.linalg.svdvals(a.double())) / s[0], torch.zeros(120).double(), 1e-6)
+    close(vh @ vh.mT, torch.eye(120), 2e-6)
+    close(u.mT @ u, torch.eye(120), 2e-6)
+
+
+def test_exported():
+    """A program outside torch has its own words for what it raises."""
+    from shark_turbine import _runtime, aot
+
+    class Solve(torch.nn.Module):
+        def forward(self, a, b):
+            return torch.linalg.solve(a, b), torch.linalg.cholesky(a @ a.mT)
+
+    a, b = torch.randn(4, 4), torch.randn(4, 2)
+    binary = aot.export(Solve(), args=(a, b)).compile(save_to=None)
+    module = _runtime.Module.from_buffer(binary.map_memory())
+    session = _runtime.Session(module, _runtime.Device("local-sync"))
+    x, _ = session.call("main", a.numpy(), b.numpy())
+    close(torch.from_dlpack(x), torch.linalg.solve(a, b), 1e-4)
+    with pytest.raises(ValueError, match="torch.linalg.solve: .* singular"):
+        session.call("main", torch.zeros(4, 4).numpy(), b.numpy())
+
+
+def test_gradients_of_decompositions():
+    check(torch.linalg.svdvals, TALL)
+    check(torch.linalg.eigvalsh, S)
+    check(lambda a: torch.linalg.eigh(a + a.mT)[1].abs(), S)
+    check(lambda a: torch.linalg.svd(a, full_matrices=False)[0].abs(), TALL)
+    check(torch.linalg.qr, TALL)
+    check(torch.linalg.pinv, WIDE)
+    check(torch.matrix_exp, A)
+
+
+@pytest.mark.parametrize("a", [TALL, WIDE, A, ZT, ZT.mT], ids=str)
+@pytest.mark.parametrize("mode", ["reduced", "complete", "r"])
+def test_qr(a, mode):
+    check(lambda a: torch.linalg.qr(a, mode), a, grad=False)
+
+
+@pytest.mark.parametrize("left", [True, False])
+@pytest.mark.parametrize("adjoint", [True, False])
+def test_ormqr(left, adjoint):
+    a, tau = torch.geqrf(ZT[0])
+    c = torch.randn(5, 4, dtype=a.dtype)
+    c = c if left else c.mT.contiguous()
+    check(lambda *x: torch.ormqr(*x, left, adjoint), a, tau, c, grad=False)
+    check(torch.linalg.householder_product, a, tau, grad=False)
+
+
+def test_of_singular_values():
+    check(lambda a: torch.linalg.pinv(a, atol=1.0), WIDE, grad=False)
+    check(lambda a: torch.linalg.pinv(a, hermitian=True), S, grad=False)
+    check(torch.linalg.pinv, DEFICIENT, grad=False)
+    check(torch.linalg.matrix_rank, DEFICIENT, grad=False)
+    check(torch.linalg.cond, A, grad=False)
+    check(lambda a: torch.linalg.matrix_norm(a, "nuc", (2, 0)), A, grad=False)
+    check(lambda a: torch.linalg.matrix_norm(a, -2, (0, 1), True), A, grad=False)
+
+
+def test_matrix_exp():
+    for a in (A * 0.01, A, A * 30, Z, A.float(), A.to(torch.bfloat16)):
+        # of 16 bits eager mode makes NaNs
+        want = torch.matrix_exp(a.double() if a.dtype is torch.bfloat16 else a).to(a.dtype)
+        size = want.abs().max()
+        eps = {torch.bfloat16: 2e-2, torch.float32: 1e-5}.get(a.dtype, 1e-10)
+        close(compiled(torch.matrix_exp)(a) / size, want / size, eps)
+
+
+def test_decompositions_of_open_sizes():
+    svd = compiled(lambda a: torch.linalg.svd(a, full_matrices=False), dynamic=True)
+    eigh = compiled(torch.linalg.eigh, dynamic=True)
+    for m, n in ((3, 7), (7, 3), (20, 20)):
+        a = torch.randn(2, m, n).double()
+        u, s, vh = svd(a)
+        close(s, torch.linalg.svdvals(a))
+        close(u * s[..., None, :] @ vh, a)
+        a = a @ a.mT
+        w, v = eigh(a)
+        close(v * w[..., None, :] @ v.mT, a)
+
+
+def test_not_finite():
+    for fn in (torch.linalg.svdvals, torch.linalg.eigvalsh):
+        with pytest.raises(torch.linalg.LinAlgError, match="^linalg.*failed to converge"):
+            compiled(fn)(torch.full((3, 3), float("nan")))
+
+
+SYMMETRIC = torch.randn(4, 6, 6).double()
+SYMMETRIC = SYMMETRIC + SYMMETRIC.mT
+HOLLOW = torch.stack([torch.ones(6, 6) - torch.eye(6), torch.zeros(6, 6)]).double()
+
+
+@pytest.mark.parametrize("a", [SYMMETRIC, HOLLOW], ids=["any", "hollow"])
+def test_ldl(a):
+    check(torch.linalg.ldl_factor_ex, a, grad=False)
+
+
+def test_ldl_solve():
+    ld, pivots = torch.linalg.ldl_factor(SYMMETRIC)
+    assert (pivots < 0).any()
+    b = torch.randn(4, 6, 3).double()
+    check(torch.linalg.ldl_solve, ld, pivots, b, grad=False)
 
 
 BAD = torch.stack([torch.eye(3), torch.zeros(3, 3)])

@@ -247,16 +247,58 @@ DEPENDENT = {
     "masked_select": lambda x: torch.masked_select(x, x > 0).sum(),
     "item": lambda x: x * x.sum().item(),
     "unique": lambda x: torch.unique(x).cumsum(0),
+    "unique of rows": lambda x: torch.unique(
+        x.round().expand(3, -1).T, dim=0, return_inverse=True, return_counts=True
+    ),
+    "neighbours": lambda x: torch.unique_consecutive(x > 0, return_counts=True),
+    "bincount": lambda x: torch.bincount(x.abs().long(), x) * 2,
     "repeat": lambda x: torch.repeat_interleave(x, (x > 0).long()),
+    "two sizes": lambda x: (x.nonzero(), x[x < 0], x[(x > 0)].sum() + x.nonzero().shape[0]),
     "branch": lambda x: x * 2 if x.sum() > 0 else x - 1,
+    # numbers that leave the program, and numbers that are operands
+    "number": lambda x: (x.max().item(), x.long().sum().item(), (x > 0).all().item()),
+    "integers": lambda x: x.long() * (x.sum().item() * 2 + 1) / 3,
+    "slices": lambda x: x[x.long().sum().item() :] * 2,
 }
 
 
 @pytest.mark.filterwarnings("ignore:turbine_cpu")
 @pytest.mark.parametrize("name", DEPENDENT)
 def test_data_dependent(name, capture):
-    fn = DEPENDENT[name]
-    check(fn, (randn(5),), (randn(7),), (-torch.ones(3),), fallback=True)
+    """In one piece where torch captures what depends on data."""
+    fn, fallback = DEPENDENT[name], not capture or name == "branch"
+    check(fn, (randn(5),), (randn(7),), (-torch.ones(3),), fallback=fallback)
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_selections_have_gradients(dynamic):
+    def f(x, y):
+        return (x[x > 0] * 2).sum() + torch.masked_select(y, x.T > 0).pow(2).sum()
+
+    with torch._dynamo.config.patch(capture_dynamic_output_shape_ops=True):
+        c = compiled(f, dynamic=dynamic)
+        for n in (3, 4) if dynamic else (3, 3):
+            x, y = (randn(n, n).requires_grad_() for _ in range(2))
+            mine = [t.detach().clone().requires_grad_() for t in (x, y)]
+            f(x, y).backward()
+            c(*mine).backward()
+            same([t.grad for t in mine], [x.grad, y.grad])
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_views_at_places_that_data_tells(dynamic):
+    """They are torch's: where they begin is part of what AOTAutograd hands out."""
+
+    def f(x, at):
+        return torch.tensor_split(x, at)
+
+    with torch._dynamo.config.patch(capture_scalar_outputs=True):
+        c = compiled(f, dynamic=dynamic)
+        for at in ([1, 2, 4], [0, 3, 3], [2, 1, -1]):
+            x = randn(5, 5)
+            got, want = c(x, torch.tensor(at)), f(x, torch.tensor(at))
+            same(got, want)
+            assert [t.data_ptr() for t in got] == [t.data_ptr() for t in want]
 
 
 def test_integers_of_tensors_are_sizes():
@@ -272,6 +314,30 @@ def test_integers_of_tensors_are_sizes():
         with pytest.raises(Exception, match="u0 <= |most|less|fail"):
             c(randn(4), torch.tensor(1000))
         same(c(*calls[0]), f(*calls[0]))
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_parts_are_views(dynamic):
+    def f(x):
+        return *x.chunk(2), *x.unbind(1), x.split(2)[1].t()
+
+    c = compiled(f, dynamic=dynamic)
+    for n in (5, 7) if dynamic else (5,):
+        x = randn(n, 3)
+        got, want = c(x), f(x)
+        same(got, want, strides=True)
+        assert [t.data_ptr() for t in got] == [t.data_ptr() for t in want]
+
+
+def test_integers_are_not_divided_by_zero():
+    def f(a, b):
+        return a // b, a % b, torch.fmod(a, b), torch.div(a, b, rounding_mode="trunc")
+
+    c = check(f, (torch.tensor([7, -7]), torch.tensor([2, -3])))
+    for zeros in ([0, 1], [1, 0]):
+        with pytest.raises(Exception, match="ZeroDivisionError"):
+            c(torch.tensor([7, -7]), torch.tensor(zeros))
+    check(f, (randn(3), torch.zeros(3)))  # floats are
 
 
 # ---- open sizes ----

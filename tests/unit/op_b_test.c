@@ -355,6 +355,40 @@ random_numbers(void)
     GIVES("2x3xf32 = [0, 1, 0, 0, 0, 2]", "multinomial(%1, 2, true)", "2x2xi64: 1 1 2 2");
 }
 
+/* ---- results as large as the data says ---- */
+
+static void
+selections(void)
+{
+    GIVES("2x3xf32 = [0, 1, 0, 2, 0, 3]", "nonzero(%1)", "3x2xi64: 0 1 1 0 1 2");
+    GIVES("2xf32 = [0, 0]", "nonzero(%1)", "0x1xi64:");
+    GIVES("f32 = [4]", "nonzero(%1)", "1x0xi64:");
+    GIVES("4xf32 = [0, 5, 0, 6]", "nonzero_static(%1, 1)", "1x1xi64: 1");
+    GIVES("4xf32 = [0, 5, 0, 6]", "nonzero_static(%1, 3)", "3x1xi64: 1 3 -1");
+    GIVES("2x2xf32 = [1, 2, 3, 4]; 2xi1 = [0, 1]", "masked_select(%1, %2)", "2xf32: 2 4");
+    GIVES("2x2xf32 = [1, 2, 3, 4]; 2xi1 = [0, 1]", "index.Tensor(%1, [%2])",
+          "1x2xf32: 3 4");
+    GIVES("5xi64 = [3, 1, 3, 2, 1]", "_unique2(%1, true, true, true)",
+          "3xi64: 1 2 3; 5xi64: 2 0 2 1 0; 3xi64: 2 1 2");
+    GIVES("4xi64 = [3, 3, 1, 3]", "unique_consecutive(%1, true, true)",
+          "3xi64: 3 1 3; 4xi64: 0 0 1 2; 3xi64: 2 1 1");
+    GIVES("3x2xi64 = [2, 1, 1, 9, 2, 1]", "unique_dim(%1, 0)",
+          "2x2xi64: 1 9 2 1; 3xi64: 1 0 1; 2xi64: 1 2");
+    GIVES("2x3xi64 = [2, 2, 1, 0, 0, 5]", "unique_dim_consecutive(%1, 1)",
+          "2x2xi64: 2 1 0 5; 3xi64: 0 0 1; 2xi64: 2 1");
+    GIVES("3xi64 = [1, 4, 1]", "bincount(%1)", "5xi64: 0 2 0 0 1");
+    GIVES("2xi64 = [1, 1]; 2xf32 = [0.5, 2]", "bincount(%1, %2, 3)", "3xf32: 0 2.5 0");
+    GIVES("3xi64 = [2, 0, 1]", "repeat_interleave.Tensor(%1)", "3xi64: 0 0 2");
+    GIVES("2x4xi64 = [3, 1, 3, 1, 2, 5, 5, 5]", "mode(%1)", "2xi64: 1 5; 2xi64: 3 3");
+    GIVES("3xf32 = [7, 2, 2]", "mode(%1, 0, true)", "1xf32: 2; 1xi64: 2");
+    GIVES("2xi64 = [7, -7]; 2xi64 = [2, 2]", "floor_divide(%1, %2)", "2xi64: 3 -4");
+    FAILS("2xi64 = [7, 1]; 2xi64 = [2, 0]", "floor_divide(%1, %2)", "2xi64:",
+          "test.tb:6: ZeroDivisionError");
+    FAILS("2xi64 = [7, 1]", "remainder.Scalar(%1, 0)", "2xi64:", "test.tb:4: ZeroDivisionError");
+    FAILS("2xi64 = [1, -1]", "bincount(%1)", "2xi64:",
+          "test.tb:4: bincount only supports 1-d non-negative integral inputs.");
+}
+
 /* ---- what is refused ---- */
 
 static void
@@ -398,6 +432,7 @@ main(void)
     RUN(images);
     RUN(other_backward);
     RUN(random_numbers);
+    RUN(selections);
     RUN(refusals);
     return t_done();
 }

@@ -205,6 +205,9 @@ class ProgramImporter:
             raise Unsupported(f"argument '{name}': a {kind} is not supported")
 
     def _lifted(self, spec, node):
+        if spec.kind is InputKind.TOKEN:  # says what comes before what: no value
+            self.importer.values[node] = None
+            return
         if spec.kind not in _STATE and spec.kind is not InputKind.CONSTANT_TENSOR:
             raise Unsupported(f"{spec.kind.name} {spec.target} is not supported")
         tensor = _state_tensor(self.ep, spec.target)
@@ -242,7 +245,7 @@ class ProgramImporter:
                 )
             elif spec.kind is OutputKind.USER_OUTPUT:
                 is_none.append(self._user_output(spec.arg, out, next(names)) is None)
-            else:
+            elif spec.kind is not OutputKind.TOKEN:
                 raise Unsupported(f"output of kind {spec.kind.name} is not supported")
         return abi.result_tree(self.ep.call_spec.out_spec, is_none)
 

@@ -44,7 +44,7 @@ def _training(slow, wrapped, n_arguments):
     if function is None or returns is None or not torch.is_grad_enabled():
         return slow
     program = _program(getattr(function, "compiled_fw", None), n_arguments)
-    if program is None or program.artifact is None or program.plan.checks:
+    if program is None or program.artifact is None or program.plan.raises():
         return slow
     returned, symints, others, wanted = returns
     outputs = program.plan.outputs

@@ -4,7 +4,7 @@
 import torch
 
 from .. import _compiler
-from ..control_flow import is_token
+from ..control_flow import comparison, is_token
 from ..importer import Unsupported
 from . import shim
 from .cache import compile_unit
@@ -19,7 +19,7 @@ class GraphImporter:
 
     After run(): `inputs` are the positions of the arguments that the compiled function
     takes, None for a seed; `outputs` says where each output comes from: ("result", k),
-    ("same", output), ("size", k), ("input", position), ("seed",) or ("value", object). With
+    ("same", output), ("number", k), ("input", position), ("seed",) or ("value", object). With
     `layouts` tensors go in and out in the order of their axes in memory (`input_orders`,
     `output_orders`), else all are row-major.
     """
@@ -34,6 +34,7 @@ class GraphImporter:
         self.layouts = layouts
         self.inputs, self.input_orders = [], []
         self.outputs, self.output_orders = [], []
+        self.checked = []  # results for `checks`, behind the outputs
         self.n_results = 0
 
     def run(self):
@@ -42,7 +43,9 @@ class GraphImporter:
         values = [n.meta.get("val") for n in places]
         frozen = self.constants
         self.symbols = GraphSymbols(
-            self.unit, [None if i in frozen else v for i, v in enumerate(values)]
+            self.unit,
+            [None if i in frozen else v for i, v in enumerate(values)],
+            (n.meta.get("val") for n in nodes),
         )
         self.importer = GraphFunction(self.function, self.symbols)
         self.inputs = kept = [
@@ -68,7 +71,7 @@ class GraphImporter:
         """What torch has to look at after a call: further results."""
         for info, _, _ in self.importer.checks:
             self.function.output(info, "")
-            self._output("result", self.n_results)
+            self.checked.append(("result", self.n_results, None))
             self.n_results += 1
 
     def _is_input(self, i, value):
@@ -125,7 +128,7 @@ class GraphImporter:
                 self.outputs.append(("seed",))
                 self.output_orders.append(None)
             elif not isinstance(out.meta.get("val"), torch.Tensor):
-                self._number(out.meta.get("val"))
+                self._number(self.importer.values[out])
             elif out in first:
                 self._output("same", first[out])
             else:
@@ -150,13 +153,19 @@ class GraphImporter:
         self.n_results += 1
 
     def _number(self, value):
-        """Sizes are results of the program, as tensors; other numbers are known."""
+        """What is not known now is a result of the program, as a tensor."""
         if isinstance(value, torch.SymInt) and not value.node.expr.is_Integer:
-            self.function.output(self.function.dim_value(self.symbols(value)), "")
-            self._output("size", self.n_results)
+            value = self.function.dim_value(self.symbols(value))
+        elif isinstance(value, torch.SymBool):
+            value = comparison(self.importer, value.node.expr, None)
+        elif isinstance(value, _compiler.Dim):
+            value = self.function.dim_value(value)
+        if isinstance(value, _compiler.Value):
+            self.function.output(value, "")
+            self._output("number", self.n_results)
             self.n_results += 1
-        elif isinstance(value, (torch.SymFloat, torch.SymBool)):
-            raise Unsupported(f"an output that is a {type(value).__name__}")
+        elif isinstance(value, torch.SymFloat):
+            raise Unsupported(f"an output that is {value}")
         else:
             self._output(
                 "value", int(value) if isinstance(value, torch.SymInt) else value
@@ -170,8 +179,9 @@ class GraphImporter:
         return Plan(
             arguments=sum(n.op == "placeholder" for n in self.module.graph.nodes),
             inputs=tuple(zip(self.inputs, self.input_orders, strict=True)),
-            outputs=tuple(outputs),
+            outputs=(*outputs, *self.checked),
             checks=tuple(c[1:] for c in self.importer.checks),
+            decomposes=self.importer.decomposes,
         )
 
 

@@ -27,6 +27,11 @@ class Plan:
     inputs: tuple  # (position or None for a seed, order of axes or None)
     outputs: tuple
     checks: tuple = ()  # of torch._linalg_check_errors: (name, is_matrix)
+    decomposes: bool = False  # may say that an algorithm has not converged
+
+    def raises(self):
+        """Whether a call is more than what `bind` gives."""
+        return bool(self.checks) or self.decomposes
 
     def bound(self):
         return dict(arguments=self.arguments, inputs=self.inputs, outputs=self.outputs)
@@ -60,6 +65,8 @@ class Program:
             **plan.bound(),
         )
         self.call, self.boxed = self.bind(), self.bind(boxed=True)
+        if plan.decomposes:
+            self.call, self.boxed = _converging(self.call), _converging(self.boxed)
         if plan.checks:
             self.call = _checked(self.call, plan.checks)
             self.boxed = _checked(self.boxed, plan.checks)
@@ -75,6 +82,21 @@ def _checked(call, checks):
         for info, (name, is_matrix) in zip(results[-n:], checks, strict=True):
             check(info, name, is_matrix=is_matrix)
         return results[:-n]
+
+    return run
+
+
+def _converging(call):
+    """`call` with torch's class of the error that an algorithm has not converged."""
+
+    def run(*args):
+        try:
+            return call(*args)
+        except ValueError as e:
+            if "failed to converge" not in str(e):
+                raise
+            text = str(e)[str(e).find("linalg.") :]
+            raise torch.linalg.LinAlgError(text) from None
 
     return run
 

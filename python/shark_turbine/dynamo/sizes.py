@@ -12,6 +12,13 @@ from ..importer import FunctionImporter, Symbols, Unsupported, bounds, dtype_nam
 from ..locations import location_of
 
 
+_DECOMPOSITIONS = {
+    torch.ops.aten._linalg_eigh.default,
+    torch.ops.aten._linalg_svd.default,
+    torch.ops.aten.linalg_pinv.atol_rtol_tensor,
+}
+
+
 class Unknown(Unsupported):
     """A size that does not follow from the arguments of the graph."""
 
@@ -29,6 +36,15 @@ def _hint(value):
     return int(hint) if isinstance(hint, int) else 0
 
 
+def _shape_env(values):
+    """Where torch keeps what it knows of sizes; None if all of them are constant."""
+    for v in values:
+        for size in v.shape if isinstance(v, torch.Tensor) else (v,):
+            if isinstance(size, (torch.SymInt, torch.SymBool, torch.SymFloat)):
+                return size.node.shape_env
+    return None
+
+
 def _is_ragged(value):
     """A nested tensor's name for sizes that differ by row: no number, only handed on."""
     hint = getattr(value.node, "hint", None)
@@ -36,11 +52,12 @@ def _is_ragged(value):
 
 
 class GraphSymbols(Symbols):
-    """Dims for the sizes of a graph whose arguments have these (fake) values."""
+    """Dims for the sizes of a graph whose arguments have these (fake) values; `computed`
+    are those of its other nodes."""
 
-    def __init__(self, unit, values):
+    def __init__(self, unit, values, computed=()):
         super().__init__(unit, self._range, self._typical)
-        self.shape_env = None
+        self.shape_env = _shape_env(computed)
         self.known = set()
         self.arguments = {}  # position among `values` -> expression it tells
         self.sizes = self._sizes(values)
@@ -113,6 +130,9 @@ class GraphSymbols(Symbols):
     def is_known(self, symbol):
         return symbol in self.known or super().is_known(symbol)
 
+    def is_result(self, symbol):
+        return symbol not in self.known and self._is_unbacked(symbol)
+
     def _is_unbacked(self, symbol):
         return self.shape_env is not None and self.shape_env.is_unbacked_symint(symbol)
 
@@ -132,11 +152,14 @@ class GraphFunction(FunctionImporter):
     def __init__(self, function, symbols):
         super().__init__(function, symbols)
         self.checks = []  # (Value, name of the function, is it one matrix)
+        self.decomposes = False  # whether an operator may not converge
 
     def check_errors(self, info, name, is_matrix, node):
         self.checks.append((info, name, bool(is_matrix)))
 
     def operator(self, node):
+        if node.target in _DECOMPOSITIONS:
+            self.decomposes = True
         if node.target is not torch.ops.aten.cholesky.default:
             return super().operator(node)
         # raises by itself: the same with a result that says whether it should

@@ -5,7 +5,7 @@ import operator
 
 import torch
 
-from .. import _compiler, control_flow
+from .. import _compiler, control_flow, scalars
 from ..importer import DTYPES, Unsupported, op_name
 from ..locations import location_of
 from .rng import SEED, is_seeded
@@ -16,6 +16,7 @@ _KNOWN = {
     "aten::sym_size",
     "aten::sym_numel",
     "aten::sym_stride",
+    "aten::sym_storage_offset",
     "aten::sym_constrain_range",
     "aten::sym_constrain_range_for_size",
     "aten::_assert_scalar",
@@ -84,7 +85,7 @@ def supported(node):
     if any(isinstance(v, torch.Tensor) and not _compilable_tensor(v) for v in values):
         return False
     if isinstance(value, (torch.SymFloat, torch.SymBool)):
-        return _only_asserted(node)
+        return scalars.supported(node) or _only_asserted(node)
     if node.op == "get_attr":
         return _attribute_supported(node, value)
     if isinstance(target, torch._ops.HigherOrderOperator):

@@ -9,20 +9,33 @@ What is saved for a backward pass is saved before it is viewed: there views are 
 on indices.
 """
 
+import operator
+
 import torch
 
 from .partition import Eager
 
+aten = torch.ops.aten
+
 
 def is_view(node):
+    """A view; also a list of them (split), and one of such a list."""
     target = node.target
+    if node.op != "call_function":
+        return False
+    if target is operator.getitem:
+        return is_view(node.args[0])
     return (
-        node.op == "call_function"
-        and isinstance(target, torch._ops.OpOverload)
+        isinstance(target, torch._ops.OpOverload)
         and target.namespace == "aten"
         and target.is_view
-        and isinstance(node.meta.get("val"), torch.Tensor)
+        and all(isinstance(t, torch.Tensor) for t in _tensors(node))
     )
+
+
+def _tensors(node):
+    value = node.meta.get("val")
+    return value if isinstance(value, (list, tuple)) else (value,)
 
 
 def _fixed_view(node):
@@ -91,11 +104,27 @@ class _Finder:
             return node.op == "placeholder"
         if node not in self.known:
             kept = node in self.outputs and not is_view(node)
-            self.known[node] = kept or (
-                (is_view(node) or _is_size(node))
-                and all(self.available(a, depth + 1) for a in node.all_input_nodes)
+            self.known[node] = (
+                kept
+                or (is_view(node) and self._all_available(node, depth))
+                or _is_size(node)  # the program can tell it
             )
         return self.known[node]
+
+    def _all_available(self, node, depth=0):
+        return all(self.available(a, depth + 1) for a in node.all_input_nodes)
+
+    def is_told(self, node):
+        """A number that torch cannot compute from what it has: of a tensor that the
+        program does not give, or read from one."""
+        return (
+            _is_size(node)
+            and node not in self.outputs
+            and not (
+                node.target is not aten._local_scalar_dense.default
+                and self._all_available(node)
+            )
+        )
 
 
 def split_views(module, backward=False):
@@ -114,12 +143,31 @@ def split_views(module, backward=False):
     if not viewed:
         return module, None
     kept = [o for o in outs if o not in viewed]
-    return _without(module, kept), Tail(module, outs, kept, viewed)
+    checks = _checks(module, _needed(viewed, finder.is_told))
+    wanted = [*viewed, *checks]
+    kept += [n for n in _needed(wanted, finder.is_told) if finder.is_told(n)]
+    return _without(module, kept, checks), Tail(module, outs, kept, viewed, wanted)
 
 
-def _without(module, kept):
+def _checks(module, made):
+    """Assertions about the sizes of views that torch makes: the program has none of them."""
+
+    def about(node):
+        return any(
+            is_view(a) and a in made or a.op == "call_function" and about(a)
+            for a in node.all_input_nodes
+            if is_view(a) or not isinstance(a.meta.get("val"), (torch.Tensor, list, tuple))
+        )
+
+    asserts = aten._assert_scalar.default
+    return {n for n in module.graph.nodes if n.target is asserts and about(n)}
+
+
+def _without(module, kept, checks):
     graph, copy = torch.fx.Graph(), {}
     for node in module.graph.nodes:
+        if node in checks:
+            continue
         if node.op == "output":
             graph.output([copy[o] if isinstance(o, torch.fx.Node) else o for o in kept])
         else:
@@ -133,10 +181,11 @@ def _without(module, kept):
 class Tail:
     """Makes the views; called as tail(args, results)."""
 
-    def __init__(self, module, outs, kept, viewed):
+    def __init__(self, module, outs, kept, viewed, wanted):
         places = [n for n in module.graph.nodes if n.op == "placeholder"]
         graph, copy = torch.fx.Graph(), {}
-        needed = _needed(viewed, {n for n in kept if isinstance(n, torch.fx.Node)})
+        nodes = {n for n in kept if isinstance(n, torch.fx.Node)}
+        needed = _needed(wanted, nodes.__contains__)
         self.given = []  # (from the results, index)
         for n in needed:
             if n.op == "placeholder":
@@ -177,19 +226,19 @@ class WithViews:
 
 
 def _needed(viewed, kept):
-    """The nodes that the views are made of, in order."""
+    """The nodes that the views are made of, in order; `kept(node)` where to stop."""
     seen, ordered = set(), []
 
     def visit(node):
         if node in seen:
             return
         seen.add(node)
-        if node.op != "placeholder" and node not in kept:
+        if node.op != "placeholder" and not kept(node):
             for a in node.all_input_nodes:
                 visit(a)
         ordered.append(node)
 
     for node in viewed:
         visit(node)
-    given = [n for n in ordered if n.op == "placeholder" or n in kept]
-    return given + [n for n in ordered if n.op != "placeholder" and n not in kept]
+    given = [n for n in ordered if n.op == "placeholder" or kept(n)]
+    return given + [n for n in ordered if n.op != "placeholder" and not kept(n)]
