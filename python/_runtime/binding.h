@@ -65,7 +65,7 @@ typedef struct fn_info {
     tb_value_info *inputs, *results;
     size_t *result_bytes; /* SIZE_MAX where a dimension is dynamic */
     int is_static;        /* no dimension of an input or result is dynamic */
-    int quick, slow;      /* calls that were so: call.c; guarded by the GIL */
+    unsigned quick, slow; /* calls that were so: call.c; guarded by the GIL */
 } fn_info;
 
 typedef struct module_obj {

@@ -67,9 +67,10 @@ call_input(call *c, PyObject *o, const axis_order *order)
 }
 
 /* Letting go of the GIL and taking it again costs as much as a small program. One of fixed
- * sizes that took less than QUICK_NS in QUICK_CALLS calls in a row keeps it from then on; after SLOW_CALLS slow ones nothing
- * is timed any more. */
-enum { QUICK_NS = 10000, QUICK_CALLS = 8, SLOW_CALLS = 64 };
+ * sizes that took less than QUICK_NS in QUICK_CALLS calls in a row keeps it from then on;
+ * every AGAIN-th call is timed, as there may be a loop in it that goes on for longer. After
+ * SLOW_CALLS slow ones nothing is timed any more. */
+enum { QUICK_NS = 10000, QUICK_CALLS = 8, SLOW_CALLS = 64, AGAIN = 64 };
 
 static int64_t
 nanoseconds(void)
@@ -107,7 +108,7 @@ invoke(call *c)
 
     if (!s)
         return -1;
-    if (c->info->quick >= QUICK_CALLS)
+    if (c->info->quick >= QUICK_CALLS && ++c->info->quick % AGAIN)
         st = tb_instance_call(s, c->fn, c->inputs, c->n_inputs, c->results, c->n_results);
     else
         st = run_without_gil(c, s);

@@ -42,8 +42,8 @@ dump: str = Config(default="", env_name_default="TURBINE_DUMP")
 cache: bool = Config(default=True, env_name_default="TURBINE_CACHE")
 # "" is $XDG_CACHE_HOME/shark_turbine, or ~/.cache/shark_turbine
 cache_dir: str = Config(default="", env_name_default="TURBINE_CACHE_DIR")
-# AOTAutograd keeps traced graphs. Naming one costs torch most of a second in each process
-# (it hashes its own sources), so this pays for large models only.
+# AOTAutograd keeps traced graphs. Naming one costs torch half a second in each process (it
+# hashes its own sources and loads Inductor), so this pays for large models only.
 autograd_cache: bool = Config(default=False, env_name_default="TURBINE_AUTOGRAD_CACHE")
 cache_size_mb: int = _number("TURBINE_CACHE_SIZE_MB", 1024)
 

@@ -42,19 +42,6 @@ def _usable(op, fn):
     return isinstance(op, torch._ops.OpOverload) and not is_ref
 
 
-@functools.cache
-def row_overloads():
-    """The operators of torch that the compiler has, as far as this torch has them."""
-    found = []
-    for name in rows():
-        base, _, overload = name.partition(".")
-        packet = getattr(torch.ops.aten, base, None)
-        op = getattr(packet, overload or "default", None) if packet else None
-        if isinstance(op, torch._ops.OpOverload):
-            found.append(op)
-    return tuple(found)
-
-
 def _of_torch(core):
     """torch's decompositions and its core ones, without operators that have rows."""
     from torch._decomp import decomposition_table
@@ -62,9 +49,13 @@ def _of_torch(core):
     table = {op: fn for op, fn in decomposition_table.items() if _usable(op, fn)}
     table.update(core.items())
     table.update(spelled.table())
-    table.update(foreach.decompositions())
     table.update(fast_path.decompositions())
-    # Operators that change an argument must go, row or not: programs are functional.
+    return _lacking(table)
+
+
+def _lacking(table):
+    """Without operators that have rows; but those that change an argument must go, row or
+    not: programs are functional."""
     return {
         op: fn for op, fn in table.items() if op._schema.is_mutable or not has_row(op)
     }
@@ -72,7 +63,12 @@ def _of_torch(core):
 
 @functools.cache
 def _default():
-    return _of_torch(torch.export.default_decompositions())
+    return {**_of_torch(torch.export.default_decompositions()), **_lists()}
+
+
+@functools.cache
+def _lists():
+    return _lacking(foreach.decompositions())
 
 
 @functools.cache
@@ -95,10 +91,11 @@ def default_table():
     return {**_default(), **_late()}
 
 
-def traced_table():
+def traced_table(lists=True):
     """The same for AOTAutograd, which itself takes composite operators apart: listing those
-    takes longer than a small model's compilation."""
-    return {**_traced(), **_late()}
+    takes longer than a small model's compilation, and so do operators on lists of tensors,
+    which only optimizers use."""
+    return {**_traced(), **(_lists() if lists else {}), **_late()}
 
 
 def current_aot_decompositions() -> dict[Any, Callable[..., Any]]:

@@ -238,6 +238,46 @@ def test_cache_artifacts(folder, monkeypatch):
     run()
 
 
+TRAINS = """
+import sys, torch
+torch.manual_seed(0)
+m, x = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh()), torch.randn(3, 4)
+if sys.argv[1] == "load":
+    with open(sys.argv[2], "rb") as f:
+        torch.compiler.load_cache_artifacts(f.read())
+torch.compile(m, backend="turbine_cpu")(x).square().mean().backward()
+print(m[0].weight.grad.sum().item())
+if sys.argv[1] == "save":
+    with open(sys.argv[2], "wb") as f:
+        f.write(torch.compiler.save_cache_artifacts()[0])
+"""
+
+
+def test_artifacts_carry_training_to_another_machine(tmp_path):
+    """Forward and backward: the other process, with a cache of its own, compiles nothing."""
+
+    def process(what):
+        done = subprocess.run(
+            [sys.executable, "-c", TRAINS, what, tmp_path / "packed"],
+            env={
+                **os.environ,
+                "TURBINE_CACHE_DIR": str(tmp_path / what),
+                "TORCH_LOGS": "+shark_turbine",
+            },
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout, done.stderr
+
+    numbers, log = process("save")
+    assert log.count("compiling ") == 2
+    again, log = process("load")
+    assert again == numbers
+    assert "compiling " not in log and log.count("found ") == 2
+
+
 def test_names_from_outside(folder):
     for name in ("../../escape", "", "A" * 64, "a" * 63 + "/"):
         cache.add_entry(name, b"x")

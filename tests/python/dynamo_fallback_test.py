@@ -264,9 +264,11 @@ import torch.distributed as dist
 import torch.distributed._functional_collectives as fc
 
 def net():
+    n = int(sys.argv[3])
     torch.manual_seed(0)
     return torch.nn.Sequential(
-        torch.nn.Linear(8, 16), torch.nn.Tanh(), torch.nn.Linear(16, 4))
+        torch.nn.Linear(8, n), torch.nn.Tanh(), torch.nn.Linear(n, n), torch.nn.GELU(),
+        torch.nn.Linear(n, n), torch.nn.Tanh(), torch.nn.Linear(n, 4))
 
 def train(model, parameters, part):
     optimizer = torch.optim.SGD(parameters, lr=0.1)
@@ -279,13 +281,15 @@ def train(model, parameters, part):
 def run(rank, file):
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method="file://" + file, rank=rank, world_size=2)
-    m = torch.nn.parallel.DistributedDataParallel(net())
+    m = torch.nn.parallel.DistributedDataParallel(net(), bucket_cap_mb=1)
     c = torch.compile(m, backend="turbine_cpu")
     train(c, m.parameters(), slice(rank * 4, rank * 4 + 4))
     alone = net()
     train(alone, alone.parameters(), slice(None))
     for a, b in zip(m.module.parameters(), alone.parameters()):
         torch.testing.assert_close(a, b)
+    sizes = m._get_ddp_logging_data()["rebuilt_bucket_sizes"]
+    assert len(sizes.split(",")) == int(sys.argv[4]), sizes
 
     @torch.compile(backend="turbine_cpu")
     def total(t):
@@ -299,7 +303,8 @@ run(int(sys.argv[1]), sys.argv[2])
 
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="no torch.distributed")
-def test_two_processes_train_like_one(tmp_path):
+@pytest.mark.parametrize("width, buckets", [(16, 1), (600, 3)])
+def test_two_processes_train_like_one(tmp_path, width, buckets):
     (tmp_path / "ddp.py").write_text(DDP)
     command = [sys.executable, str(tmp_path / "ddp.py")]
     environment = {
@@ -310,7 +315,7 @@ def test_two_processes_train_like_one(tmp_path):
     }
     workers = [
         subprocess.Popen(
-            [*command, str(rank), str(tmp_path / "meeting")],
+            [*command, str(rank), str(tmp_path / "meeting"), str(width), str(buckets)],
             env=environment,
             stderr=subprocess.PIPE,
             text=True,

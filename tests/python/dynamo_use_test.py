@@ -358,3 +358,23 @@ def test_compiled_function_as_a_file(tmp_path):
     torch._dynamo.reset()
     with open(tmp_path / "f.bin", "rb") as file:
         same(torch.compiler.load_compiled_function(file)(*args), f(*args))
+
+
+def test_the_process_is_left_as_it_was():
+    import gc
+
+    ops = torch.ops.aten.linear.default, torch.ops.aten.silu.default
+    before = [dict(op.py_kernels) for op in ops]
+    m, x = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.SiLU()), randn(2, 3)
+    for on in (True, False):
+        (gc.enable if on else gc.disable)()
+        try:
+            with torch.no_grad():
+                torch._dynamo.reset()
+                same(compiled(m)(x), m(x))
+                with pytest.raises(Exception, match="linalg_svd"):
+                    compiled(lambda x: torch.linalg.svd(x)[1])(x)
+            assert gc.isenabled() == on
+        finally:
+            gc.enable()
+    assert [dict(op.py_kernels) for op in ops] == before

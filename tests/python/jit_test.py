@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch")
 import shark_turbine
 from compiling import fresh, same  # noqa: F401
 from shark_turbine import _runtime
+from shark_turbine.dynamo import options
 
 pytestmark = pytest.mark.usefixtures("fresh")
 
@@ -603,6 +604,9 @@ def test_nothing_leaks(no_grad):
 
 def test_a_frozen_module(no_grad):
     m, x = Linear(4, 3), torch.randn(4)
+    assert shark_turbine.jit(m, mode="max-autotune")._options == options.of_mode(
+        "max-autotune"
+    )
     fast = shark_turbine.jit(m, mode="max-autotune")
     for _ in range(3):
         same(fast(x), m(x))

@@ -8,10 +8,11 @@ mode, with one warning that names the operator and the line it comes from.
 
 import contextlib
 import functools
+import gc
 
 import torch
 
-from ..decompositions import row_overloads, traced_table
+from ..decompositions import rows, traced_table
 from . import shim
 from .fallback import compile_module, warn_of_failure
 from .fast import shorten
@@ -39,14 +40,14 @@ def compile_captured(gm, example_inputs, options, marks=True):
         fw_compiler=kept(functools.partial(_compile, options=options)),
         bw_compiler=kept(functools.partial(_compile, options=options, backward=True)),
         inference_compiler=kept(functools.partial(_compile_inference, options=options)),
-        decompositions=traced_table(),
+        decompositions=traced_table(_uses_lists(gm)),
         partition_fn=functools.partial(_partition, options=options),
     )
     whole = contextlib.nullcontext() if training else shim.preserved(_stay_whole())
     to_file = shim.is_bundling()
     try:
         keeping = shim.keeping(gm, salt(options)) if keep else contextlib.nullcontext()
-        with keeping, whole, shim.observed() as wrapped:
+        with keeping, whole, _uncollected(), shim.observed() as wrapped:
             slow = backend(gm, example_inputs)
     except Exception as e:
         if options.fullgraph or shim.is_signal(e):
@@ -60,12 +61,37 @@ def compile_captured(gm, example_inputs, options, marks=True):
     return shorten(slow, wrapped, len(example_inputs), marks)
 
 
+@contextlib.contextmanager
+def _uncollected():
+    """No search for garbage meanwhile. Compiling makes many objects that live on, each
+    time enough of them for a search through all that the process has: a large part of
+    what the compilation of a small model takes."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _uses_lists(gm):
+    """Whether there is an operator on lists of tensors: those of optimizers."""
+    return any(
+        "_foreach_" in getattr(n.target, "__name__", "") or "_foreach_" in str(n.target)
+        for m in gm.modules()
+        if isinstance(m, torch.fx.GraphModule)
+        for n in m.graph.nodes
+        if n.op in ("call_function", "call_method")
+    )
+
+
 @functools.cache
 def _stay_whole():
     """Composite operators with a row; but instance_norm may change its running statistics,
     which its schema does not say: spelled out, they are results."""
     return tuple(
-        op for op in row_overloads() if op._schema.name != "aten::instance_norm"
+        op for op in shim.composite(rows()) if op._schema.name != "aten::instance_norm"
     )
 
 

@@ -25,7 +25,7 @@ import torch
 
 from .. import _runtime
 from . import shim
-from .options import parse
+from .options import of_mode, parse
 from .specialized import capture, remember_guards, specialize
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class Jitted(_runtime.Direct):
     )
 
     def __init__(self, wrapped, dynamic, mode, options):
-        given = {"freeze": True, **options} if _freezes(mode) else options
+        given = {**of_mode(mode), **options}
         for name, value in {
             "__wrapped__": wrapped,
             "_settings": (dynamic, mode, options),
@@ -254,10 +254,6 @@ class Jitted(_runtime.Direct):
         if name is not None and _global(place, name) is self:
             return _global, (place, name)  # a decorated function: found by its name
         return Jitted, (self.__wrapped__, *self._settings)
-
-
-def _freezes(mode):
-    return mode is not None and mode.startswith("max-autotune")
 
 
 def _is_ordinary(module):

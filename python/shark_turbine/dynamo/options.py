@@ -53,6 +53,12 @@ def _nearest(name, known):
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
+def of_mode(mode):
+    """The options that a mode stands for."""
+    tuned = mode is not None and mode.startswith("max-autotune")
+    return {"freeze": True, "tune": True} if tuned else {}
+
+
 def parse(mode=None, options=None):
     """An Options object; ValueError or TypeError if something is not understood."""
     if mode not in (None, *MODES):
@@ -75,6 +81,4 @@ def parse(mode=None, options=None):
         "fullgraph": config.fullgraph,
         "dump": config.dump or None,
     }
-    if mode and mode.startswith("max-autotune"):
-        given["freeze"] = given["tune"] = True
-    return Options(**{**given, **(options or {})})
+    return Options(**{**given, **of_mode(mode), **(options or {})})

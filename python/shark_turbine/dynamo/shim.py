@@ -85,24 +85,83 @@ def inspectable(fn, gm):
 
 
 @functools.cache
-def _composite(operators):
-    from torch._export.utils import _is_preservable_cia_op
-
-    return tuple(op for op in operators if _is_preservable_cia_op(op))
-
-
-def preserved(operators):
-    """A context in which those that are composite stay whole; else they are spelled out."""
+def composite(names):
+    """Those of `names` of ATen operators ('softmax.int') that are functional and composite,
+    as operators. Only what is composite is looked up: that takes ten times as long."""
     try:
-        from torch._export.utils import _special_op_to_preserve_cia
-        from torch.export.exported_program import _override_composite_implicit_decomp
+        from torch._export.utils import _is_preservable_cia_op
 
-        kept = _composite(operators)
-    except ImportError:
-        return contextlib.nullcontext()
-    return _override_composite_implicit_decomp(
-        {op: _special_op_to_preserve_cia for op in kept}
+        key = torch._C.DispatchKey.CompositeImplicitAutograd
+        in_cpp = set(torch._C._dispatch_get_registrations_for_dispatch_key(key.name))
+    except (ImportError, AttributeError):
+        return ()
+    found = []
+    for name in sorted(names):
+        base, _, overload = name.partition(".")
+        overload = overload or "default"
+        known = getattr(vars(torch.ops.aten).get(base), "__dict__", {}).get(overload)
+        in_python = known is not None and key in known.py_kernels
+        if in_python or f"aten::{name}" in in_cpp:
+            op = getattr(getattr(torch.ops.aten, base, None), overload, None)
+            if op is not None and _is_preservable_cia_op(op):
+                found.append(op)
+    return tuple(found)
+
+
+def _kernels_of_whole(op):
+    """({dispatch key: kernel}, rule for fake tensors) under which an operator stays whole
+    where graphs are traced, and is what it was elsewhere: what torch.export does, whose own
+    context takes a tenth of a second for all of ours.
+
+    https://github.com/pytorch/pytorch/blob/v2.13.0/torch/export/exported_program.py
+    """
+    from torch._export.utils import _get_decomp_for_cia, _special_op_to_preserve_cia
+    from torch._higher_order_ops.utils import autograd_not_implemented
+    from torch.export import exported_program as keys
+
+    spelled = _get_decomp_for_cia(op)
+    refuses = autograd_not_implemented(op, deferred_error=True)
+    kernels = dict.fromkeys(keys._BACKEND_KEYS_TO_OVERRIDE, spelled)
+    kernels.update(
+        dict.fromkeys(keys._AUTOGRAD_ALIAS_BACKEND_KEYS_TO_OVERRIDE, refuses)
     )
+    kernels.update(op.py_kernels)
+    kernels[torch._C.DispatchKey.CompositeImplicitAutograd] = (
+        _special_op_to_preserve_cia
+    )
+
+    def fake(mode, op, *args, **kwargs):
+        with mode:
+            return spelled(*args, **kwargs)
+
+    return kernels, fake
+
+
+@contextlib.contextmanager
+def preserved(operators):
+    """A context in which composite operators stay whole; if torch cannot do that, they are
+    spelled out."""
+    try:
+        from torch._subclasses.fake_impls import op_implementations_dict as fakes
+
+        made = {op: _kernels_of_whole(op) for op in operators}
+    except (ImportError, AttributeError):
+        fakes, made = {}, {}
+    before = {op: dict(op.py_kernels) for op in made}
+    added = [op for op in made if op not in fakes]
+    try:
+        for op, (kernels, fake) in made.items():
+            op.py_kernels.update(kernels)
+            op._dispatch_cache.clear()
+            fakes.setdefault(op, fake)
+        yield
+    finally:
+        for op, kernels in before.items():
+            op.py_kernels.clear()
+            op.py_kernels.update(kernels)
+            op._dispatch_cache.clear()
+        for op in added:
+            fakes.pop(op, None)
 
 
 # ---- the partitioner ----
