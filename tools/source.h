@@ -4,7 +4,11 @@
  * text. In a header, because tools that only run modules have neither reader.
  */
 #pragma once
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "call.h"
 #include "graph/graph.h"
@@ -62,24 +66,59 @@ source_read_stdin(tb_buf *out)
     return NULL;
 }
 
+/* Pages of a mapped file, which come again when somebody looks. */
+static inline void
+source_let_go(void *user, const char *at, size_t n)
+{
+    size_t page = *(const size_t *)user;
+    uintptr_t from = TB_ALIGN_UP((uintptr_t)at, page), to = ((uintptr_t)at + n) / page * page;
+
+    if (to > from)
+        madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
+/* A plain file, mapped: its text may be larger than all that becomes of it. NULL: read it. */
+static inline char *
+source_map(const char *path, size_t *n)
+{
+    struct stat about;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    void *at = MAP_FAILED;
+
+    if (fd >= 0 && fstat(fd, &about) == 0 && S_ISREG(about.st_mode) && about.st_size > 0)
+        at = mmap(NULL, *n = (size_t)about.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (fd >= 0)
+        close(fd);
+    return at == MAP_FAILED ? NULL : at;
+}
+
 /* `path` "-" is standard input. The context is the caller's, also after a failure. */
 static inline tb_status
 source_read(source *s, const char *path)
 {
     bool is_stdin = strcmp(path, "-") == 0;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), n_mapped = 0;
+    char *mapped = is_stdin ? NULL : source_map(path, &n_mapped);
     tb_buf text = {0};
-    tb_status st = is_stdin ? source_read_stdin(&text) : tb_file_read(path, &text);
+    tb_status st = is_stdin ? source_read_stdin(&text)
+                   : mapped ? NULL : tb_file_read(path, &text);
 
     s->cx = tb_ctx_new();
     if (!st && !s->cx)
         st = tb_status_make(TB_OUT_OF_MEMORY, "no memory");
     if (!st) {
-        s->text = (tb_str){text.at ? (const char *)text.at : "", text.n};
+        s->text = mapped ? (tb_str){mapped, n_mapped}
+                         : (tb_str){text.at ? (const char *)text.at : "", text.n};
         s->name = is_stdin ? TB_STR("<stdin>") : tb_str_c(path);
         s->is_mlir = source_is_mlir(s->text, path);
+        s->cx->text_read = mapped ? source_let_go : NULL;
+        s->cx->text_user = &page;
         st = tb_guard(s->cx, source_parse, s);
+        s->cx->text_read = NULL;
     }
     tb_buf_free(&text);
+    if (mapped)
+        munmap(mapped, n_mapped);
     return st;
 }
 

@@ -39,6 +39,23 @@ alloc_large(tb_arena *a, size_t bytes)
     return b->data;
 }
 
+/* Those that live shortest were made last, right behind the first block. */
+void
+tb_arena_drop(tb_arena *a, const void *p, size_t bytes)
+{
+    if (TB_ALIGN_UP(bytes, (size_t)16) < LARGE || !a->head)
+        return;
+    for (struct tb_block **at = &a->head->next; *at; at = &(*at)->next) {
+        struct tb_block *b = *at;
+        if (b->data != p)
+            continue;
+        *at = b->next;
+        a->total_bytes -= b->bytes;
+        free(b);
+        return;
+    }
+}
+
 void *
 tb_alloc(tb_arena *a, size_t bytes)
 {

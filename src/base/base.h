@@ -68,6 +68,8 @@ void *tb_dup(tb_arena *a, const void *src, size_t bytes); /* src may be NULL if 
 tb_str tb_strdup(tb_arena *a, tb_str s);                  /* NUL-terminated copy */
 tb_str tb_sprintf(tb_arena *a, const char *fmt, ...) TB_PRINTF(2, 3);
 tb_str tb_vsprintf(tb_arena *a, const char *fmt, va_list ap) TB_PRINTF(2, 0);
+/* Releases what tb_alloc gave for a tensor or the like before its time; small ones stay. */
+void tb_arena_drop(tb_arena *a, const void *p, size_t bytes);
 void tb_arena_reset(tb_arena *a); /* releases everything; the arena may be used again */
 #define TB_NEW(arena, type) ((type *)tb_alloc((arena), sizeof(type)))
 #define TB_NEWN(arena, type, n) ((type *)tb_alloc((arena), sizeof(type) * (size_t)(n)))

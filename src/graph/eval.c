@@ -308,14 +308,13 @@ static tensor
 constant(ev *e, int64_t index)
 {
     const tb_const *c = &e->u->consts.at[index];
-    tensor t = tb_ev_new(e, c->dtype, c->rank, c->dims);
+    tensor t = {.dtype = c->dtype, .rank = c->rank, .data = (void *)(uintptr_t)c->bytes};
 
+    memcpy(t.dims, c->dims, sizeof c->dims[0] * c->rank);
     if (!c->bytes && tb_ev_count(&t))
         tb_ev_raise(e, "constant %lld (%.*s) has no data here", (long long)index,
                     TB_FMT(c->name));
-    if (tb_ev_count(&t))
-        memcpy(t.data, c->bytes, (size_t)tb_ev_count(&t) * tb_dtype_bytes(t.dtype));
-    return t;
+    return t; /* nobody writes to a value */
 }
 
 static void
@@ -455,12 +454,62 @@ check_result(ev *e, const tensor *r)
                         (long long)r->dims[i]);
 }
 
+static size_t
+bytes_of(const tensor *t)
+{
+    return t->dtype == TB_NONE ? 0 : (size_t)tb_ev_count(t) * tb_dtype_bytes(t->dtype);
+}
+
+/* Is the value of a node memory of its own? */
+static bool
+is_own(tb_prim p)
+{
+    return tb_prim_is_map(p) || tb_prim_is_fold(p) || tb_prim_is_move(p) || p == TB_P_full;
+}
+
+/* By node: the last that reads its value, where the memory may go then; else 0. */
+static uint32_t *
+last_uses(const tb_graph *g, const bool *live, tb_arena *a)
+{
+    uint32_t *last = TB_NEWN(a, uint32_t, g->n);
+
+    for (uint32_t id = 1; id < g->n; id++)
+        for (uint32_t i = 0; live[id] && i < g->nodes[id].n_in; i++)
+            last[tb_in(g, (tb_val){id}, i).id] = id;
+    for (uint32_t id = 1; id < g->n; id++) {
+        tb_prim p = g->nodes[id].prim;
+        bool hands_on = p == TB_P_cond || p == TB_P_while || p == TB_P_call;
+        if (!is_own(p))
+            last[id] = 0;
+        for (uint32_t i = 0; hands_on && i < g->nodes[id].n_in; i++)
+            last[tb_in(g, (tb_val){id}, i).id] = 0;
+    }
+    for (uint32_t i = 0; i < g->outputs.n; i++)
+        last[g->outputs.at[i].id] = 0;
+    return last;
+}
+
+static void
+drop_operands(ev *e, frame *f, const uint32_t *last)
+{
+    const tb_node *n = tb_node_of(e->g, e->v);
+
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        uint32_t x = tb_in(e->g, e->v, i).id;
+        if (last[x] != e->v.id || !f->at[x].data)
+            continue;
+        tb_arena_drop(&e->cx->scratch, f->at[x].data, bytes_of(&f->at[x]));
+        f->at[x].data = NULL;
+    }
+}
+
 static void
 run(ev *e, const tb_graph *g, const tensor *args, uint32_t n_in, tensor *out)
 {
     tb_arena *a = &e->cx->scratch;
     frame f = {TB_NEWN(a, tensor, g->n), TB_NEWN(a, tensor *, g->n)};
     bool *live = tb_live(g, a);
+    const uint32_t *last = last_uses(g, live, a);
     const tensor **in = NULL;
     uint32_t room = 0;
 
@@ -480,6 +529,7 @@ run(ev *e, const tb_graph *g, const tensor *args, uint32_t n_in, tensor *out)
         e->v = (tb_val){id};
         f.at[id] = eval_node(e, &f, args, in);
         check_result(e, &f.at[id]);
+        drop_operands(e, &f, last);
     }
     for (uint32_t i = 0; i < g->outputs.n; i++)
         out[i] = f.at[g->outputs.at[i].id]; /* a zero tensor (dtype TB_NONE) for none */
@@ -508,8 +558,16 @@ tb_eval(tb_unit *u, const tb_func *f, const tb_eval_tensor *inputs, uint32_t n_i
     check_equalities(&e);
     for (uint32_t i = 0; i < f->body->outputs.n; i++) {
         tensor *t = &outputs[i];
-        size_t bytes = (size_t)tb_ev_count(t) * tb_dtype_bytes(t->dtype);
+        void *made = t->data;
 
-        t->data = tb_dup(arena, t->data, t->dtype == TB_NONE ? 0 : bytes);
+        t->data = tb_dup(arena, made, bytes_of(t));
+        for (uint32_t k = i + 1; k < f->body->outputs.n; k++)
+            if (outputs[k].data == made) /* still to be copied */
+                made = NULL;
+        for (uint32_t k = 0; k < n_inputs; k++)
+            if (inputs[k].data == made) /* the caller's */
+                made = NULL;
+        if (made)
+            tb_arena_drop(&cx->scratch, made, bytes_of(t));
     }
 }

@@ -33,6 +33,10 @@ typedef struct tb_ctx {
     tb_code code;
     tb_str message;   /* "where: op: expected X, found Y", then notes, one per line */
     struct tb_unit *unit; /* for locations in messages; may be NULL */
+    /* Says that n bytes of a source text were read and are not needed for now, so that a text
+     * of weights need not be in memory as a whole. NULL: nobody wants to know. */
+    void (*text_read)(void *user, const char *at, size_t n);
+    void *text_user;
 } tb_ctx;
 
 tb_ctx *tb_ctx_new(void);

@@ -18,22 +18,12 @@ struct tb_hal_fence {
     bool reached;
     tb_code failed; /* TB_OK: it did not */
     char why[256];
+    tb_hal_waiter *first, **last; /* what waits for it, in order */
     uint32_t n; /* others */
     tb_hal_fence *of[];
 };
 
-static void
-destroy(tb_vm_object *o)
-{
-    tb_hal_fence *f = (tb_hal_fence *)o;
-
-    for (uint32_t i = 0; i < f->n; i++)
-        tb_vm_release(&f->of[i]->base);
-    pthread_cond_destroy(&f->changed);
-    pthread_mutex_destroy(&f->lock);
-    tb_heap_free(f);
-}
-
+static void destroy(tb_vm_object *o);
 const tb_vm_type tb_hal_fence_type = {"hal.fence", destroy};
 
 static tb_hal_fence *
@@ -50,6 +40,7 @@ new_fence(uint32_t n)
     pthread_condattr_setclock(&how, CLOCK_MONOTONIC);
     pthread_cond_init(&f->changed, &how);
     pthread_condattr_destroy(&how);
+    f->last = &f->first;
     return f;
 }
 
@@ -65,34 +56,149 @@ tb_hal_fence_release(tb_hal_fence *f)
     tb_vm_release(f ? &f->base : NULL);
 }
 
+/* A list of what is to be done now. */
+typedef struct work {
+    tb_hal_pending *first, **last;
+} work;
+
+/* f is over, its lock held: p goes to the work if it was the last. */
 static void
-set(tb_hal_fence *f, tb_code failed, const char *why)
+pass(const tb_hal_fence *f, tb_hal_pending *p, work *w)
 {
-    for (uint32_t i = 0; i < f->n; i++)
-        set(f->of[i], failed, why);
+    if (f->failed != TB_OK && !atomic_load(&p->failed)) {
+        tb_status none = NULL, st = tb_status_make(f->failed, "%s", f->why);
+        if (!atomic_compare_exchange_strong(&p->failed, &none, st))
+            tb_status_free(st);
+    }
+    if (atomic_fetch_sub(&p->open, 1) != 1)
+        return;
+    p->next = NULL;
+    *w->last = p;
+    w->last = &p->next;
+}
+
+static void
+set_one(tb_hal_fence *f, tb_code failed, const char *why, work *w)
+{
+    tb_hal_waiter *next;
+
     pthread_mutex_lock(&f->lock);
     if (failed != TB_OK && f->failed == TB_OK) {
         f->failed = failed;
         snprintf(f->why, sizeof f->why, "%s", why);
     }
     f->reached = f->reached || failed == TB_OK;
+    for (tb_hal_waiter *x = f->first; x; x = next) {
+        next = x->next;
+        pass(f, x->p, w);
+    }
+    f->first = NULL;
+    f->last = &f->first;
     pthread_cond_broadcast(&f->changed);
     pthread_mutex_unlock(&f->lock);
+}
+
+static void
+set(tb_hal_fence *f, tb_code failed, const char *why, work *w)
+{
+    for (uint32_t i = 0; i < f->n; i++)
+        set_one(f->of[i], failed, why, w);
+    if (f->n == 0)
+        set_one(f, failed, why, w);
+}
+
+/* x is behind f now, or passed if that is over. */
+static void
+park(tb_hal_waiter *x, tb_hal_fence *f, work *w)
+{
+    pthread_mutex_lock(&f->lock);
+    if (f->reached || f->failed != TB_OK) {
+        pass(f, x->p, w);
+    } else {
+        *f->last = x;
+        f->last = &x->next;
+    }
+    pthread_mutex_unlock(&f->lock);
+}
+
+static void
+finish(tb_hal_pending *p, tb_status st, work *w)
+{
+    if (p->signal)
+        set(p->signal, tb_status_code(st), tb_status_message(st), w);
+    tb_status_free(st);
+    tb_hal_pending_free(p);
+}
+
+/* What is done signals more; a list, so that chains are not deep. */
+static void
+run(work *w)
+{
+    while (w->first) {
+        tb_hal_pending *p = w->first;
+        w->first = p->next;
+        if (!w->first)
+            w->last = &w->first;
+        tb_status st = atomic_exchange(&p->failed, NULL);
+        if (!st && p->act)
+            st = p->act(p->h, &p->call);
+        finish(p, st, w);
+    }
+}
+
+void
+tb_hal_wait_for(tb_hal_pending *p, tb_hal_fence *const *fences, uint32_t n)
+{
+    work w = {NULL, &w.first};
+    tb_hal_waiter *waiters = p->waiters;
+
+    atomic_store(&p->open, n + 1); /* one is this function: p stays until it is done */
+    for (uint32_t i = 0; i < n; i++)
+        park(&waiters[i], fences[i], &w);
+    if (atomic_fetch_sub(&p->open, 1) == 1) {
+        p->next = NULL;
+        *w.last = p;
+        w.last = &p->next;
+    }
+    run(&w);
+}
+
+/* Nobody can signal a fence that nobody has: what waits for it fails. */
+static void
+destroy(tb_vm_object *o)
+{
+    tb_hal_fence *f = (tb_hal_fence *)o;
+    work w = {NULL, &w.first};
+
+    for (uint32_t i = 0; i < f->n; i++)
+        tb_vm_release(&f->of[i]->base);
+    if (f->first)
+        set_one(f, TB_INVALID_ARGUMENT, "a fence was given up that work waits for", &w);
+    pthread_cond_destroy(&f->changed);
+    pthread_mutex_destroy(&f->lock);
+    tb_heap_free(f);
+    run(&w);
 }
 
 void
 tb_hal_fence_signal(tb_hal_fence *f)
 {
+    work w = {NULL, &w.first};
+
     if (f)
-        set(f, TB_OK, "");
+        set(f, TB_OK, "", &w);
+    run(&w);
 }
 
 void
 tb_hal_fence_fail(tb_hal_fence *f, tb_status why)
 {
+    work w = {NULL, &w.first};
+
     if (f)
-        set(f, tb_status_code(why), tb_status_message(why));
+        set(f, tb_status_code(why), tb_status_message(why), &w);
     tb_status_free(why);
+    run(&w);
 }
 
 /* ---- waiting ---- */
@@ -115,6 +221,60 @@ wait_until(tb_hal_fence *f, const struct timespec *end, bool *reached)
     tb_status st = f->failed == TB_OK ? NULL : tb_status_make(f->failed, "%s", f->why);
     pthread_mutex_unlock(&f->lock);
     return st;
+}
+
+static bool
+is_over(tb_hal_fence *f)
+{
+    pthread_mutex_lock(&f->lock);
+    bool over = f->reached || f->failed != TB_OK;
+    pthread_mutex_unlock(&f->lock);
+    return over;
+}
+
+/* Work behind work, this far; what is more entangled counts as a circle. */
+enum { MAX_STEPS = 1000 };
+
+static bool
+leads_to(tb_hal_fence *f, tb_hal_fence *const *goals, uint32_t n, uint32_t *steps)
+{
+    bool found = ++*steps > MAX_STEPS;
+
+    for (uint32_t i = 0; i < n; i++)
+        found = found || goals[i] == f;
+    for (uint32_t i = 0; i < f->n && !found; i++)
+        found = leads_to(f->of[i], goals, n, steps);
+    if (f->n)
+        return found;
+    pthread_mutex_lock(&f->lock);
+    for (const tb_hal_waiter *x = f->first; x && !found; x = x->next)
+        found = x->p->signal && leads_to(x->p->signal, goals, n, steps);
+    pthread_mutex_unlock(&f->lock);
+    return found;
+}
+
+bool
+tb_hal_fence_comes_before(tb_hal_fence *signal, tb_hal_fence *const *fences, uint32_t n)
+{
+    uint32_t steps = 0;
+
+    return signal && leads_to(signal, fences, n, &steps);
+}
+
+uint32_t
+tb_hal_fence_parts(tb_hal_fence **f, tb_hal_fence ***parts)
+{
+    *parts = *f && (*f)->n ? (*f)->of : f;
+    return !*f ? 0 : (*f)->n ? (*f)->n : 1;
+}
+
+bool
+tb_hal_fence_is_over(tb_hal_fence *f)
+{
+    for (uint32_t i = 0; f && i < f->n; i++)
+        if (!is_over(f->of[i]))
+            return false;
+    return !f || f->n > 0 || is_over(f); /* one of none is reached from the start */
 }
 
 static struct timespec

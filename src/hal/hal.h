@@ -6,6 +6,7 @@
  *   hal.c        one device and the libraries over it
  *   buffer.c     memory: allocations, parts of them, imported bytes
  *   view.c       buffers with a shape and a type of elements
+ *   trace.c      the same as text
  *   fence.c      points in time
  *   elfcheck.c   an ELF image from outside, verified (image.h)
  *   image.c      the same in memory
@@ -14,14 +15,16 @@
  *   command.c    command buffers: what is recorded
  *   replay.c     command buffers: what is done
  *   queue.c      what is submitted
+ *   pending.c    what is submitted and has to wait
  *   parameters.c tensors by name
  *   irpa.c       what is in a .irpa file
  *   processor.c  what IREE asks about the processor
  *
- * Everything that is submitted is done before the call returns: the caller waits for the
- * fence it gives, works together with the device's workers, then signals. So the order of
- * submissions is the order in which things happen. Objects are counted; buffers, views and fences may be
- * used by several threads, command buffers while they are recorded by one.
+ * What is submitted is done before the call returns, by the caller together with the device's
+ * workers, so that the order of submissions is the order in which things happen; then its fence
+ * is signalled. What has to wait for a fence is done by the thread that signals it, before the
+ * signal returns. Objects are counted; buffers, views and fences may be used by several threads,
+ * command buffers while they are recorded by one.
  *
  * Not in the runtime's library.
  */
@@ -98,7 +101,7 @@ typedef struct tb_hal_fence tb_hal_fence;
 extern const tb_vm_type tb_hal_fence_type;
 tb_hal_fence *tb_hal_fence_create(void); /* not reached yet; NULL: no memory */
 void tb_hal_fence_release(tb_hal_fence *f); /* NULL is fine */
-void tb_hal_fence_signal(tb_hal_fence *f);
+void tb_hal_fence_signal(tb_hal_fence *f); /* NULL is fine; does what waited for it */
 /* Waits and queries fail from now on. Takes why. */
 void tb_hal_fence_fail(tb_hal_fence *f, tb_status why);
 /* Waits until f is reached; NULL is. timeout_ms < 0: for ever. *reached is false if the time was over. Fails if

@@ -26,6 +26,10 @@ tb_hal_text(const tb_vm_buffer *b)
 /* [offset, offset + bytes) as a range of n bytes; bytes -1: up to the end. */
 bool tb_hal_in_range(uint64_t n, int64_t *offset, int64_t *bytes);
 
+/* ---- view.c ---- */
+enum { TB_HAL_TYPE_TEXT = 16 };
+const char *tb_hal_type_text(char out[TB_HAL_TYPE_TEXT], uint32_t type); /* "f32"; out */
+
 /* ---- executable.c ---- */
 typedef struct tb_hal_export {
     tb_hal_dispatch_fn *fn;
@@ -106,10 +110,12 @@ tb_status tb_hal_replay(tb_hal *h, const tb_hal_command_buffer *c, const tb_hal_
 tb_status tb_hal_fill(uint8_t *at, uint64_t n, uint64_t pattern, uint32_t bytes) TB_MUST_CHECK;
 
 /* ---- queue.c ---- */
-/* Between the call's wait fence (argument 2) and signal fence (3), either of which may be
- * null, `act` (may be NULL) is done. What fails fails the fence too. */
+/* Between the call's wait fence (argument 2) and its signal fence (3), either of which may be
+ * null: `now` is done at once, `later` when the one is reached, which may be in the thread that
+ * signals it; both may be NULL. What fails fails the other fence too. */
 typedef tb_status tb_hal_action(tb_hal *h, const tb_vm_call *c);
-tb_status tb_hal_submit(tb_hal *h, const tb_vm_call *c, tb_hal_action *act) TB_MUST_CHECK;
+tb_status tb_hal_submit(tb_hal *h, tb_vm_import import, const tb_vm_call *c, tb_hal_action *now,
+                        tb_hal_action *later) TB_MUST_CHECK;
 typedef struct tb_hal_file {
     tb_vm_object base;
     tb_vm_buffer *buffer;
@@ -122,6 +128,40 @@ typedef struct tb_hal_file {
 void tb_hal_processor(uint64_t data[TB_HAL_PROCESSOR_WORDS]);
 /* Whether the processor has what IREE calls `key`; false: that is no key here. */
 bool tb_hal_processor_has(tb_str key, int64_t *value);
+
+/* ---- pending.c: calls that are done later ---- */
+/* The fences that a call waits for own it together, through these; a fence that goes fails
+ * it. */
+typedef struct tb_hal_waiter {
+    struct tb_hal_waiter *next;
+    struct tb_hal_pending *p;
+} tb_hal_waiter;
+typedef struct tb_hal_pending {
+    struct tb_hal_pending *next; /* of those to be done now */
+    tb_hal *h;
+    tb_hal_action *act; /* may be NULL */
+    tb_vm_call call;    /* references in it are retained, but for the fence waited for */
+    const char *cconv;
+    tb_hal_fence *signal; /* may be NULL */
+    _Atomic(tb_status) failed; /* why a fence did, the first that did */
+    atomic_uint open;          /* fences that are not over */
+    tb_hal_waiter *waiters;    /* one for each fence */
+} tb_hal_pending;
+/* A copy of the call, for n fences; NULL if there is no memory. */
+tb_hal_pending *tb_hal_pending_create(tb_hal *h, tb_vm_import import, const tb_vm_call *c,
+                                      tb_hal_action *act, uint32_t n);
+void tb_hal_pending_free(tb_hal_pending *p);
+
+/* ---- fence.c ---- */
+/* What f is made of: itself, or others; nothing of NULL. */
+uint32_t tb_hal_fence_parts(tb_hal_fence **f, tb_hal_fence ***parts);
+/* Whether f (may be NULL) is reached or failed: nothing needs to wait. */
+bool tb_hal_fence_is_over(tb_hal_fence *f);
+/* Whether what waits for `signal` (may be NULL), and what waits for that, would be waited for:
+ * work that waits for one of n fences and signals this one would wait for itself. */
+bool tb_hal_fence_comes_before(tb_hal_fence *signal, tb_hal_fence *const *fences, uint32_t n);
+/* Takes p, which is done when the n fences are over: now, or by who signals the last. */
+void tb_hal_wait_for(tb_hal_pending *p, tb_hal_fence *const *fences, uint32_t n);
 
 /* ---- imports: arguments and results as IREE's conventions say (release.h) ---- */
 #define TB_HAL_IMPORTS(X)                                                                \

@@ -148,13 +148,13 @@ gather(tb_hal *h, const tb_vm_call *c)
 tb_status
 tb_hal_import_load(void *self, const tb_vm_call *c)
 {
-    return tb_hal_submit(self, c, load);
+    return tb_hal_submit(self, TB_VM_PARAM_LOAD, c, load, NULL);
 }
 
 tb_status
 tb_hal_import_gather(void *self, const tb_vm_call *c)
 {
-    return tb_hal_submit(self, c, gather);
+    return tb_hal_submit(self, TB_VM_PARAM_GATHER, c, NULL, gather);
 }
 
 tb_status

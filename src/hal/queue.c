@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
  * queue.c -- what is submitted to the device: (device, affinity, wait fence, signal fence, ...,
- * flags). It is done at once, between the two fences; what fails fails the fence too.
+ * flags). It is done before the call returns, between the two fences; if the first is not reached
+ * yet, the call is kept and done by whoever signals that fence. What fails fails the other.
  */
 #include "hal/internal.h"
 
@@ -57,22 +58,46 @@ file_range(const tb_hal_file *f, int64_t offset, int64_t bytes, uint8_t **at)
 }
 
 /* ---- the frame of all submissions ---- */
+static tb_status
+do_now(tb_hal *h, const tb_vm_call *c, tb_hal_action *now, tb_hal_action *later, bool waits)
+{
+    if (now)
+        TRY(now(h, c));
+    return later && !waits ? later(h, c) : NULL;
+}
+
 tb_status
-tb_hal_submit(tb_hal *h, const tb_vm_call *c, tb_hal_action *act)
+tb_hal_submit(tb_hal *h, tb_vm_import import, const tb_vm_call *c, tb_hal_action *now,
+              tb_hal_action *later)
 {
     tb_vm_object *device;
     tb_hal_fence *wait, *signal;
+    tb_hal_pending *pending = NULL;
+    tb_hal_fence **parts;
     bool reached;
 
     TRY(tb_vm_arg(c, 0, &tb_hal_device_type, "device", false, &device));
     TRY(tb_vm_arg(c, 2, &tb_hal_fence_type, "wait fence", true, &wait));
     TRY(tb_vm_arg(c, 3, &tb_hal_fence_type, "signal fence", true, &signal));
-    tb_status st = tb_hal_fence_wait(wait, -1, &reached);
-    if (!st && act)
-        st = act(h, c);
+    uint32_t n = tb_hal_fence_parts(&wait, &parts);
+    bool waits = !tb_hal_fence_is_over(wait);
+    if (waits && tb_hal_fence_comes_before(signal, parts, n))
+        return tb_status_make(TB_INVALID_ARGUMENT, "work would wait for itself");
+    tb_status st = waits ? NULL : tb_hal_fence_wait(wait, -1, &reached);
+    if (waits) {
+        pending = tb_hal_pending_create(h, import, c, later, n);
+        if (!pending)
+            st = tb_status_make(TB_OUT_OF_MEMORY, "no memory for a submission");
+    }
     if (!st)
+        st = do_now(h, c, now, later, waits);
+    if (st && pending)
+        tb_hal_pending_free(pending);
+    if (!st && pending)
+        tb_hal_wait_for(pending, parts, n);
+    else if (!st)
         tb_hal_fence_signal(signal);
-    else if (signal)
+    else
         tb_hal_fence_fail(signal, tb_status_make(tb_status_code(st), "%s",
                                                  tb_status_message(st)));
     return st;
@@ -247,21 +272,21 @@ execute_indirect(tb_hal *h, const tb_vm_call *c)
 }
 
 /* ---- imports ---- */
-#define SUBMISSION(name, act)                                                            \
+#define SUBMISSION(id, name, now, later)                                                 \
     tb_status tb_hal_import_queue_##name(void *self, const tb_vm_call *c)                \
     {                                                                                    \
-        return tb_hal_submit(self, c, act);                                                     \
+        return tb_hal_submit(self, TB_VM_QUEUE_##id, c, now, later);                     \
     }
-SUBMISSION(alloca, alloca_buffer)
-SUBMISSION(dealloca, dealloca)
-SUBMISSION(fill, fill)
-SUBMISSION(update, update)
-SUBMISSION(copy, copy)
-SUBMISSION(read, read_file)
-SUBMISSION(write, write_file)
-SUBMISSION(barrier, NULL)
-SUBMISSION(execute, execute)
-SUBMISSION(execute_indirect, execute_indirect)
+SUBMISSION(ALLOCA, alloca, alloca_buffer, NULL)
+SUBMISSION(DEALLOCA, dealloca, dealloca, NULL)
+SUBMISSION(FILL, fill, NULL, fill)
+SUBMISSION(UPDATE, update, NULL, update)
+SUBMISSION(COPY, copy, NULL, copy)
+SUBMISSION(READ, read, NULL, read_file)
+SUBMISSION(WRITE, write, NULL, write_file)
+SUBMISSION(BARRIER, barrier, NULL, NULL)
+SUBMISSION(EXECUTE, execute, NULL, execute)
+SUBMISSION(EXECUTE_INDIRECT, execute_indirect, NULL, execute_indirect)
 
 tb_status
 tb_hal_import_queue_flush(void *self, const tb_vm_call *c)

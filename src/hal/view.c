@@ -74,10 +74,8 @@ fits(uint32_t actual, uint32_t expected)
     return actual == expected;
 }
 
-enum { TYPE_TEXT = 16 };
-
-static const char *
-type_text(char out[TYPE_TEXT], uint32_t type)
+const char *
+tb_hal_type_text(char out[TB_HAL_TYPE_TEXT], uint32_t type)
 {
     static const struct {
         uint8_t meaning;
@@ -92,9 +90,9 @@ type_text(char out[TYPE_TEXT], uint32_t type)
         if (names[i].meaning == meaning(type))
             name = names[i].text;
     if (meaning(type) == 0x23)
-        snprintf(out, TYPE_TEXT, "complex<f%u>", bits(type) / 2);
+        snprintf(out, TB_HAL_TYPE_TEXT, "complex<f%u>", bits(type) / 2);
     else
-        snprintf(out, TYPE_TEXT, "%s%u", name, bits(type));
+        snprintf(out, TB_HAL_TYPE_TEXT, "%s%u", name, bits(type));
     return out;
 }
 
@@ -207,7 +205,7 @@ tb_hal_import_view_assert(void *self, const tb_vm_call *c)
     uint32_t type = (uint32_t)c->args[2].i32, encoding = (uint32_t)c->args[3].i32;
     uint32_t rank = c->args[4].list.n;
     const tb_vm_value *dims = c->args[4].list.at;
-    char a[TYPE_TEXT], b[TYPE_TEXT], expected[SHAPE_TEXT], actual[SHAPE_TEXT];
+    char a[TB_HAL_TYPE_TEXT], b[TB_HAL_TYPE_TEXT], expected[SHAPE_TEXT], actual[SHAPE_TEXT];
     int64_t want[TB_MAX_RANK] = {0};
 
     (void)self;
@@ -221,8 +219,8 @@ tb_hal_import_view_assert(void *self, const tb_vm_call *c)
     if (!fits(v->type, type))
         return tb_status_make(TB_INVALID_ARGUMENT,
                               "%.*s element type mismatch; expected %s (%08X) but have %s (%08X)",
-                              TB_FMT(what), type_text(a, type), type, type_text(b, v->type),
-                              v->type);
+                              TB_FMT(what), tb_hal_type_text(a, type), type,
+                              tb_hal_type_text(b, v->type), v->type);
     for (uint32_t i = 0; i < rank && i < TB_MAX_RANK; i++)
         want[i] = dims[i].i64;
     shape_text(expected, rank < TB_MAX_RANK ? rank : TB_MAX_RANK, want);
@@ -327,24 +325,5 @@ tb_hal_import_view_rank(void *self, const tb_vm_call *c)
     (void)self;
     TRY(arg(c, &v));
     c->results[0].i32 = (int32_t)v->rank;
-    return NULL;
-}
-
-/* (key, [view]): types and shapes, as contents are long */
-tb_status
-tb_hal_import_view_trace(void *self, const tb_vm_call *c)
-{
-    tb_vm_buffer *key;
-    char type[TYPE_TEXT], shape[SHAPE_TEXT];
-
-    (void)self;
-    TRY(tb_vm_arg(c, 0, &tb_vm_buffer_type, "key", false, &key));
-    fprintf(stderr, "=== %.*s ===\n", TB_FMT(tb_hal_text(key)));
-    for (uint32_t i = 0; i < c->args[1].list.n; i++) {
-        tb_hal_view *v = tb_vm_cast(c->args[1].list.at[i].ref, &tb_hal_view_type);
-        if (v)
-            fprintf(stderr, "%s%s%s\n", shape_text(shape, v->rank, v->dims), v->rank ? "x" : "",
-                    type_text(type, v->type));
-    }
     return NULL;
 }

@@ -22,6 +22,7 @@ enum { OPEN_ROWS = 256, TURNED_MC = 96 };
 enum { MIN_MC = 12, MANY_TILES = 256, MAX_PARTS = 32, SHORT_NS = 16000 };
 enum { FLOPS_PER_NS = 100, BYTES_PER_NS = 20 }; /* of one worker */
 enum { INNER_ROWS = 256 }; /* with more, packing pays */
+enum { SHALLOW = 64 };     /* rows of B */
 enum { STREAM_COLS = 512, STREAM_ELEMENTS = 1 << 20 }; /* B is no longer in cache */
 
 /* ---- B ---- */
@@ -78,9 +79,10 @@ choose_b(tb_contract *c)
         return;
     }
     /* In place: rows of B are panels already. A long pitch costs more than packing once
-     * there are rows enough to share it. */
+     * there are rows enough to share it, unless few rows of B are a panel: they stay in the
+     * first cache. */
     if (c->b_step_n == 1 && tb_dim_is_const(c->N) && c->N % c->panel == 0 &&
-        (rows < 64 || cols < 1024) != other) {
+        (rows < 64 || cols < 1024 || tb_dim_hint(l->u, c->R) <= SHALLOW) != other) {
         c->b_kind = TB_B_DIRECT;
         return;
     }

@@ -239,6 +239,11 @@ float_identity(tb_kernel *k, tb_prim p, tb_dtype t, int lanes, operand a, operan
     double c;
     int e;
 
+    if ((p == TB_P_max || p == TB_P_min) && (a.known || b.known)) {
+        c = float_of(t, a.known ? a.bits : b.bits);
+        if (c == (p == TB_P_max ? -INFINITY : INFINITY))
+            return *out = a.known ? b.v : a.v, true;
+    }
     if (!b.known)
         return false;
     c = float_of(t, b.bits);

@@ -253,6 +253,9 @@ tb_kv tb_pull(tb_lower *l, tb_val v, const tb_ix *idx);
 /* Loads/stores element `flat` of a stored node. */
 tb_kv tb_pull_load(tb_lower *l, tb_val stored, const tb_ix *flat);
 void tb_put(tb_lower *l, tb_val stored, const tb_ix *flat, tb_kv value);
+/* Loads element `flat` of the root, which this kernel has stored before; neighbouring lanes
+ * are neighbours in memory. */
+tb_kv tb_read_back(tb_lower *l, tb_val stored, const tb_ix *flat);
 tb_kv tb_bind_node(tb_lower *l, tb_val stored, bool written); /* pointer */
 void tb_pull_reset(tb_lower *l); /* a new straight-line block begins: forget memo */
 

@@ -101,8 +101,9 @@ store_root(tb_nest *n)
 {
     tb_lower *l = n->l;
     tb_val root = n->gr->root;
-    tb_ix flat = tb_ix_flat(&l->ix, n->root_at, tb_rank(l->g, root), tb_dims(l->g, root));
-    tb_put(l, root, &flat, tb_pull(l, root, n->root_at));
+    tb_nest_recall(n, NULL);
+    tb_put(l, root, &n->root_flat, tb_pull(l, root, n->root_at));
+    tb_nest_forget(n);
 }
 
 static void
@@ -285,6 +286,7 @@ tb_lower_nest(tb_lower *l)
         tb_nest_look(&s, tb_in(l->g, red->node, 0), red->in);
         TB_PUSH(a, &l->known, ((tb_known){.node = red->node}));
     }
+    TB_PUSH(a, &l->known, ((tb_known){.node = TB_NO_VAL})); /* room for what is recalled */
     l->known.n = 0;
     n.values = tb_alloc(a, sizeof *n.values * (gr->reductions.n + 1));
     if (!(gr->reductions.n && tb_prim_is_fold(tb_node_of(l->g, gr->root)->prim)))
@@ -330,6 +332,8 @@ tb_lower_nest(tb_lower *l)
     l->lane_align = n.lanes;
     if (n.lane == UINT32_MAX && n.stages.n == 0)
         n.lanes = 1;
+    n.root_flat = tb_ix_flat(&l->ix, n.root_at, rank, tb_dims(l->g, gr->root));
+    tb_nest_choose_kept(&n);
     write_loops(&n, 0.03 + 0.02 * s.ops);
 }
 

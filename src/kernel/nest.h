@@ -6,6 +6,7 @@
  *   nest_look.c    looks at a group before it is written: costs, which axis goes along the
  *                  lanes, which axes are one
  *   nest_reduce.c  the reductions of a row
+ *   nest_keep.c    what a reduction has computed and the root needs again
  *   nest_turn.c    copies whose reads and writes are contiguous along different axes
  */
 #pragma once
@@ -33,6 +34,13 @@ typedef struct tb_nest {
     int unroll;
     int lanes;
     tb_kv (*values)[TB_NEST_UNROLL]; /* by reduction: result, per lane block if lane_outer */
+    tb_val kept;        /* computed in the stage `kept_stage`, needed again after it: waits in
+                           the root's memory, where the root will be; or NO_VAL */
+    const tb_ix *kept_at;
+    uint32_t kept_stage;
+    tb_ix root_flat;    /* of root_at */
+    bool recalled;
+    tb_known displaced; /* while recalled */
 } tb_nest;
 
 /* ---- nest_look.c ---- */
@@ -54,12 +62,23 @@ typedef struct tb_nest_survey {
 } tb_nest_survey;
 tb_nest_survey tb_nest_look_begin(tb_lower *l, const tb_ix *root_flat);
 void tb_nest_look(tb_nest_survey *s, tb_val v, const tb_ix *idx);
+double tb_nest_op_weight(tb_prim p); /* instructions of a map, for a vector */
 void tb_nest_look_access(tb_nest_survey *s, const tb_ix *flat, int weight);
 /* Without reductions: makes neighbouring outer axes one where every access allows it. */
 void tb_nest_merge_axes(tb_nest *n, tb_nest_survey *s);
 /* Chooses the lane variable and puts the row variables in order. */
 void tb_nest_choose_lanes(tb_nest *n, tb_nest_survey *s);
 double tb_nest_hint(const tb_nest *n, uint32_t var); /* typical extent */
+
+/* ---- nest_keep.c ---- */
+/* Chooses what is kept from the first stage that computes it for those after it. */
+void tb_nest_choose_kept(tb_nest *n);
+/* In stage s, where an element has been pulled: stores what is kept. */
+void tb_nest_keep(tb_nest *n, const tb_nest_stage *s);
+/* Before an element is pulled in stage s (NULL: the root): what is kept is known, which
+ * tb_nest_forget ends. */
+void tb_nest_recall(tb_nest *n, const tb_nest_stage *s);
+void tb_nest_forget(tb_nest *n);
 
 /* ---- nest.c ---- */
 /* A body that runs for one block of lanes (blocks = unroll) or once per scalar; gets and

@@ -25,8 +25,8 @@ tb_nest_look_access(tb_nest_survey *s, const tb_ix *flat, int weight)
     }
 }
 
-static double
-op_weight(tb_prim p)
+double
+tb_nest_op_weight(tb_prim p)
 {
     switch (p) {
     case TB_P_exp:
@@ -88,7 +88,7 @@ tb_nest_look(tb_nest_survey *s, tb_val v, const tb_ix *idx)
     TB_PUSH(&l->u->cx->keep, &s->met,
             ((tb_nest_met){v, tb_dup(&l->u->cx->keep, idx, sizeof *idx * (size_t)(rank + 1))}));
     if (tb_prim_is_map(n->prim)) {
-        s->ops += op_weight(n->prim);
+        s->ops += tb_nest_op_weight(n->prim);
         for (uint32_t i = 0; i < n->n_in; i++)
             tb_nest_look(s, tb_in(g, v, i), idx);
         return;

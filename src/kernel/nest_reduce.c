@@ -175,6 +175,7 @@ static void
 accumulate(tb_nest *n, const tb_nest_stage *s, tb_kv *acc)
 {
     tb_lower *l = n->l;
+    tb_nest_recall(n, s);
     for (uint32_t r = s->first; r < s->first + s->n; r++) {
         const tb_reduction *red = &n->gr->reductions.at[r];
         tb_prim p = tb_node_of(l->g, red->node)->prim;
@@ -188,12 +189,14 @@ accumulate(tb_nest *n, const tb_nest_stage *s, tb_kv *acc)
             acc += 2;
             continue;
         }
-        if (l->mask.id)
+        if (l->mask.id && !n->lane_outer) /* else lanes past the end are nobody's */
             v = tb_k_map(n->k, TB_P_where, l->mask, v,
                          tb_k_splat(n->k, identity(n, p, t), l->lanes));
         acc[0] = add_to(n->k, combiner(p), acc[0], v);
         acc++;
     }
+    tb_nest_forget(n);
+    tb_nest_keep(n, s);
 }
 
 /* Puts accumulators b into a (both of one reduction). */

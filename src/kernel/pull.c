@@ -16,6 +16,10 @@
 #include "kernel/build.h"
 #include "kernel/lower.h"
 
+enum { MAX_LANES = 16 };
+enum { MAX_STRIDE = 4 };    /* elements from lane to lane; a gather where there are more */
+enum { NARROW = 1 << 30 };
+
 /* A place in memory or an index, split by how it moves along the lanes. */
 typedef struct lanes {
     tb_kv base; /* scalar I64: lane 0, without vec */
@@ -276,6 +280,45 @@ guarded_base(tb_lower *l, const tb_ix *flat, tb_kv base)
     return tb_k_add(l->k, row, lane);
 }
 
+/* The mask of the elements that lanes [from, from + width) of every step-th one touch;
+ * what lies between is not touched. */
+static tb_kv
+spread_mask(tb_lower *l, tb_kv mask, int first, int step)
+{
+    tb_kernel *k = l->k;
+    int w = l->lanes;
+    int32_t from[MAX_LANES];
+    tb_kv none = tb_k_splat(k, tb_k_const_int(k, TB_BOOL, 0), w);
+
+    for (int e = 0; e < w; e++)
+        from[e] = (first + e) % step == 0 ? (first + e) / step : w;
+    return tb_k_shuffle(k, mask, none, from, w);
+}
+
+/* Every step-th element: the vectors that hold them, and shuffles. The last vector ends
+ * with the last element, so that nothing past it is touched. */
+static tb_kv
+load_strided(tb_lower *l, tb_dtype mem, tb_kv ptr, const lanes *s)
+{
+    tb_kernel *k = l->k;
+    int w = l->lanes, step = (int)s->step, last = (w - 1) * step + 1 - w;
+    tb_kv mask = vector_mask(l), r = TB_NO_KV;
+    int32_t from[MAX_LANES];
+
+    for (int v = 0; v < step; v++) {
+        int first = v + 1 < step ? v * w : last;
+        tb_kv part = mask.id ? spread_mask(l, mask, first, step) : TB_NO_KV;
+        part = tb_k_load_pure(k, mem, w, ptr, s->base, first, part);
+        for (int i = 0; i < w; i++) {
+            int e = i * step - first;
+            bool here = e >= 0 && e < w;
+            from[i] = r.id ? (here ? w + e : i) : here ? e : 0;
+        }
+        r = tb_k_shuffle(k, r.id ? r : part, part, from, w);
+    }
+    return r;
+}
+
 static tb_kv
 load_at(tb_lower *l, tb_dtype mem, tb_kv ptr, const tb_ix *flat)
 {
@@ -291,6 +334,9 @@ load_at(tb_lower *l, tb_dtype mem, tb_kv ptr, const tb_ix *flat)
     if (s.step == 1 && !s.vec.id)
         return tb_k_load_pure(l->k, mem, l->lanes, ptr, guarded_base(l, flat, s.base), 0,
                               vector_mask(l));
+    if (!s.vec.id && tb_dim_is_const(s.step) && s.step > 1 && s.step <= MAX_STRIDE &&
+        l->lanes <= MAX_LANES)
+        return load_strided(l, mem, ptr, &s);
     return tb_k_gather(l->k, mem, ptr, join(l, s), vector_mask(l));
 }
 
@@ -317,6 +363,16 @@ tb_put(tb_lower *l, tb_val stored, const tb_ix *flat, tb_kv value)
         tb_k_scatter(l->k, mem, ptr, join(l, s), value, vector_mask(l));
 }
 
+tb_kv
+tb_read_back(tb_lower *l, tb_val stored, const tb_ix *flat)
+{
+    lanes s = spread(l, flat);
+
+    TB_CHECK(l->lanes == 1 || (s.step == 1 && !s.vec.id));
+    return tb_k_load(l->k, tb_dtype_of(l->g, stored), l->lanes, tb_bind_node(l, stored, true),
+                     s.base, 0, l->lanes > 1 ? vector_mask(l) : TB_NO_KV);
+}
+
 /* ---- nodes ---- */
 static tb_dtype
 reg_dtype(tb_dtype t)
@@ -332,6 +388,39 @@ both(tb_lower *l, tb_kv a, tb_kv b)
     return b.id ? tb_k_map(l->k, TB_P_and, a, b, TB_NO_KV) : a;
 }
 
+/* May a be computed in 32 bits, lane by lane? */
+static bool
+is_narrow(tb_lower *l, const tb_ix *a, tb_dim n)
+{
+    double most = tb_dim_is_const(a->c) ? __builtin_fabs((double)a->c) : NARROW;
+
+    for (uint32_t i = 0; i < a->n; i++) {
+        const tb_ixvar *v = &l->ix.vars.at[a->t[i].var];
+        if (v->kind != TB_IX_LOOP || !tb_dim_is_const(v->extent) ||
+            !tb_dim_is_const(a->t[i].coef))
+            return false;
+        /* a tail's lanes go past the extent */
+        most += __builtin_fabs((double)a->t[i].coef) * ((double)v->extent + MAX_LANES);
+    }
+    return most < NARROW && tb_dim_is_const(n) && n < NARROW;
+}
+
+/* in_range for lanes that move by a constant step: half the vectors, one comparison. */
+static tb_kv
+in_narrow_range(tb_lower *l, const tb_ix *a, tb_dim n)
+{
+    tb_kernel *k = l->k;
+    lanes s = spread(l, a);
+    tb_kv v = tb_k_splat(k, tb_k_cast(k, s.base, TB_I32), l->lanes);
+    tb_kv ids = tb_k_lane_ids(k, TB_I32, l->lanes);
+    tb_kv step = tb_k_splat(k, tb_k_const_int(k, TB_I32, s.step), l->lanes);
+
+    v = tb_k_map(k, TB_P_add, v, tb_k_map(k, TB_P_mul, ids, step, TB_NO_KV), TB_NO_KV);
+    v = tb_k_bitcast(k, v, TB_U32); /* below 0 is above n */
+    return tb_k_map(k, TB_P_lt, v,
+                    tb_k_splat(k, tb_k_const_int(k, TB_U32, n), l->lanes), TB_NO_KV);
+}
+
 /* Is index expression a in [0, n)? NO_KV if it always is. */
 static tb_kv
 in_range(tb_lower *l, const tb_ix *a, tb_dim n)
@@ -342,6 +431,8 @@ in_range(tb_lower *l, const tb_ix *a, tb_dim n)
     if (bounded && tb_dim_le(l->u, tb_dim_add(l->u, max, 1), n))
         return TB_NO_KV;
     int class = l->lanes > 1 ? expr_class(l, a) : UNIFORM;
+    if (class == AFFINE && is_narrow(l, a, n))
+        return in_narrow_range(l, a, n);
     v = class == UNIFORM ? tb_ix_value(l, a) : tb_ix_vector(l, a);
     tb_kv limit = dim_value(l, n), zero = tb_k_int(l->k, 0);
     int w = tb_k_inst(l->k, v)->lanes;

@@ -21,6 +21,7 @@ enum {
     MAX_TILES = 56,      /* 2x2 outputs of a tile */
     V_BYTES = 512 << 10, /* of transformed inputs: about half of L2 */
     LEAST_CHANNELS = 32,
+    CHANNELS = 16,       /* a transform of weights at once; divides their number */
     ENOUGH_TILES = 8     /* to share out */
 };
 
@@ -49,32 +50,34 @@ tb_is_winograd(const tb_contract *c)
     return plain && c->a_mem == TB_F32 && c->b_mem == TB_F32 &&
            tb_node_of(g, w)->prim == TB_P_const && tb_dim_is_const(xd[1]) &&
            tb_dim_is_const(xd[2]) && tb_dim_is_const(wd[0]) && tb_dim_is_const(wd[3]) &&
-           wd[0] % 16 == 0 && wd[3] % 16 == 0 && wd[0] >= LEAST_CHANNELS &&
+           wd[0] % 16 == 0 && wd[3] % CHANNELS == 0 && wd[0] >= LEAST_CHANNELS &&
            wd[3] >= LEAST_CHANNELS && wd[3] <= V_BYTES / (XI * 4 * 8) && yd[1] >= 4 &&
            yd[2] >= 4 && yd[2] <= 2 * MAX_TILES;
 }
 
 /* ---- weights ---- */
 
-/* g, with `step` between its entries, to G g G'. */
+/* g, with `step` between its entries, to G g G', of CHANNELS channels side by side. */
 static void
-transform_kernel(const float *g, int64_t step, float *u, int64_t u_step)
+transform_kernels(const float *g, int64_t step, float *u, int64_t u_step)
 {
-    double t[4][3], d[3];
-    for (int j = 0; j < 3; j++) {
-        for (int i = 0; i < 3; i++)
-            d[i] = g[(i * 3 + j) * step];
-        t[0][j] = d[0];
-        t[1][j] = (d[0] + d[1] + d[2]) / 2;
-        t[2][j] = (d[0] - d[1] + d[2]) / 2;
-        t[3][j] = d[2];
-    }
-    for (int i = 0; i < 4; i++) {
-        u[(i * 4 + 0) * u_step] = (float)t[i][0];
-        u[(i * 4 + 1) * u_step] = (float)((t[i][0] + t[i][1] + t[i][2]) / 2);
-        u[(i * 4 + 2) * u_step] = (float)((t[i][0] - t[i][1] + t[i][2]) / 2);
-        u[(i * 4 + 3) * u_step] = (float)t[i][2];
-    }
+    double t[4][3][CHANNELS];
+    for (int j = 0; j < 3; j++)
+        for (int c = 0; c < CHANNELS; c++) {
+            double a = g[j * step + c], b = g[(3 + j) * step + c], d = g[(6 + j) * step + c];
+            t[0][j][c] = a;
+            t[1][j][c] = (a + b + d) / 2;
+            t[2][j][c] = (a - b + d) / 2;
+            t[3][j][c] = d;
+        }
+    for (int i = 0; i < 4; i++, u += 4 * u_step)
+        for (int c = 0; c < CHANNELS; c++) {
+            double a = t[i][0][c], b = t[i][1][c], d = t[i][2][c];
+            u[c] = (float)a;
+            u[u_step + c] = (float)((a + b + d) / 2);
+            u[2 * u_step + c] = (float)((a - b + d) / 2);
+            u[3 * u_step + c] = (float)d;
+        }
 }
 
 /* The weights [16][O][C], made when they are packed. */
@@ -91,9 +94,9 @@ make_transformed(const tb_recipe *r, void *to)
     float *u = to;
 
     for (int64_t o = 0; o < t->oc; o++)
-        for (int64_t i = 0; i < t->ic; i++)
-            transform_kernel(t->weights + o * 9 * t->ic + i, t->ic, u + o * t->ic + i,
-                             t->oc * t->ic);
+        for (int64_t i = 0; i < t->ic; i += CHANNELS)
+            transform_kernels(t->weights + o * 9 * t->ic + i, t->ic, u + o * t->ic + i,
+                              t->oc * t->ic);
     return true;
 }
 

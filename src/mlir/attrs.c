@@ -214,6 +214,7 @@ raw_angles(ml_parser *p)
         tb_ml_fail(p, p->tok.place, "this '<' is never closed");
     p->at = c + 1;
     tb_ml_next(p);
+    tb_ml_was_read(p, from, (size_t)(c - from));
     return (tb_str){from, (size_t)(c - from)};
 }
 

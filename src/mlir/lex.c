@@ -115,6 +115,7 @@ quoted(ml_parser *p)
     p->at = quote + 1;
     if (memchr(from, '\n', (size_t)(quote - from)))
         tb_ml_fail(p, p->tok.place, "the string goes on in the next line");
+    tb_ml_was_read(p, from, (size_t)(quote - from));
     return (tb_str){from, (size_t)(quote - from)};
 }
 

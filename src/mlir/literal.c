@@ -8,6 +8,7 @@
 #include "mlir/text.h"
 
 enum { ALIGNMENT_DIGITS = 8 }; /* a blob begins with its alignment, four bytes */
+enum { PART_DIGITS = 4 << 20 };      /* the text of which is let go of at once */
 #define MAX_FILLED_BYTES ((size_t)1 << 30)
 
 /* ---- hexadecimal digits ---- */
@@ -39,13 +40,17 @@ hex_bytes(ml_parser *p, tb_str digits, ml_place at)
 
     for (int c = 0; c < 256; c++)
         value[c] = (int16_t)hex_digit((char)c);
-    for (size_t i = 0; i + 1 < digits.len; i += 2) {
-        int both = value[in[i]] * 16 | value[in[i + 1]];
+    for (size_t from = 0, end; from < digits.len; from = end) {
+        end = digits.len - from < PART_DIGITS ? digits.len : from + PART_DIGITS;
+        for (size_t i = from; i + 1 < end; i += 2) {
+            int both = value[in[i]] * 16 | value[in[i + 1]];
 
-        if (both < 0)
-            tb_ml_fail(p, at, "expected hexadecimal digits, found '%.2s'",
-                       digits.ptr + i);
-        bytes[i / 2] = (uint8_t)both;
+            if (both < 0)
+                tb_ml_fail(p, at, "expected hexadecimal digits, found '%.2s'",
+                           digits.ptr + i);
+            bytes[i / 2] = (uint8_t)both;
+        }
+        tb_ml_was_read(p, digits.ptr + from, end - from);
     }
     return bytes;
 }

@@ -84,6 +84,15 @@ typedef struct ml_parser {
     size_t filled_bytes; /* of splats written out, which the text does not pay for */
 } ml_parser;
 
+/* A long part of the text is not needed for now (tb_ctx). */
+static inline void
+tb_ml_was_read(const ml_parser *p, const char *at, size_t n)
+{
+    enum { LONG = 1 << 20 };
+    if (n >= LONG && p->cx->text_read)
+        p->cx->text_read(p->cx->text_user, at, n);
+}
+
 void tb_ml_fail(const ml_parser *p, ml_place at, const char *fmt, ...) TB_NORETURN
     TB_PRINTF(3, 4);
 /* "expected <what>, found '<token>'" at the current token. */

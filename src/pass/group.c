@@ -450,7 +450,7 @@ force_linear(state *s, tb_val v, int linear_axes)
     for (int i = rank - linear_axes; i < rank; i++) {
         tb_dim coef;
         if (i >= 0 && !tb_ix_linear(&ix, &flat, (uint32_t)i, &coef)) {
-            s->forced[v.id] = true; /* even a reshape: it is copied into this order */
+            force(s, v); /* copied into this order; a reshape's operand has it too */
             return;
         }
     }

@@ -222,18 +222,12 @@ reshape_of_permute(tb_rewrite *rw, tb_val v)
 }
 
 /* ---- convolutions ---- */
-typedef struct conv_attr {
-    int ns;
-    int64_t groups;
-    const int64_t *stride, *lo, *hi, *dil;
-} conv_attr;
-
-static conv_attr
+static tb_conv_attr
 attrs_of(const tb_graph *g, tb_val v)
 {
     const int64_t *a = tb_attrs(g, v);
     int ns = (int)a[0];
-    return (conv_attr){ns, a[1], a + 2, a + 2 + ns, a + 2 + 2 * ns, a + 2 + 3 * ns};
+    return (tb_conv_attr){ns, a[1], a + 2, a + 2 + ns, a + 2 + 2 * ns, a + 2 + 3 * ns};
 }
 
 bool
@@ -241,7 +235,7 @@ tb_is_depthwise(const tb_graph *g, tb_val v)
 {
     if (tb_node_of(g, v)->prim != TB_P_conv_nhwc || !tb_dtype_is_float(tb_dtype_of(g, v)))
         return false;
-    conv_attr c = attrs_of(g, v);
+    tb_conv_attr c = attrs_of(g, v);
     const tb_dim *xd = tb_dims(g, tb_in(g, v, 0)), *wd = tb_dims(g, tb_in(g, v, 1));
     for (int i = 0; i < c.ns + 2; i++)
         if (!tb_dim_is_const(wd[i]))
@@ -286,7 +280,7 @@ channels_last(tb_graph *g, tb_val x, int ns)
 }
 
 static tb_val
-zero_padded(tb_graph *g, tb_val x, const conv_attr *c)
+zero_padded(tb_graph *g, tb_val x, const tb_conv_attr *c)
 {
     tb_dim lo[TB_MAX_RANK] = {0}, hi[TB_MAX_RANK] = {0};
     bool pads = false;
@@ -312,7 +306,7 @@ channels_first(tb_graph *g, tb_val y, int ns)
 /* One input channel per group: sum over the kernel's window of x * w, channels along the
  * lanes. w [O, 1, kernel] with O = C. */
 static tb_val
-depthwise(tb_graph *g, tb_val x, tb_val w, tb_val bias, const conv_attr *c)
+depthwise(tb_graph *g, tb_val x, tb_val w, tb_val bias, const tb_conv_attr *c)
 {
     int ns = c->ns, rank = ns + 2;
     int64_t order[TB_MAX_RANK];
@@ -355,7 +349,7 @@ depthwise(tb_graph *g, tb_val x, tb_val w, tb_val bias, const conv_attr *c)
 /* A depthwise convolution takes a pad with zeros before it along: the convolution of what is
  * padded, with the pad's amounts added to its own; NO_VAL if it cannot. x is channels last. */
 static tb_val
-depthwise_in_place(tb_graph *g, tb_val x, tb_val w, tb_val bias, const conv_attr *c)
+depthwise_in_place(tb_graph *g, tb_val x, tb_val w, tb_val bias, const tb_conv_attr *c)
 {
     int64_t lo[TB_MAX_RANK], hi[TB_MAX_RANK];
     memcpy(lo, c->lo, sizeof *lo * (size_t)c->ns);
@@ -383,7 +377,8 @@ static tb_val
 conv(tb_rewrite *rw, tb_val v)
 {
     tb_graph *g = rw->to;
-    conv_attr c = attrs_of(rw->from, v);
+    const bool *feeds = rw->user;
+    tb_conv_attr c = attrs_of(rw->from, v);
     tb_val x = tb_image(rw, v, 0), w = tb_image(rw, v, 1), bias = TB_NO_VAL, y;
     int64_t order[TB_MAX_RANK] = {0}, zero[TB_MAX_RANK] = {0};
 
@@ -394,6 +389,14 @@ conv(tb_rewrite *rw, tb_val v)
     for (int i = 0; i < tb_rank(g, w); i++)
         if (!tb_dim_is_const(tb_dims(g, w)[i]))
             return TB_NO_VAL;
+    if (!is_permute(g, x) && !feeds[v.id]) {
+        tb_dim dims[TB_MAX_RANK];
+        for (int i = 0; i < c.ns + 2; i++)
+            dims[i] = tb_dim_canon(g->unit, tb_dims(rw->from, v)[i]);
+        y = tb_conv_by_patches(g, x, w, bias, &c, dims);
+        if (y.id)
+            return y;
+    }
     for (int i = 0; i < c.ns; i++)
         order[1 + i] = 2 + i;
     order[c.ns + 1] = 1;
@@ -451,10 +454,23 @@ has_conv(const tb_graph *g)
     return false;
 }
 
+/* By node: does a convolution depend on it? Then it had better be channels-last. */
+static bool *
+feeds_conv(const tb_graph *g)
+{
+    bool *feeds = TB_NEWN(&g->unit->cx->keep, bool, g->n);
+
+    for (uint32_t id = g->n; id-- > 1;)
+        for (uint32_t i = 0; i < g->nodes[id].n_in; i++)
+            if (feeds[id] || g->nodes[id].prim == TB_P_conv)
+                feeds[tb_in(g, (tb_val){id}, i).id] = true;
+    return feeds;
+}
+
 tb_graph *
 tb_pass_layout(const tb_graph *in)
 {
     if (!has_conv(in)) /* permutes of a graph without convolutions stay where they are */
         return tb_rewrite_graph(in, NULL, NULL);
-    return tb_rewrite_graph(in, layout, NULL);
+    return tb_rewrite_graph(in, layout, feeds_conv(in));
 }

@@ -29,6 +29,17 @@ tb_val tb_fold_value(tb_graph *g, tb_val v);
 enum { TB_DEPTHWISE_MAX_KW = 32 };
 bool tb_is_depthwise(const tb_graph *g, tb_val v);
 
+/* Attributes of conv and conv_nhwc. */
+typedef struct tb_conv_attr {
+    int ns; /* spatial axes */
+    int64_t groups;
+    const int64_t *stride, *lo, *hi, *dil;
+} tb_conv_attr;
+/* A channels-first convolution of constant kernel size as a product with patches, result of
+ * dimensions y; NO_VAL where channels-last is faster although it turns both ends (patches.c). */
+tb_val tb_conv_by_patches(tb_graph *g, tb_val x, tb_val w, tb_val bias, const tb_conv_attr *c,
+                          const tb_dim *y);
+
 tb_graph *tb_pass_complex(const tb_graph *in);
 tb_graph *tb_pass_simplify(const tb_graph *in);
 tb_graph *tb_pass_fold(const tb_graph *in);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
  * spell.c -- what no schedule takes whole is spelled in simpler primitives: composites in
- * their definition, products of integers as reductions, reductions to few numbers in two steps.
+ * their definition, products of integers as reductions, reductions to few numbers and of
+ * windows along rows in two steps.
  *
  * Requires: primitives and composites.   Gives: contractions that contract.c and
  * attention.c accept; everything else is maps, reductions and movement.
@@ -12,6 +13,7 @@
 /* Queries shorter than this are not worth a block of columns; longer heads than that do not
  * fit into a worker's scratch. */
 enum { MIN_QUERIES = 4, MAX_HEAD = 256 };
+enum { MIN_TAPS = 9 }; /* of a window, for two steps */
 enum { LARGE_REDUCTION = 1 << 19, TILE_COLUMNS = 256, FEW_TILES = 7, MAX_PARTS = 64 };
 
 static bool
@@ -107,6 +109,78 @@ reduction_in_parts(tb_graph *g, const tb_graph *from, tb_val v, tb_val x)
     return tb_reshape(g, x, rank, tb_dims(from, v));
 }
 
+/* ---- windows ---- */
+static bool
+is_zero(const tb_graph *g, tb_val v)
+{
+    double f;
+    if (tb_node_of(g, v)->prim != TB_P_full || !tb_dtype_is_float(tb_dtype_of(g, v)))
+        return false;
+    memcpy(&f, tb_attrs(g, v), sizeof f);
+    return f == 0;
+}
+
+/* x with the padding of `pad`, along `axis` only or along all others. */
+static tb_val
+padded(tb_graph *g, tb_val x, tb_val pad, int axis, bool others)
+{
+    int rank = tb_rank(g, pad);
+    const int64_t *attr = tb_attrs(g, pad);
+    tb_dim lo[TB_MAX_RANK] = {0}, hi[TB_MAX_RANK] = {0};
+    bool some = false;
+
+    for (int i = 0; i < rank; i++)
+        if ((i == axis) != others) {
+            lo[i] = attr[i];
+            hi[i] = attr[rank + i];
+            some = some || lo[i] != 0 || hi[i] != 0;
+        }
+    return some ? tb_pad(g, x, lo, hi, tb_in(g, pad, 1)) : x;
+}
+
+static tb_val
+reduced_windows(tb_graph *g, tb_prim fold, tb_val x, tb_val window)
+{
+    const int64_t *attr = tb_attrs(g, window); /* axis, size, stride, dilation */
+    int rank = tb_rank(g, x);
+    x = tb_window(g, x, (int)attr[0], attr[1], attr[2], attr[3]);
+    return tb_squeeze_axes(g, tb_reduce(g, fold, x, 1u << rank), 1u << rank);
+}
+
+/* Windows of size0 x size1 along the last two axes, rows contiguous in memory: first down
+ * the columns, where nothing depends on the lanes, then along the rows. Each element is read
+ * size0 / stride0 times and the middle ones once per window, instead of size0 * size1 times
+ * per window under masks. */
+static tb_val
+windows_in_steps(tb_graph *g, const tb_graph *from, tb_val v, tb_val x)
+{
+    tb_prim fold = tb_node_of(from, v)->prim;
+    tb_val w1 = x, w0, y;
+    tb_dtype t = tb_dtype_of(from, v);
+    int rank = tb_rank(g, x) - 2;
+
+    if (rank < 1 || (uint32_t)tb_attrs(from, v)[0] != 3u << rank ||
+        tb_node_of(g, w1)->prim != TB_P_window || tb_attrs(g, w1)[0] != rank - 1)
+        return TB_NO_VAL;
+    w0 = tb_in(g, w1, 0);
+    if (tb_node_of(g, w0)->prim != TB_P_window || tb_attrs(g, w0)[0] >= rank - 1 ||
+        tb_attrs(g, w0)[1] * tb_attrs(g, w1)[1] < MIN_TAPS)
+        return TB_NO_VAL;
+    if (fold == TB_P_rsum && (t == TB_F16 || t == TB_BF16))
+        return TB_NO_VAL; /* sums of columns would be rounded */
+    y = tb_in(g, w0, 0);
+    tb_val pad = tb_node_of(g, y)->prim == TB_P_pad ? y : TB_NO_VAL;
+    if (pad.id && fold == TB_P_rsum && !is_zero(g, tb_in(g, pad, 1)))
+        pad = TB_NO_VAL;
+    if (pad.id)
+        y = padded(g, tb_in(g, pad, 0), pad, rank - 1, true);
+    y = reduced_windows(g, fold, y, w0);
+    if (pad.id)
+        y = padded(g, y, pad, rank - 1, false);
+    y = reduced_windows(g, fold, y, w1);
+    return tb_reshape(g, y, rank + 2, tb_dims(from, v));
+}
+
 static tb_val
 spell(tb_rewrite *rw, tb_val v)
 {
@@ -127,8 +201,10 @@ spell(tb_rewrite *rw, tb_val v)
         return tb_composite_expand(g, rw->from, v, in);
     case TB_P_rsum:
     case TB_P_rmax:
-    case TB_P_rmin:
-        return reduction_in_parts(g, rw->from, v, in[0]);
+    case TB_P_rmin: {
+        tb_val r = windows_in_steps(g, rw->from, v, in[0]);
+        return r.id ? r : reduction_in_parts(g, rw->from, v, in[0]);
+    }
     case TB_P_conv:
     case TB_P_rand:
         return tb_composite_expand(g, rw->from, v, in);

@@ -10,6 +10,7 @@
  *   params.c      sets of named tensors
  *   safetensors.c what is in a .safetensors file
  *   session.c     state between calls; checks of inputs; results' memory
+ *   spare.c       a large result's memory, for the next one
  *   place.c       sessions in memory of the caller
  *   state.c       a session's state as a file
  *   exec.c        the interpreter of a function's instructions
@@ -39,6 +40,15 @@ void tb_mem_free(const tb_allocator *a, void *p, size_t bytes); /* p may be NULL
 /* Alignment for a block that is used for long. */
 enum { TB_HUGE_PAGE = 2 << 20 };
 size_t tb_mem_block_align(const tb_allocator *a, size_t bytes);
+/* From here on malloc gives freed memory back to the system. */
+enum { TB_LARGE_BYTES = 32 << 20 };
+
+/* ---- spare.c ---- */
+typedef struct tb_spare tb_spare;
+/* Who gives memory of that size for a result: a, or for large ones of the default allocator
+ * *spare (made when it is needed), which keeps what is freed last for the next of its size. */
+tb_allocator tb_spare_allocator(tb_spare **spare, const tb_allocator *a, size_t bytes);
+void tb_spare_release(tb_spare *s); /* may be NULL; lives on while results need it */
 /* "4x?xf32" into out[TB_TYPE_TEXT_BYTES]; negative dims are "?". Returns out. */
 const char *tb_type_text(char *out, tb_dtype dtype, int rank, const int64_t *dims);
 /* Bytes of a dense tensor; false if that does not fit. */
@@ -220,6 +230,7 @@ struct tb_session {
     tb_device own_device;
     tb_params *params;    /* may be NULL */
     tb_allocator allocator;
+    tb_spare *spare;      /* NULL until a large result is made */
     atomic_int in_call; /* not a bool: some processors have no atomic bytes */
     void *arena;
     size_t arena_bytes;

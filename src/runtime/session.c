@@ -170,6 +170,7 @@ tb_session_destroy(tb_session *s)
     tb_mem_free(&a, s->bindings, sizeof *s->bindings * s->m->max_bindings);
     tb_mem_free(&a, s->sizes, sizeof *s->sizes * s->m->max_sizes);
     tb_mem_free(&a, s->scratch, s->m->scratch_bytes);
+    tb_spare_release(s->spare);
     tb_device_release(s->device);
     tb_params_release(s->params);
     tb_module *m = s->m;
@@ -500,13 +501,14 @@ give_memory(tb_call *c, uint32_t i, size_t n)
     t->release = NULL;
     if (n == 0)
         return NULL;
-    t->data = c->s->allocator.alloc(c->s->allocator.user, n, TB_DATA_ALIGN);
+    tb_allocator a = tb_spare_allocator(&c->s->spare, &c->s->allocator, n);
+    t->data = a.alloc(a.user, n, TB_DATA_ALIGN);
     if (!t->data)
         return tb_status_make(TB_OUT_OF_MEMORY, "function '%s', result %u: no memory for %s",
                               tb_module_text(c->m, c->f->name), i,
                               tb_type_text(type, t->dtype, t->rank, t->dims));
     t->bytes = n;
-    t->owner = c->s->allocator;
+    t->owner = a;
     t->release = release_owned;
     c->state->result_state[i] = TB_RESULT_ALLOCATED;
     return NULL;

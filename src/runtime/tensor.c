@@ -15,9 +15,7 @@ default_alloc(void *user, size_t bytes, size_t align)
 /* Huge pages cost one fault for 2 MiB instead of 512, and kernels fewer TLB misses; some
  * systems give them to those who ask only. malloc keeps freed blocks below 32 MiB for the
  * next result of that size, which is better still, so only larger ones are put into huge
- * pages, and blocks that are asked for with their alignment. */
-enum { LARGE_BYTES = 32 << 20 };
-
+ * pages (spare.c keeps those), and blocks that are asked for with their alignment. */
 static void *
 default_alloc(void *user, size_t bytes, size_t align)
 {
@@ -25,7 +23,7 @@ default_alloc(void *user, size_t bytes, size_t align)
     (void)user;
     if (align < sizeof(void *))
         align = sizeof(void *);
-    if (bytes >= LARGE_BYTES && align < TB_HUGE_PAGE)
+    if (bytes >= TB_LARGE_BYTES && align < TB_HUGE_PAGE)
         align = TB_HUGE_PAGE;
     if (posix_memalign(&p, align, bytes ? bytes : 1) != 0)
         return NULL;

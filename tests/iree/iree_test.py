@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Artifacts with stock_iree, run by IREE's own runtime: the same bits as by ours."""
+"""Artifacts with stock_iree, run by IREE's own runtime: the same bits as by ours.
+
+Without IREE's runtime its program in them is run all the same, by src/vm and src/hal.
+"""
 
 import numpy as np
 import pytest
@@ -7,10 +10,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from shark_turbine import aot
-from stock import check, needs_stock, run_ours, run_stock, tool
+from stock import PYTHON, check, needs_stock, run_ours, run_stock, tool, without_plan
 from torch.export import Dim
-
-pytestmark = needs_stock
 
 
 def compiled(tmp_path, module, *args, **options):
@@ -42,6 +43,7 @@ def test_linear(tmp_path):
     )
 
 
+@needs_stock
 def test_tools(tmp_path):
     path = compiled(tmp_path, Linear(), torch.randn(1, 4))
     text = tool("iree-dump-module", "--output=metadata", path)
@@ -63,6 +65,7 @@ def test_tools(tmp_path):
         assert np.load(tmp_path / "y.npy").tobytes() == want.tobytes()
 
 
+@needs_stock
 def test_benchmark_tool(tmp_path):
     path = compiled(tmp_path, Linear(), torch.randn(1, 4))
     text = tool(
@@ -81,12 +84,21 @@ def test_fences(tmp_path):
     check(path, [("main$async", [normal(2, 4, seed=i)]) for i in range(3)])
 
 
+@needs_stock
 def test_wrong_inputs_are_refused(tmp_path):
     path = compiled(tmp_path, Linear(), torch.randn(2, 4))
     got = run_stock(
         path, [("main", [normal(3, 4)]), ("main", [normal(2, 4).astype("f8")])]
     )
     assert all(isinstance(g, str) and "input 0" in g for g in got), got
+
+
+def test_wrong_inputs_are_refused_on_our_machine(tmp_path):
+    path = without_plan(compiled(tmp_path, Linear(), torch.randn(2, 4)))
+    calls = [("main", [normal(3, 4)]), ("main", [normal(2, 4).astype("f8")])]
+    shape, dtype = run_ours(path, calls)
+    assert "shape dimension 0 mismatch; expected 2 but have 3" in shape
+    assert "element type mismatch; expected f32 (21000020) but have f64" in dtype
 
 
 def test_mlp_with_dynamic_batch(tmp_path):
@@ -101,5 +113,7 @@ def test_mlp_with_dynamic_batch(tmp_path):
     path = compiled(tmp_path, mlp, torch.randn(3, 64), dynamic_shapes=[{0: batch}])
     calls = [("main", [normal(n, 64, seed=n)]) for n in (1, 2, 7, 33, 512, 7)]
     check(path, calls)
-    got = run_stock(path, [("main", [normal(513, 64)])])[0]
-    assert "expected dimension 0 from" in got
+    too_long = [("main", [normal(513, 64)])]
+    assert "expected dimension 0 from" in run_ours(without_plan(path), too_long)[0]
+    if PYTHON.exists():
+        assert "expected dimension 0 from" in run_stock(path, too_long)[0]

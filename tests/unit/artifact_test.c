@@ -64,6 +64,14 @@ hashes(void)
     EQ_INT(tb_crc32(0, "123456789", 9), 0xcbf43926);
     EQ_INT(tb_crc32(0, "", 0), 0);
     EQ_INT(tb_crc32(0, fox, strlen(fox)), 0x414fa339);
+    /* long ones are folded; in parts of any length they are the same */
+    uint8_t bytes[1500];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * i >> 3);
+    EQ_INT(tb_crc32(0, bytes, sizeof bytes), 0x25c7f76f);
+    for (size_t n = 0; n < sizeof bytes; n += 7)
+        EQ_INT(tb_crc32(tb_crc32(0, bytes, n), bytes + n, sizeof bytes - n),
+               tb_crc32(0, bytes, sizeof bytes));
 }
 
 static void

@@ -93,6 +93,41 @@ winograd_shapes(void)
     c_run((c_case){SIZES({1}, {3}), .tolerance = 4e-5});
 }
 
+/* Few channels, channels-first at both ends: products with patches. Rows around vectors,
+ * strides up to where they gather, weights that are inputs; and a second convolution after
+ * the first, which makes that one channels-last. */
+static void
+patches(void)
+{
+    static const conv_shape shapes[] = {
+        {3, 5, 1, 3, 2, 1, 1, 21, 37},  {3, 70, 1, 4, 4, 0, 1, 67, 131},
+        {2, 13, 1, 3, 1, 2, 2, 18, 33}, {17, 70, 1, 1, 1, 0, 1, 24, 27},
+        {3, 100, 1, 3, 2, 1, 1, 64, 64},
+    };
+    tb_dim n = c_sym("n", 1, 100);
+    for (size_t i = 0; i < TB_COUNT(shapes); i++) {
+        const conv_shape *s = &shapes[i];
+        tb_val x = IN(F32, n, s->in, s->height, s->width);
+        tb_val w = CONST(s->out, s->in, s->kernel, s->kernel), y = conv(x, s, w);
+        c_out(M2(max, y, tb_full_like(g, y, 0)));
+    }
+    c_run((c_case){SIZES({1}, {3}), .tolerance = 1e-5});
+}
+
+static void
+patches_of_inputs(void)
+{
+    conv_shape s = {3, 20, 1, 3, 2, 1, 1, 21, 70}, t = {20, 9, 1, 1, 1, 0, 1, 11, 35};
+    tb_val x = IN(F32, 2, 3, 21, 70);
+    c_out(conv(x, &s, IN(F32, 20, 3, 3, 3)));
+    c_out(conv(conv(x, &s, CONST(20, 3, 3, 3)), &t, CONST(9, 20, 1, 1)));
+    c_out(tb_conv(g, TB_P_conv, IN(F32, 2, 5, 77), CONST(6, 5, 3), TB_NO_VAL, 1, 1, AXES(2),
+                  AXES(1), AXES(0), AXES(1)));
+    c_out(tb_conv(g, TB_P_conv, IN(F64, 1, 7, 5, 9, 19), tb_cast(g, CONST(6, 7, 1, 1, 1), TB_F64),
+                  TB_NO_VAL, 3, 1, AXES(1, 1, 1), AXES(0, 0, 0), AXES(0, 0, 0), AXES(1, 1, 1)));
+    c_run((c_case){.tolerance = 1e-5});
+}
+
 static void
 winograd_network(void)
 {
@@ -261,6 +296,8 @@ main(void)
     CASE(conv_groups);
     CASE(conv_depthwise);
     CASE(winograd_shapes);
+    CASE(patches);
+    CASE(patches_of_inputs);
     CASE(winograd_network);
     CASE(depthwise_shapes);
     CASE(depthwise_network);

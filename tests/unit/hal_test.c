@@ -4,6 +4,8 @@
  *
  *     hal_test --seed FILE     writes the ELF image of elf_t.h for tests/fuzz/corpus/elf
  */
+#include <pthread.h>
+
 #include "hal/internal.h"
 
 #include "artifact/artifact.h"
@@ -676,6 +678,170 @@ submissions(void)
     tb_hal_fence_release(done);
 }
 
+static void
+put_text(tb_hal_buffer *b, int64_t at, char letter, tb_hal_fence *wait, tb_hal_fence *signal)
+{
+    call c;
+    ok(INVOKE("device.queue.fill", c, ref(device()), i64(-1), ref(wait), ref(signal), ref(b),
+              i64(at), i64(8), i64(letter), i32(1), i64(0)));
+}
+
+/* What waits is done by who signals, in the order of the fences. */
+static void
+waiting_submissions(void)
+{
+    call c;
+    tb_hal_buffer *b = new_buffer(16);
+    tb_hal_fence *f[4];
+    tb_hal_command_buffer *cmd = begin(1);
+    const tb_vm_value table[3] = {ref(b), i64(4), i64(8)};
+
+    for (int i = 0; i < 4; i++)
+        f[i] = tb_hal_fence_create();
+    const tb_vm_value two[2] = {ref(f[1]), ref(f[2])};
+    ok(INVOKE("fence.join", c, i64(0), list(two, 2)));
+    tb_hal_fence *both = (tb_hal_fence *)c.results[0].ref;
+    ok(INVOKE("command_buffer.copy_buffer", c, ref(cmd), i32(0), i32(0), ref(NULL), i64(0), ref(b),
+              i64(0), i64(4), i64(0)));
+    ok(INVOKE("command_buffer.finalize", c, ref(cmd)));
+    memset(b->data, '.', 16);
+    ok(INVOKE("device.queue.execute.indirect", c, ref(device()), i64(-1), ref(both), ref(f[3]),
+              ref(cmd), i64(0), list(table, 1)));
+    put_text(b, 4, 'x', f[0], f[1]);
+    ok(INVOKE("device.queue.alloca", c, ref(device()), i64(-1), ref(f[0]), ref(f[2]), i64(0),
+              i32(48), i32(0xc03), i64(32), i64(0)));
+    CHECK(c.results[0].ref != NULL);
+    tb_vm_release(c.results[0].ref);
+    tb_vm_release(&cmd->base); /* kept by what waits */
+    tb_hal_fence_release(both);
+    CHECK(memcmp(b->data, "................", 16) == 0);
+    ok(INVOKE("fence.query", c, ref(f[3])));
+    EQ_INT(c.results[0].i32, 17);
+    tb_hal_fence_signal(f[0]);
+    ok(INVOKE("fence.query", c, ref(f[3])));
+    EQ_INT(c.results[0].i32, 0);
+    CHECK(memcmp(b->data, "xxxxxxxxxxxx....", 16) == 0);
+    for (int i = 0; i < 4; i++)
+        tb_hal_fence_release(f[i]);
+    tb_vm_release(&b->base);
+}
+
+/* Failures go on along the fences; what waits for a fence that is gone fails. */
+static void
+failing_submissions(void)
+{
+    call c;
+    tb_hal_buffer *b = new_buffer(16);
+    tb_hal_fence *a = tb_hal_fence_create(), *m = tb_hal_fence_create();
+    tb_hal_fence *z = tb_hal_fence_create(), *y = tb_hal_fence_create();
+
+    memset(b->data, '.', 16);
+    put_text(b, 9, 'x', a, m); /* does not fit */
+    put_text(b, 0, 'y', m, z);
+    tb_hal_fence_signal(a);
+    fails(INVOKE("fence.await", c, i32(-1), i64(0), list((tb_vm_value[]){ref(z)}, 1)),
+          "outside of the valid");
+    CHECK(b->data[0] == '.');
+    tb_hal_fence_release(a);
+    a = tb_hal_fence_create();
+    put_text(b, 0, 'z', a, y);
+    tb_hal_fence_release(a);
+    a = NULL;
+    fails(INVOKE("fence.await", c, i32(-1), i64(0), list((tb_vm_value[]){ref(y)}, 1)),
+          "a fence was given up");
+    CHECK(b->data[0] == '.');
+    tb_hal_fence_release(m);
+    m = tb_hal_fence_create();
+    tb_hal_fence_release(a);
+    a = tb_hal_fence_create();
+    fails(INVOKE("device.queue.barrier", c, ref(device()), i64(-1), ref(a), ref(a), i64(0)),
+          "wait for itself");
+    ok(INVOKE("device.queue.barrier", c, ref(device()), i64(-1), ref(a), ref(m), i64(0)));
+    fails(INVOKE("device.queue.barrier", c, ref(device()), i64(-1), ref(m), ref(a), i64(0)),
+          "wait for itself");
+    tb_hal_fence_release(a);
+    tb_hal_fence_release(m);
+    tb_hal_fence_release(z);
+    tb_hal_fence_release(y);
+    tb_vm_release(&b->base);
+}
+
+/* 100,000 submissions, each behind the one before: no stack is that deep. */
+static void
+long_chain(void)
+{
+    enum { LINKS = 100000 };
+    tb_hal_buffer *b = new_buffer(8);
+    tb_hal_fence *first = tb_hal_fence_create(), *last = first;
+
+    tb_vm_retain((tb_vm_object *)first);
+    for (int i = 0; i < LINKS; i++) {
+        tb_hal_fence *next = tb_hal_fence_create();
+        call c;
+        tb_status st = INVOKE("device.queue.barrier", c, ref(device()), i64(-1), ref(last),
+                              ref(next), i64(0));
+        if (st)
+            ok(st);
+        tb_hal_fence_release(last);
+        last = next;
+    }
+    bool reached = false;
+    tb_hal_fence_signal(first);
+    ok(tb_hal_fence_wait(last, 0, &reached));
+    CHECK(reached);
+    tb_hal_fence_release(first);
+    tb_hal_fence_release(last);
+    tb_vm_release(&b->base);
+}
+
+enum { ROUNDS = 2000 };
+static tb_hal_fence *raced[ROUNDS][2];
+
+static void *
+signal_all(void *which)
+{
+    for (int i = 0; i < ROUNDS; i++)
+        tb_hal_fence_signal(raced[i][which != NULL]);
+    return NULL;
+}
+
+/* Work behind two fences that two threads signal is done once. */
+static void
+signals_of_two_threads(void)
+{
+    tb_hal_buffer *b = new_buffer(8 * ROUNDS);
+    tb_hal_fence *done[ROUNDS];
+    pthread_t threads[2];
+    call c;
+
+    memset(b->data, 0, b->bytes);
+    for (int i = 0; i < ROUNDS; i++) {
+        done[i] = tb_hal_fence_create();
+        for (int k = 0; k < 2; k++)
+            raced[i][k] = tb_hal_fence_create();
+        const tb_vm_value two[2] = {ref(raced[i][0]), ref(raced[i][1])};
+        ok(INVOKE("fence.join", c, i64(0), list(two, 2)));
+        tb_vm_object *both = c.results[0].ref;
+        put_text(b, 8 * i, 'x', (tb_hal_fence *)both, done[i]);
+        tb_vm_release(both);
+    }
+    for (int k = 0; k < 2; k++)
+        pthread_create(&threads[k], NULL, signal_all, k ? raced : NULL);
+    for (int i = 0; i < ROUNDS; i++) {
+        bool reached = false;
+        ok(tb_hal_fence_wait(done[i], -1, &reached));
+        CHECK(reached && b->data[8 * i] == 'x');
+    }
+    for (int k = 0; k < 2; k++)
+        pthread_join(threads[k], NULL);
+    for (int i = 0; i < ROUNDS; i++) {
+        tb_hal_fence_release(done[i]);
+        tb_hal_fence_release(raced[i][0]);
+        tb_hal_fence_release(raced[i][1]);
+    }
+    tb_vm_release(&b->base);
+}
+
 /* ---- parameters ---- */
 static void
 parameters(void)
@@ -759,6 +925,10 @@ main(int argc, char **argv)
     RUN(commands);
     RUN(dispatches);
     RUN(submissions);
+    RUN(waiting_submissions);
+    RUN(failing_submissions);
+    RUN(long_chain);
+    RUN(signals_of_two_threads);
     RUN(parameters);
     EQ_INT(atomic_load(&hal->base.refs), 1);
     tb_hal_release(hal);

@@ -50,9 +50,81 @@ not_a_number(void)
     c_run((c_case){0});
 }
 
+static tb_val
+softmax(tb_val x, uint32_t axes)
+{
+    tb_val e = tb_map1(g, TB_P_exp,
+                       tb_map2(g, TB_P_sub, x, tb_expand_like(g, RED(rmax, x, axes), x)));
+    return tb_map2(g, TB_P_div, e, tb_expand_like(g, RED(rsum, e, axes), x));
+}
+
+/* What one pass has computed waits in the result's place for the next: odd lengths, two
+ * axes, an open length, three passes, results of another type (which do not wait there). */
+static void
+kept(void)
+{
+    tb_dim n = c_sym("n", 1, 1000);
+    int64_t sizes[][C_MAX] = {{1}, {15}, {64}, {333}, {1000}};
+
+    c_out(softmax(IN(F32, 5, 1003), 2));
+    c_out(softmax(IN(F32, 3, 37, 19), 6));
+    c_out(softmax(IN(F64, 2, 515), 2));
+    c_out(softmax(IN(F32, 7, n), 2));
+    c_out(tb_cast(g, softmax(IN(F32, 3, 300), 2), TB_BF16));
+    tb_val x = tb_map1(g, TB_P_tanh, IN(F32, 3, 700)); /* mean, variance, result */
+    tb_val mean = tb_map2(g, TB_P_div, RED(rsum, x, 2), tb_full_like(g, RED(rsum, x, 2), 700));
+    tb_val d = tb_map2(g, TB_P_sub, x, tb_expand_like(g, mean, x));
+    tb_val var = RED(rsum, tb_map2(g, TB_P_mul, d, d), 2);
+    c_out(tb_map2(g, TB_P_mul, d, tb_expand_like(g, tb_map1(g, TB_P_sqrt, var), x)));
+    c_run((c_case){.sizes = sizes, .n_sizes = TB_COUNT(sizes), .tolerance = 1e-4});
+}
+
+/* Windows of size x size over the last two axes of x, padded by `pad` with `value`. */
+static tb_val
+pooled(tb_prim fold, tb_val x, int64_t size, int64_t stride, int64_t dilation, int64_t pad,
+       double value)
+{
+    tb_dim edge[] = {0, pad, pad};
+    if (pad)
+        x = tb_pad(g, x, edge, edge, tb_full_f(g, tb_dtype_of(g, x), 0, NULL, value));
+    x = tb_window(g, tb_window(g, x, 1, size, stride, dilation), 2, size, stride, dilation);
+    return tb_reduce(g, fold, x, 24);
+}
+
+/* In two steps where windows are large, with loads of every second to fourth element,
+ * under masks where there is padding; rows that do not fill vectors. */
+static void
+windows(void)
+{
+    for (int64_t stride = 2; stride <= 5; stride++) {
+        tb_val x = IN(F32, 3, 21, 53);
+        c_out(pooled(TB_P_rmax, x, 3, stride, 1, 1, -INFINITY));
+        c_out(pooled(TB_P_rsum, x, 2, stride, 1, 0, 0));
+    }
+    c_run((c_case){.tolerance = 1e-5});
+}
+
+static void
+windows_of_types(void)
+{
+    tb_dim n = c_sym("n", 9, 200);
+    int64_t sizes[][C_MAX] = {{9}, {16}, {47}, {130}};
+
+    c_out(pooled(TB_P_rmax, IN(F32, 2, 9, n), 3, 2, 1, 1, -INFINITY));
+    c_out(pooled(TB_P_rsum, IN(F32, 2, n, 33), 5, 1, 1, 2, 0));
+    c_out(pooled(TB_P_rsum, IN(F32, 2, 12, 33), 3, 2, 1, 1, 0.5)); /* the padding counts */
+    c_out(pooled(TB_P_rmin, IN(F64, 2, 11, 35), 3, 2, 2, 1, 1));
+    c_out(pooled(TB_P_rsum, IN(BF16, 2, 11, 35), 3, 2, 1, 1, 0));
+    c_out(pooled(TB_P_rmax, IN(I32, 2, 11, 35), 3, 3, 1, 0, 0));
+    c_run((c_case){.sizes = sizes, .n_sizes = TB_COUNT(sizes), .tolerance = 2e-2});
+}
+
 int
 main(void)
 {
+    CASE(windows);
+    CASE(windows_of_types);
+    CASE(kept);
     CASE(to_one);
     CASE(one_axis);
     CASE(lengths_and_types);

@@ -350,10 +350,41 @@ every_allocation_fails(void)
     each_fails(from_memory, "from memory");
 }
 
+/* The memory of a large result is there for the next one, and goes with the last user. */
+static void
+spare_results(void)
+{
+    const tb_allocator *mem = &tb_default_allocator;
+    size_t large = TB_LARGE_BYTES;
+    int64_t live = n_live, n;
+    tb_spare *spare = NULL;
+    tb_allocator a = tb_spare_allocator(&spare, mem, large - 1);
+
+    CHECK(a.alloc == mem->alloc && !spare);
+    a = tb_spare_allocator(&spare, mem, large);
+    void *first = a.alloc(a.user, large, TB_DATA_ALIGN), *second;
+    CHECK(first != NULL);
+    a.free(a.user, first, large);
+    n = n_allocs;
+    CHECK(a.alloc(a.user, large, TB_DATA_ALIGN) == first);
+    EQ_INT(n_allocs, n);
+    second = a.alloc(a.user, large + 64, TB_DATA_ALIGN); /* beside it */
+    CHECK(second && second != first);
+    a.free(a.user, first, large);
+    a.free(a.user, second, large + 64); /* takes its place */
+    first = a.alloc(a.user, large, TB_DATA_ALIGN);
+    EQ_INT(n_allocs, n + 2);
+    tb_spare_release(spare); /* the session ends before its result */
+    CHECK(first != NULL && n_live > live);
+    a.free(a.user, first, large);
+    EQ_INT(n_live, live);
+}
+
 int
 main(void)
 {
     make_sample();
+    RUN(spare_results);
     RUN(calls_allocate_nothing);
     RUN(placed);
     RUN(every_allocation_fails);
