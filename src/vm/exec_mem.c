@@ -190,6 +190,21 @@ copy(const operands *o, bool compare)
     return NULL;
 }
 
+static tb_status
+hash(const operands *o)
+{
+    tb_vm_buffer *b;
+    uint8_t *p;
+    uint64_t n = n64(o, 2);
+
+    TRY(buffer(o, 0, &b));
+    TRY(span(b, n64(o, 1), n, 1, false, &p));
+    TRY(tb_vm_spend(o->s, n));
+    tb_vm_set64(o->f->i32, reg(o, 3), (int64_t)tb_vm_siphash(p, (size_t)n));
+    drop_moved(o, 0);
+    return NULL;
+}
+
 tb_status
 tb_vm_exec_buffer(tb_vm_state *s, uint32_t op, const uint8_t *pc, tb_vm_frame *f)
 {
@@ -211,6 +226,8 @@ tb_vm_exec_buffer(tb_vm_state *s, uint32_t op, const uint8_t *pc, tb_vm_frame *f
     case TB_OP_BUFFER_COPY:
     case TB_OP_BUFFER_COMPARE:
         return copy(&o, op == TB_OP_BUFFER_COMPARE);
+    case TB_OP_BUFFER_HASH:
+        return hash(&o);
     case TB_OP_BUFFER_STORE_I8:
         return store(&o, 1, false);
     case TB_OP_BUFFER_STORE_I16:

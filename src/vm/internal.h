@@ -143,6 +143,9 @@ tb_status tb_vm_exec_list(tb_vm_state *s, uint32_t op, const uint8_t *pc,
 /* Takes n bytes from what the state may still make. */
 tb_status tb_vm_spend(tb_vm_state *s, uint64_t n) TB_MUST_CHECK;
 
+/* ---- siphash.c ---- */
+uint64_t tb_vm_siphash(const uint8_t *p, size_t n);
+
 /* ---- list.c ---- */
 /* Element i as a number of a kind. */
 tb_status tb_vm_list_number(const tb_vm_list *l, uint32_t i, tb_vm_kind kind,

@@ -12,6 +12,7 @@
  *   state.c    one instance: imports found, globals, `__init`
  *   exec.c     the interpreter: control, calls, references; exec_num.c has arithmetic,
  *              exec_mem.c buffers and lists
+ *   siphash.c  for buffer.hash
  *   release.c  imports and versions of IREE's releases (release.h)
  *
  *   tb_vm_module   a verified file. Immutable, counted; any number of threads and states.

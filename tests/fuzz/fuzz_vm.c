@@ -10,21 +10,31 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-/* Gives back a list, and how often it was asked. */
+/* What the modules in the corpus ask for (tests/unit/vm_test.c). */
+static void
+free_thing(tb_vm_object *o)
+{
+    tb_heap_free(o);
+}
+static const tb_vm_type thing_type = {"test.thing", free_thing};
+
+/* (i32, i64, list of (i32, ref), f32) -> (ref, i64): gives a list of what it was given. */
 static tb_status
-twist(void *self, const tb_vm_call *c)
+hear(void *self, const tb_vm_call *c)
 {
     int *calls = self;
     unsigned sum = 0;
-
-    for (uint32_t i = 0; i < c->args[1].list.n; i++)
-        sum += (unsigned)c->args[1].list.at[i].i32;
-    if (++*calls % 5 == 4)
-        return tb_status_make(TB_NOT_FOUND, "%u", sum);
     tb_vm_list *l = tb_vm_list_create(TB_VM_ANY, NULL);
-    if (l && tb_vm_cast(c->args[0].ref, &tb_vm_buffer_type))
-        tb_status_free(tb_vm_list_push(l, TB_VM_OBJECT, c->args[0]));
-    c->results[0].ref = l ? &l->base : NULL;
+
+    for (uint32_t i = 0; l && i < c->args[2].list.n; i++) {
+        sum += (unsigned)c->args[2].list.at[2 * i].i32;
+        tb_status_free(tb_vm_list_push(l, TB_VM_OBJECT, c->args[2].list.at[2 * i + 1]));
+    }
+    if (++*calls % 5 == 4) {
+        tb_vm_release((tb_vm_object *)l);
+        return tb_status_make(TB_NOT_FOUND, "%u", sum);
+    }
+    c->results[0].ref = (tb_vm_object *)l;
     c->results[1].i64 = *calls;
     return NULL;
 }
@@ -42,8 +52,13 @@ argument(char kind, uint32_t i)
         v.f32 = 1.5f;
     else if (kind == 'F')
         v.f64 = -2.5;
-    else
+    else if (i % 2) {
+        v.ref = tb_heap(1, sizeof *v.ref);
+        if (v.ref)
+            tb_vm_object_init(v.ref, &thing_type);
+    } else {
         v.ref = (tb_vm_object *)tb_vm_list_create(TB_VM_ANY, NULL);
+    }
     return v;
 }
 
@@ -75,10 +90,11 @@ call(tb_vm_state *s, const char *cconv, uint32_t number)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static const tb_vm_function functions[] = {{"twist", "0rCiD_rI", twist}};
+    static const tb_vm_function functions[] = {{"hear", "0iICirDf_rI", hear}};
+    static const tb_vm_type *const types[] = {&thing_type};
     int calls = 0;
-    tb_vm_library library = {.name = "test", .functions = functions, .n_functions = 1,
-                             .self = &calls};
+    tb_vm_library library = {.name = "things", .functions = functions, .n_functions = 1,
+                             .types = types, .n_types = 1, .self = &calls};
     tb_vm_options options = {.libraries = &library, .n_libraries = 1, .max_steps = 2000,
                              .max_bytes = 1 << 22};
     tb_vm_module *m;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
  * vm_test.c -- modules of IREE's virtual machine: each instruction against what it must give,
- * calls, imports, references, and modules that must be refused.
+ * calls, imports, references, failures.
+ *
+ *     vm_test --seed FOLDER     writes the modules, for tests/fuzz/corpus/vm
  */
 #include <math.h>
 
@@ -305,6 +307,17 @@ division_by_zero(void)
 }
 
 /* ---- whole functions ---- */
+static const char *seed_folder;
+static int n_seeds;
+
+static void
+keep_seed(const t_vm *t)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%02d", seed_folder, n_seeds++);
+    CHECK(fine(tb_file_write(path, t->out.bytes, t->out.n)));
+}
+
 /* Loads, starts with a library, calls export 0. */
 static tb_status
 run_with(t_vm *t, const tb_vm_options *o, const tb_vm_value *args, uint32_t n,
@@ -314,6 +327,8 @@ run_with(t_vm *t, const tb_vm_options *o, const tb_vm_value *args, uint32_t n,
     tb_vm_state *s = NULL;
     tb_status st = t_vm_load(t, &m);
 
+    if (seed_folder)
+        keep_seed(t);
     if (!st)
         st = tb_vm_state_create(m, o, &s);
     if (!st)
@@ -504,6 +519,33 @@ buffers(void)
     EQ_INT(r[5].i64, 0x3344);
     EQ_INT(r[6].i64, 0x3ff0000000000000);
     EQ_INT(r[7].i32, 1);
+}
+
+/* What IREE's machine gives for the bytes 0, 1, 2 ... */
+static void
+hashes(void)
+{
+    static const struct {
+        int64_t at, n, want;
+    } cases[] = {{0, 0, 8246050544436514353},  {0, 1, 8428550223375919101},
+                 {0, 8, -7785046478206851998}, {0, 15, -6833708440360172059},
+                 {1, 16, 228283538390650373},  {0, 32, 8153574914611379406}};
+    uint8_t bytes[32];
+    for (uint8_t i = 0; i < 32; i++)
+        bytes[i] = i;
+    for (size_t i = 0; i < TB_COUNT(cases); i++) {
+        t_vm t;
+        tb_vm_value r, args[] = {{.i64 = cases[i].at}, {.i64 = cases[i].n}};
+        t_vm_begin(&t);
+        uint32_t rodata = tb_asm_bytes(&t.m, bytes, sizeof bytes);
+        tb_asm_fn *f = t_vm_fn(&t, "f", "0II_I");
+        f->n_ref = 1;
+        EMIT(f, CONST_REF_RODATA, rodata, REF(0));
+        EMIT(f, BUFFER_HASH, REF(0), 0, 2, 2);
+        RETURN(f, 2);
+        CHECK(fine(run_with(&t, NULL, args, 2, &r, 1)));
+        EQ_INT(r.i64, cases[i].want);
+    }
 }
 
 static void
@@ -872,13 +914,16 @@ failures(void)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
+    if (argc == 3 && strcmp(argv[1], "--seed") == 0)
+        seed_folder = argv[2];
     RUN(numbers);
     RUN(division_by_zero);
     RUN(globals_and_constants);
     RUN(references);
     RUN(buffers);
+    RUN(hashes);
     RUN(bad_buffers);
     RUN(lists);
     RUN(lists_of_lists);
