@@ -306,7 +306,7 @@ dispatch(tb_device *d, const tb_hal_dispatch *x, tb_hal_export *e, job *j, void 
                  .tile_cost_ns = cost,
                  .scratch = local,
                  .scratch_bytes = j->local_bytes};
-    int workers = tb_split_workers(groups, cost, tb_device_workers(d));
+    int workers = tb_split_workers(groups, cost, tb_device_workers(d), 1);
     uint64_t begin = now_ns();
     int32_t error = d->driver->dispatch(d, &w);
     uint64_t took = (now_ns() - begin) * (uint64_t)workers / (uint64_t)groups;

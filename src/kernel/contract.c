@@ -20,6 +20,8 @@
 enum { NARROW = 32, MAX_MC = 192, MAX_COLS = 256, MAX_STREAM = 2048 };
 enum { OPEN_ROWS = 256, TURNED_MC = 96 };
 enum { MIN_MC = 12, MANY_TILES = 256, MAX_PARTS = 32, SHORT_NS = 16000 };
+/* Fewer tiles than that cannot be shared out evenly: they may be shorter. */
+enum { FEW_TILES = 16, LEAST_NS = 4000 };
 enum { FLOPS_PER_NS = 100, BYTES_PER_NS = 20 }; /* of one worker */
 enum { INNER_ROWS = 256 }; /* with more, packing pays */
 enum { SHALLOW = 64 };     /* rows of B */
@@ -176,7 +178,8 @@ choose_tiles(tb_contract *c)
         double width = (double)(c->nb * c->panel);
         double tiles = b * __builtin_ceil(rows / (double)c->mc) * __builtin_ceil(cols / width);
         c->tile_ns = tile_ns(c, rows < (double)c->mc ? rows : (double)c->mc, width, depth);
-        if (tiles >= many || c->tile_ns < 2 * short_ns)
+        double short_enough = tiles < FEW_TILES && short_ns > LEAST_NS ? LEAST_NS : short_ns;
+        if (tiles >= many || c->tile_ns < 2 * short_enough)
             break;
         if (c->nb > 1 && (width > (double)c->mc || c->mc <= MIN_MC))
             c->nb /= 2;

@@ -257,12 +257,19 @@ new_pool(int n_workers)
     return p;
 }
 
+/* Is it of this process, with threads that exist here? */
+static bool
+is_ours(const pool *p)
+{
+    return p && p->generation == atomic_load_explicit(&generation, memory_order_relaxed);
+}
+
 /* The pool of this process; NULL if there is no memory for one. */
 static pool *
 current_pool(task_device *d)
 {
     pool *p = atomic_load_explicit(&d->pool, memory_order_acquire);
-    if (p && p->generation == atomic_load_explicit(&generation, memory_order_relaxed))
+    if (is_ours(p))
         return p;
     pool *fresh = new_pool(d->base.max_workers);
     if (!fresh)
@@ -275,15 +282,31 @@ current_pool(task_device *d)
 }
 
 /* ---- the driver ---- */
+/* The caller, who has `busy`, and the first workers that are not asleep. */
+static int
+count_awake(const pool *p)
+{
+    int n = 1;
+    while (n <= p->n_threads && !atomic_load(&p->workers[n].go.asleep))
+        n++;
+    return n;
+}
+
 static int32_t
 dispatch(tb_device *base, const tb_work *w)
 {
+    task_device *d = (task_device *)base;
     int limit = atomic_load_explicit(&base->limit, memory_order_relaxed);
-    int n = tb_split_workers(w->tiles, w->tile_cost_ns, limit);
-    pool *p = n > 1 ? current_pool((task_device *)base) : NULL;
-    if (!p || atomic_exchange_explicit(&p->busy, true, memory_order_acquire))
+    pool *p = NULL;
+    if (tb_split_workers(w->tiles, w->tile_cost_ns, limit, 1) > 1)
+        p = current_pool(d);
+    else if (tb_split_workers(w->tiles, w->tile_cost_ns, limit, limit) > 1)
+        p = atomic_load_explicit(&d->pool, memory_order_acquire); /* who is awake? */
+    if (!is_ours(p) || atomic_exchange_explicit(&p->busy, true, memory_order_acquire))
         return w->fn(w->bindings, w->sizes, 0, w->tiles, w->scratch);
-    int32_t error = run_job(p, w, n);
+    int n = tb_split_workers(w->tiles, w->tile_cost_ns, limit, count_awake(p));
+    int32_t error = n > 1 ? run_job(p, w, n)
+                          : w->fn(w->bindings, w->sizes, 0, w->tiles, w->scratch);
     atomic_store_explicit(&p->busy, false, memory_order_release);
     return error;
 }

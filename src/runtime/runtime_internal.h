@@ -187,8 +187,9 @@ tb_device *tb_null_create(void);
 
 /* ---- split.c: worker i of n begins with the tiles from tb_split_begin(i) to that of i + 1,
  * takes a chunk at a time, and then helps the others. ---- */
-/* At most `limit`; cost 0 is not known. */
-int tb_split_workers(int64_t tiles, uint64_t tile_cost_ns, int limit);
+/* At most `limit`; cost 0 is not known. `awake` of the workers, the caller among them, do not
+ * sleep: less work is worth calling those. */
+int tb_split_workers(int64_t tiles, uint64_t tile_cost_ns, int limit, int awake);
 int64_t tb_split_begin(int64_t tiles, int n, int i);
 int64_t tb_split_chunk(int64_t tiles, uint64_t tile_cost_ns, int n);
 

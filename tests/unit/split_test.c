@@ -30,20 +30,24 @@ ranges(void)
 static void
 workers(void)
 {
-    EQ_INT(tb_split_workers(1, 1000000000, 64), 1);  /* one tile */
-    EQ_INT(tb_split_workers(64, 100, 64), 1);        /* less than waking a thread costs */
-    EQ_INT(tb_split_workers(64, 1000000, 64), 64);
-    EQ_INT(tb_split_workers(64, 1000000, 3), 3);
-    EQ_INT(tb_split_workers(40, 1000000, 64), 40);
-    EQ_INT(tb_split_workers(INT64_MAX, 1, 8), 1);
-    EQ_INT(tb_split_workers(INT64_MAX / 8, UINT64_MAX, 8), 8);
+    EQ_INT(tb_split_workers(1, 1000000000, 64, 1), 1);  /* one tile */
+    EQ_INT(tb_split_workers(64, 100, 64, 1), 1);        /* less than waking a thread costs */
+    EQ_INT(tb_split_workers(4, 2500, 64, 2), 2);        /* ... but not more than one that spins */
+    EQ_INT(tb_split_workers(4, 2500, 1, 2), 1);
+    EQ_INT(tb_split_workers(4, 1500, 64, 2), 1);
+    EQ_INT(tb_split_workers(40, 1000000, 64, 2), 40);
+    EQ_INT(tb_split_workers(64, 1000000, 64, 1), 64);
+    EQ_INT(tb_split_workers(64, 1000000, 3, 1), 3);
+    EQ_INT(tb_split_workers(40, 1000000, 64, 1), 40);
+    EQ_INT(tb_split_workers(INT64_MAX, 1, 8, 1), 1);
+    EQ_INT(tb_split_workers(INT64_MAX / 8, UINT64_MAX, 8, 1), 8);
     for (int limit = 1; limit <= MAX_WORKERS; limit++)
         for (size_t c = 0; c < TB_COUNT(counts); c++)
             for (size_t k = 0; k < TB_COUNT(costs); k++) {
-                int n = tb_split_workers(counts[c], costs[k], limit);
+                int n = tb_split_workers(counts[c], costs[k], limit, 1);
                 CHECK(n >= 1 && n <= limit && n <= counts[c]);
                 /* more work never gets fewer workers */
-                CHECK(tb_split_workers(counts[c] + 1, costs[k], limit) >= n);
+                CHECK(tb_split_workers(counts[c] + 1, costs[k], limit, 1) >= n);
             }
 }
 
@@ -88,7 +92,7 @@ finished_early(void)
         for (size_t c = 0; c < TB_COUNT(counts); c++)
             for (size_t k = 0; k < TB_COUNT(costs); k++) {
                 int64_t tiles = counts[c], begin[MAX_WORKERS] = {0};
-                int m = tb_split_workers(tiles, costs[k], n);
+                int m = tb_split_workers(tiles, costs[k], n, 1);
                 int64_t chunk = tb_split_chunk(tiles, costs[k], m);
                 CHECK(chunk >= 1 && chunk <= tiles / m + 1);
                 run r = simulate(tiles, chunk, m, begin);
