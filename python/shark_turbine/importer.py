@@ -451,7 +451,9 @@ class FunctionImporter:
         """What a factorisation says of itself must be 0: `info`, an i32 for each matrix."""
         del is_matrix  # of torch's message only
         args = [info, name, False]
-        self.function.call("aten._linalg_check_errors", args, [], location=location_of(node))
+        self.function.call(
+            "aten._linalg_check_errors", args, [], location=location_of(node)
+        )
 
     def higher_order(self, node):
         """Operators that run a graph."""

@@ -8,7 +8,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from guest_test import TOOLS, Kinds, Linear, Mlp, compiled, normal, pytestmark, run_module
+from guest_test import (
+    TOOLS,
+    Kinds,
+    Linear,
+    Mlp,
+    compiled,
+    normal,
+    pytestmark,
+    run_module,
+)
 from stock import PYTHON, check
 from torch.export import Dim
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -22,7 +31,10 @@ class Decoder(torch.nn.Module):
     def __init__(self):
         super().__init__()
         torch.manual_seed(0)
-        self.tokens, self.places = torch.nn.Embedding(50, 32), torch.nn.Embedding(64, 32)
+        self.tokens, self.places = (
+            torch.nn.Embedding(50, 32),
+            torch.nn.Embedding(64, 32),
+        )
         self.qkv, self.out = torch.nn.Linear(32, 96), torch.nn.Linear(32, 32)
         self.norm = torch.nn.LayerNorm(32)
 

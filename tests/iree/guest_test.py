@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 
 import shark_turbine.runtime as rt
 from shark_turbine import aot
-from stock import PYTHON, ROOT, check, needs_stock, run_ours, run_stock, tool
+from stock import PYTHON, ROOT, check, needs_stock, run_ours, tool
 from torch.export import Dim
 
 COMPILER = PYTHON.with_name("iree-compile")
@@ -61,7 +61,24 @@ def run_module(path, *flags, fails=False):
 
 KINDS = {"i": "i32", "I": "i64", "f": "i32", "F": "i64"}  # floats as their bits
 VALUES = {
-    "i": [0, 1, -1, 2, 3, 7, -7, 31, 33, 64, 255, 256, -128, 65535, 2**31 - 1, -(2**31)],
+    "i": [
+        0,
+        1,
+        -1,
+        2,
+        3,
+        7,
+        -7,
+        31,
+        33,
+        64,
+        255,
+        256,
+        -128,
+        65535,
+        2**31 - 1,
+        -(2**31),
+    ],
     "f": [0.0, -0.0, 0.5, -0.5, 1.0, -1.0, 1.5, 2.5, -2.5, -3.7, 0.1, 100.0, 1e10]
     + [-1e10, math.inf, -math.inf, math.nan, 1e-30, 3e38],
 }
@@ -277,10 +294,16 @@ class Mlp(torch.nn.Module):
         return self.b(y), y.argmax(-1), (y > 0).any(-1)
 
 
-@pytest.mark.parametrize("flags", [[], ["--iree-opt-level=O3", "--iree-opt-data-tiling"]])
+@pytest.mark.parametrize(
+    "flags", [[], ["--iree-opt-level=O3", "--iree-opt-data-tiling"]]
+)
 def test_mlp_with_dynamic_batch(tmp_path, flags):
     path = compiled(
-        tmp_path, Mlp(), (torch.randn(4, 512),), *flags, dynamic_shapes={"x": {0: Dim("n")}}
+        tmp_path,
+        Mlp(),
+        (torch.randn(4, 512),),
+        *flags,
+        dynamic_shapes={"x": {0: Dim("n")}},
     )
     calls = [("main", [normal(n, 512, seed=n)]) for n in (4, 1, 7, 64, 4)]
     check(path, calls, [("local-task", "mmap"), ("local-sync", "copy")])
@@ -361,7 +384,9 @@ func.func @get() -> tensor<i32> {
         for _ in range(n):
             want = want * want - want
         total += n
-        assert np.allclose(y.to_host(), want, rtol=1e-3) and int(count.to_host()) == total
+        assert (
+            np.allclose(y.to_host(), want, rtol=1e-3) and int(count.to_host()) == total
+        )
     assert int(ours.get().to_host()) == total
     module = rt.VmModule.mmap(config.vm_instance, str(path))._module
     assert [v[1:3] for v in module.inputs("step")] == [("f32", [4]), ("i32", [])]
@@ -387,9 +412,7 @@ func.func @main(%x: tensor<2x4xf32>) -> tensor<2x3xf32> {
     files = [tmp_path / "p.safetensors", tmp_path / "q.irpa"]
     safetensors = pytest.importorskip("safetensors.numpy")
     safetensors.save_file({"w": normal(4, 3), "b": normal(3, seed=1)}, files[0])
-    tool(
-        "iree-convert-parameters", f"--parameters={files[0]}", f"--output={files[1]}"
-    )
+    tool("iree-convert-parameters", f"--parameters={files[0]}", f"--output={files[1]}")
     np.save(tmp_path / "x.npy", normal(2, 4, seed=2))
     flags = ["--function=main", f"--input=@{tmp_path}/x.npy"]
     got = []

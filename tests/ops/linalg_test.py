@@ -81,7 +81,11 @@ CASES = {
     "solve": (torch.linalg.solve, A, B),
     "solve_vector": (torch.linalg.solve, A[0], ROW),
     "solve_right": (lambda a, b: torch.linalg.solve(a, b.mT, left=False), A, B),
-    "lu_solve": (lambda a, b: torch.linalg.lu_solve(*torch.linalg.lu_factor(a), b), A, B),
+    "lu_solve": (
+        lambda a, b: torch.linalg.lu_solve(*torch.linalg.lu_factor(a), b),
+        A,
+        B,
+    ),
 }
 
 
@@ -96,7 +100,9 @@ def test_lu_unpack():
 
 
 def test_open_sizes():
-    c = compiled(lambda a, b: torch.linalg.solve(a, torch.linalg.cholesky(b)), dynamic=True)
+    c = compiled(
+        lambda a, b: torch.linalg.solve(a, torch.linalg.cholesky(b)), dynamic=True
+    )
     for n in (2, 5, 40):
         a, b = torch.randn(3, n, n).double(), positive(3, n, n)
         close(c(a, b), torch.linalg.solve(a, torch.linalg.cholesky(b)))
@@ -162,7 +168,9 @@ def test_lengths_do_not_drift():
     """Thousands of rotations of each row, in f32."""
     a = torch.randn(160, 120)
     u, s, vh = compiled(lambda a: torch.linalg.svd(a, full_matrices=False))(a)
-    close((s - torch.linalg.svdvals(a.double())) / s[0], torch.zeros(120).double(), 1e-6)
+    close(
+        (s - torch.linalg.svdvals(a.double())) / s[0], torch.zeros(120).double(), 1e-6
+    )
     close(vh @ vh.mT, torch.eye(120), 2e-6)
     close(u.mT @ u, torch.eye(120), 2e-6)
 
@@ -224,7 +232,9 @@ def test_of_singular_values():
 def test_matrix_exp():
     for a in (A * 0.01, A, A * 30, Z, A.float(), A.to(torch.bfloat16)):
         # of 16 bits eager mode makes NaNs
-        want = torch.matrix_exp(a.double() if a.dtype is torch.bfloat16 else a).to(a.dtype)
+        want = torch.matrix_exp(a.double() if a.dtype is torch.bfloat16 else a).to(
+            a.dtype
+        )
         size = want.abs().max()
         eps = {torch.bfloat16: 2e-2, torch.float32: 1e-5}.get(a.dtype, 1e-10)
         close(compiled(torch.matrix_exp)(a) / size, want / size, eps)
@@ -245,7 +255,9 @@ def test_decompositions_of_open_sizes():
 
 def test_not_finite():
     for fn in (torch.linalg.svdvals, torch.linalg.eigvalsh):
-        with pytest.raises(torch.linalg.LinAlgError, match="^linalg.*failed to converge"):
+        with pytest.raises(
+            torch.linalg.LinAlgError, match="^linalg.*failed to converge"
+        ):
             compiled(fn)(torch.full((3, 3), float("nan")))
 
 

@@ -11,7 +11,6 @@ import torch
 from ..importer import FunctionImporter, Symbols, Unsupported, bounds, dtype_name
 from ..locations import location_of
 
-
 _DECOMPOSITIONS = {
     torch.ops.aten._linalg_eigh.default,
     torch.ops.aten._linalg_svd.default,

@@ -156,7 +156,8 @@ def _checks(module, made):
         return any(
             is_view(a) and a in made or a.op == "call_function" and about(a)
             for a in node.all_input_nodes
-            if is_view(a) or not isinstance(a.meta.get("val"), (torch.Tensor, list, tuple))
+            if is_view(a)
+            or not isinstance(a.meta.get("val"), (torch.Tensor, list, tuple))
         )
 
     asserts = aten._assert_scalar.default
