@@ -157,8 +157,8 @@ check_if_asked(tb_opctx *c, uint32_t i, tb_val info, const char *message)
         tb_mat_check(c->g, info, message);
 }
 
-static void
-needs_matrix(tb_opctx *c, tb_val x)
+void
+tb_mat_needed(tb_opctx *c, tb_val x)
 {
     if (tb_rank(c->g, x) < 2)
         tb_body_raise(c, "expected a matrix, found rank %d", tb_rank(c->g, x));
@@ -188,8 +188,8 @@ solve_triangular(tb_opctx *c)
     tb_graph *g = c->g;
     tb_val a = V(0), b = V(1);
 
-    needs_matrix(c, a);
-    needs_matrix(c, b);
+    tb_mat_needed(c, a);
+    tb_mat_needed(c, b);
     tb_mat_broadcast(g, &a, &b);
     return tb_mat_solve(g, a, b, (tb_triangle){.upper = BOOL(2), .unit = BOOL(4)}, BOOL(3));
 }
@@ -202,8 +202,8 @@ triangular_solve(tb_opctx *c)
     tb_val b = V(0), a = V(1);
     tb_triangle t = {.upper = BOOL(2), .transpose = BOOL(3), .unit = BOOL(4)};
 
-    needs_matrix(c, a);
-    needs_matrix(c, b);
+    tb_mat_needed(c, a);
+    tb_mat_needed(c, b);
     tb_mat_broadcast(g, &a, &b);
     return tb_body_out2(c, tb_mat_solve(g, a, b, t, true), a);
 }
@@ -235,7 +235,7 @@ cholesky_ex(tb_opctx *c)
 {
     tb_val l, info;
 
-    needs_matrix(c, V(0));
+    tb_mat_needed(c, V(0));
     l = factor(c->g, V(0), BOOL(1));
     info = cholesky_info(c->g, l);
     check_if_asked(c, 2, info, NOT_POSITIVE);
@@ -247,7 +247,7 @@ cholesky(tb_opctx *c)
 {
     tb_val l;
 
-    needs_matrix(c, V(0));
+    tb_mat_needed(c, V(0));
     l = factor(c->g, V(0), BOOL(1));
     tb_mat_check(c->g, cholesky_info(c->g, l), NOT_POSITIVE);
     return l;
@@ -271,8 +271,8 @@ cholesky_solve(tb_opctx *c)
 {
     tb_val b = V(0), a = V(1);
 
-    needs_matrix(c, a);
-    needs_matrix(c, b);
+    tb_mat_needed(c, a);
+    tb_mat_needed(c, b);
     tb_mat_broadcast(c->g, &a, &b);
     return solve_both(c->g, a, b, BOOL(2));
 }
@@ -285,7 +285,7 @@ cholesky_inverse(tb_opctx *c)
     tb_val a = V(0);
     tb_dim n;
 
-    needs_matrix(c, a);
+    tb_mat_needed(c, a);
     n = SIZE(a, RANK(a) - 1);
     return solve_both(g, a, tb_mat_eye(g, a, n, n), BOOL(1));
 }
@@ -326,7 +326,10 @@ factors(tb_opctx *c, uint32_t lu, uint32_t pivots)
 {
     tb_graph *g = c->g;
 
-    needs_matrix(c, V(lu));
+    tb_mat_needed(c, V(lu));
+    if (tb_rank(g, V(pivots)) != tb_rank(g, V(lu)) - 1)
+        tb_body_raise(c, "expected pivots of rank %d, found %d", tb_rank(g, V(lu)) - 1,
+                      tb_rank(g, V(pivots)));
     return (tb_lu_factors){V(lu), SUB(CAST(V(pivots), TB_I64), I64(1))};
 }
 
@@ -341,7 +344,7 @@ lu_factor_ex(tb_opctx *c)
     tb_lu_factors f;
     tb_val info;
 
-    needs_matrix(c, V(0));
+    tb_mat_needed(c, V(0));
     f = tb_mat_lu(g, V(0), BOOL(1));
     info = lu_info(g, f.lu);
     check_if_asked(c, 2, info, SINGULAR);
@@ -384,7 +387,7 @@ lu(tb_opctx *c)
     bool pivot = BOOL(1);
     tb_lu_factors f;
 
-    needs_matrix(c, V(0));
+    tb_mat_needed(c, V(0));
     f = tb_mat_lu(g, V(0), pivot);
     return tb_body_out3(c, pivot ? permutation(g, f) : tb_mat_none(g, tb_dtype_of(g, f.lu)),
                         lower_of(g, f.lu), upper_of(g, f.lu));
@@ -433,7 +436,7 @@ lu_solve_side(tb_graph *g, tb_lu_factors f, tb_val b, bool left, bool adjoint)
 static tb_val
 lu_solve(tb_opctx *c)
 {
-    needs_matrix(c, V(2));
+    tb_mat_needed(c, V(2));
     return lu_solve_side(c->g, factors(c, 0, 1), V(2), BOOL(3), BOOL(4));
 }
 
@@ -460,7 +463,7 @@ solve_ex(tb_opctx *c)
     tb_lu_factors f;
     bool vector;
 
-    needs_matrix(c, a);
+    tb_mat_needed(c, a);
     vector = is_vector(g, a, b);
     if (vector)
         b = tb_unsqueeze(g, b, RANK(b));
@@ -485,7 +488,7 @@ inv_ex(tb_opctx *c)
     tb_lu_factors f;
     tb_dim n;
 
-    needs_matrix(c, a);
+    tb_mat_needed(c, a);
     n = SIZE(a, RANK(a) - 1);
     f = tb_mat_lu(g, a, true);
     info = lu_info(g, f.lu);

@@ -5,6 +5,7 @@
 #pragma once
 #include "op/complex.h"
 
+void tb_mat_needed(tb_opctx *c, tb_val x); /* raises unless x has two axes or more */
 tb_val tb_mat_flip(tb_graph *g, tb_val x);    /* transposed */
 tb_val tb_mat_adjoint(tb_graph *g, tb_val x); /* conjugated as well */
 tb_dim tb_mat_rank(tb_graph *g, tb_val x);    /* min(m, n) */

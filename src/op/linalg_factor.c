@@ -89,11 +89,14 @@ upper(tb_graph *g, reflected f, tb_dim rows)
     return tb_mat_band(g, tb_mat_rows(g, f.a, 0, rows), 0, TB_FAR, 0);
 }
 
+/* Reflectors come with one factor each. */
 static void
-needs_matrix(tb_opctx *c, tb_val x)
+needs_reflectors(tb_opctx *c, tb_val a, tb_val tau)
 {
-    if (tb_rank(c->g, x) < 2)
-        tb_body_raise(c, "expected a matrix, found rank %d", tb_rank(c->g, x));
+    tb_mat_needed(c, a);
+    if (tb_rank(c->g, tau) != tb_rank(c->g, a) - 1)
+        tb_body_raise(c, "expected factors of rank %d, found %d", tb_rank(c->g, a) - 1,
+                      tb_rank(c->g, tau));
 }
 
 /* (A, mode) */
@@ -106,7 +109,7 @@ qr(tb_opctx *c)
     tb_dim rows;
     reflected f;
 
-    needs_matrix(c, a);
+    tb_mat_needed(c, a);
     f = reflect(g, a);
     rows = all ? SIZE(a, RANK(a) - 2) : tb_mat_rank(g, a);
     return tb_body_out2(c, no_q ? tb_mat_none(g, tb_dtype_of(g, a)) : columns_of_q(g, f, rows),
@@ -118,7 +121,7 @@ geqrf(tb_opctx *c)
 {
     reflected f;
 
-    needs_matrix(c, V(0));
+    tb_mat_needed(c, V(0));
     f = reflect(c->g, V(0));
     return tb_body_out2(c, f.a, f.tau);
 }
@@ -129,7 +132,7 @@ householder_product(tb_opctx *c)
 {
     tb_val a = V(0);
 
-    needs_matrix(c, a);
+    needs_reflectors(c, a, V(1));
     return columns_of_q(c->g, (reflected){a, V(1)}, tb_dims(c->g, a)[tb_rank(c->g, a) - 1]);
 }
 
@@ -140,7 +143,8 @@ ormqr(tb_opctx *c)
     tb_graph *g = c->g;
     tb_val a = V(0), tau = V(1);
 
-    needs_matrix(c, a);
+    needs_reflectors(c, a, tau);
+    tb_mat_needed(c, V(2));
     return apply(g, reflectors(g, a, SIZE(tau, RANK(tau) - 1)), tau, V(2), BOOL(3), BOOL(4));
 }
 
@@ -249,7 +253,7 @@ eigh(tb_opctx *c)
     tb_graph *g = c->g;
     eigen e;
 
-    needs_matrix(c, V(0));
+    tb_mat_needed(c, V(0));
     e = hermitian(g, V(0), tb_body_is(c, 1, "L") || tb_body_is(c, 1, "l"));
     check_finite(g, e.values,
                  "linalg.eigh: The algorithm failed to converge because the input matrix "
@@ -318,7 +322,7 @@ svd(tb_opctx *c)
 {
     tb_svd r;
 
-    needs_matrix(c, V(0));
+    tb_mat_needed(c, V(0));
     r = tb_mat_svd(c->g, V(0), BOOL(1), BOOL(2));
     check_finite(c->g, r.s,
                  "linalg.svd: The algorithm failed to converge because the input matrix "
@@ -359,7 +363,7 @@ pinv(tb_opctx *c)
     tb_dim m, n;
     int rank = RANK(a);
 
-    needs_matrix(c, a);
+    tb_mat_needed(c, a);
     m = SIZE(a, rank - 2);
     n = SIZE(a, rank - 1);
     if (m == 0 || n == 0)
@@ -424,7 +428,7 @@ matrix_exp(tb_opctx *c)
     double factorial[16] = {1};
     bool wide;
 
-    needs_matrix(c, a);
+    tb_mat_needed(c, a);
     n = SIZE(a, rank - 1);
     norm = absolute(g, a);
     norm = RMAX(RSUM(norm, 1u << (rank - 1)), 1u << (rank - 2)); /* [b..., 1, 1] */

@@ -492,6 +492,13 @@ singular_values(tb_graph *g, tb_val x, int row, int col)
     return tb_body_move(g, s, last, row);
 }
 
+static void
+needs_two_axes(tb_opctx *c, tb_val x, int row, int col)
+{
+    if (tb_rank(c->g, x) < 2 || row == col)
+        tb_body_raise(c, "a norm of matrices needs two axes");
+}
+
 /* Of a matrix, over its axes: the largest (smallest, for a negative ord) sum of
  * magnitudes of a column (1) or a row (inf). */
 static tb_val
@@ -504,6 +511,7 @@ matrix_norm(tb_opctx *c, tb_val x, double ord, int64_t a, int64_t b, uint32_t ke
     uint32_t sum_axis, axes = 1u << row | 1u << col;
     tb_val r;
 
+    needs_two_axes(c, x, row, col);
     if (fabs(ord) == 2) {
         r = singular_values(g, tb_body_wide(g, CAST(x, t)), row, col);
         r = ord > 0 ? MAX(RMAX(r, axes), K(r, 0)) : RMIN(r, axes); /* of none 0 */
@@ -560,6 +568,7 @@ linalg_matrix_norm_named(tb_opctx *c)
         tb_body_ints(c, 2, 2, dim);
     row = tb_body_wrap_axis(c, dim[0], RANK(V(0)));
     col = tb_body_wrap_axis(c, dim[1], RANK(V(0)));
+    needs_two_axes(c, V(0), row, col);
     r = singular_values(g, tb_body_wide(g, CAST(V(0), t)), row, col);
     r = RSUM(r, 1u << row | 1u << col);
     return CAST(finish(c, r, 1u << row | 1u << col, 3), tb_dtype_part(t));
