@@ -46,6 +46,7 @@ SOURCES = [
     "runtime/exec",
     "runtime/safetensors",
     "runtime/params",
+    "runtime/spare",
     "runtime/session",
     "runtime/place",
     "runtime/state",

@@ -17,7 +17,7 @@ typedef struct tb_hal_environment {
     void *const *import_contexts;
     uint64_t processor[TB_HAL_PROCESSOR_WORDS];
 } tb_hal_environment;
-static_assert(sizeof(tb_hal_environment) == 96, "as IREE has it");
+static_assert(sizeof(void *) != 8 || sizeof(tb_hal_environment) == 96, "as IREE has it, of 64 bits");
 
 typedef struct tb_hal_dispatch_state {
     uint32_t size_x, size_y;
@@ -29,7 +29,7 @@ typedef struct tb_hal_dispatch_state {
     void *const *bindings;
     const size_t *lengths;
 } tb_hal_dispatch_state;
-static_assert(sizeof(tb_hal_dispatch_state) == 48, "as IREE has it");
+static_assert(sizeof(void *) != 8 || sizeof(tb_hal_dispatch_state) == 48, "as IREE has it, of 64 bits");
 
 typedef struct tb_hal_workgroup_state {
     uint32_t x, y;
@@ -38,7 +38,7 @@ typedef struct tb_hal_workgroup_state {
     void *local;
     uint32_t local_bytes;
 } tb_hal_workgroup_state;
-static_assert(sizeof(tb_hal_workgroup_state) == 32, "as IREE has it");
+static_assert(sizeof(void *) != 8 || sizeof(tb_hal_workgroup_state) == 32, "as IREE has it, of 64 bits");
 
 typedef int tb_hal_dispatch_fn(const tb_hal_environment *, const tb_hal_dispatch_state *,
                                const tb_hal_workgroup_state *);
@@ -51,7 +51,7 @@ typedef struct tb_hal_dispatch_attrs {
     uint16_t size_z, n_parameters;
     uint64_t reserved[5];
 } tb_hal_dispatch_attrs;
-static_assert(sizeof(tb_hal_dispatch_attrs) == 64, "as IREE has it");
+static_assert(sizeof(void *) != 8 || sizeof(tb_hal_dispatch_attrs) == 64, "as IREE has it, of 64 bits");
 enum { TB_HAL_LOCAL_PAGE = 4096 };
 
 typedef struct tb_hal_library_header {
@@ -60,7 +60,7 @@ typedef struct tb_hal_library_header {
     uint32_t features;
     int32_t sanitizer;
 } tb_hal_library_header;
-static_assert(sizeof(tb_hal_library_header) == 24, "as IREE has it");
+static_assert(sizeof(void *) != 8 || sizeof(tb_hal_library_header) == 24, "as IREE has it, of 64 bits");
 
 typedef struct tb_hal_library {
     const tb_hal_library_header *header;
@@ -84,6 +84,6 @@ typedef struct tb_hal_library {
         const void *files;
     } sources;
 } tb_hal_library;
-static_assert(sizeof(tb_hal_library) == 128, "as IREE has it");
+static_assert(sizeof(void *) != 8 || sizeof(tb_hal_library) == 128, "as IREE has it, of 64 bits");
 typedef const tb_hal_library *tb_hal_library_query_fn(uint32_t version,
                                                       const tb_hal_environment *);
