@@ -100,8 +100,10 @@ run_without_gil(call *c, tb_instance *s)
     return st;
 }
 
+/* Of a program that torch.compile made: guards saw to the arguments, so what is invalid is
+ * what a check of the program's own found, where PyTorch raises RuntimeError. */
 static int
-invoke(call *c)
+invoke(call *c, int compiled)
 {
     tb_instance *s = session_take(c->self);
     tb_status st;
@@ -115,9 +117,7 @@ invoke(call *c)
     session_put_back(c->self, s);
     if (!st)
         return 0;
-    /* Guards saw to the arguments of a compiled program, so what is invalid is what a check
-     * of its own found: PyTorch raises RuntimeError there. */
-    if (c->blocks && tb_status_code(st) == TB_INVALID_ARGUMENT)
+    if (compiled && tb_status_code(st) == TB_INVALID_ARGUMENT)
         raise_status_type(st, PyExc_RuntimeError);
     else
         raise_status(st);
@@ -165,7 +165,7 @@ call_plain(session_obj *self, int fn, PyObject *const *objects, Py_ssize_t n)
         c.results[i].bytes = 0;
         c.results[i].release = NULL;
     }
-    if (!failed && invoke(&c) == 0)
+    if (!failed && invoke(&c, 0) == 0)
         out = finish(&c);
     call_close(&c);
     return out;
@@ -204,7 +204,7 @@ call_torch(call *c)
         tb_device_set_workers(device->d, c->workers);
     else if (!c->workers && torch_follow_threads(device) < 0)
         return -1;
-    if (invoke(c) < 0)
+    if (invoke(c, 1) < 0)
         return -1;
     for (int i = 0; i < c->n_results; i++)
         c->blocks[i]->t = c->results[i];
