@@ -328,7 +328,7 @@ hardswish_backward(tb_opctx *c)
     tb_val d = tb_body_wide(g, V(0)), x = tb_body_wide(g, V(1)), r;
 
     r = MUL(d, ADD(DIV(x, K(x, 3)), K(x, 0.5)));
-    r = WHERE(LT(x, K(x, -3)), K(x, 0), WHERE(LE(x, K(x, 3)), r, d));
+    r = WHERE(LE(x, K(x, -3)), K(x, 0), WHERE(LT(x, K(x, 3)), r, d));
     return CAST(r, tb_dtype_of(g, V(0)));
 }
 

@@ -33,7 +33,7 @@ start(tb_opctx *c, int n)
 
     if (RANK(V(0)) != n + 2)
         tb_body_raise(c, "expected rank %d, found rank %d", n + 2, RANK(V(0)));
-    return (tb_resize){.n = n};
+    return (tb_resize){.n = n, .real = tb_dtype_of(g, V(0)) == TB_F64 ? TB_F64 : TB_F32};
 }
 
 /* (self, output_size, ..., scales one by one from argument `scales`) */
@@ -73,40 +73,42 @@ read_vec(tb_opctx *c, int n, uint32_t scales)
 
 /* ---- positions ---- */
 
-/* Source elements per element of the result along axis i, in f32 as PyTorch has it. */
+/* Source elements per element of the result along axis i, as PyTorch has it. */
 static tb_val
-step(tb_graph *g, const tb_resize *r, int i, tb_dim in)
+step(tb_graph *g, const tb_resize *r, int i, tb_dim in, tb_dtype real)
 {
+    double d = 1 / r->factor[i];
+
     if (r->factor[i] > 0)
-        return tb_full_f(g, TB_F32, 0, NULL, (float)(1 / r->factor[i]));
-    return DIV(tb_body_dim(g, in, TB_F32), tb_body_dim(g, r->out[i], TB_F32));
+        return tb_full_f(g, real, 0, NULL, real == TB_F32 ? (double)(float)d : d);
+    return DIV(tb_body_dim(g, in, real), tb_body_dim(g, r->out[i], real));
 }
 
 /* The same with the corners of both images at the same place. */
 static tb_val
 corner_step(tb_graph *g, const tb_resize *r, int i, tb_dim in)
 {
-    tb_val last = tb_body_dim(g, tb_dim_sub(g->unit, in, 1), TB_F32);
-    tb_val n = tb_body_dim(g, tb_dim_sub(g->unit, r->out[i], 1), TB_F32);
+    tb_val last = tb_body_dim(g, tb_dim_sub(g->unit, in, 1), r->real);
+    tb_val n = tb_body_dim(g, tb_dim_sub(g->unit, r->out[i], 1), r->real);
 
     return WHERE(LT(K(n, 0), n), DIV(last, MAX(n, K(n, 1))), K(n, 0));
 }
 
 static tb_val
-count_f32(tb_graph *g, tb_dim n)
+count_up(tb_graph *g, tb_dim n, tb_dtype real)
 {
-    return CAST(tb_body_count_up(g, n, 1, 0), TB_F32);
+    return CAST(tb_body_count_up(g, n, 1, 0), real);
 }
 
-/* Where the elements of the result lie in the source, f32 [out]. */
+/* Where the elements of the result lie in the source, [out]. */
 static tb_val
 source(tb_graph *g, const tb_resize *r, int i, tb_dim in, bool corners)
 {
-    tb_val at = count_f32(g, r->out[i]);
+    tb_val at = count_up(g, r->out[i], r->real);
 
     if (corners)
         return MUL(at, corner_step(g, r, i, in));
-    at = MUL(ADD(at, K(at, 0.5)), step(g, r, i, in));
+    at = MUL(ADD(at, K(at, 0.5)), step(g, r, i, in, r->real));
     return SUB(at, K(at, 0.5));
 }
 
@@ -249,10 +251,10 @@ tb_resize_taps(tb_graph *g, const tb_resize *r, int i, tb_dim in, tb_resampling 
     tb_val pos;
 
     if (how == TB_NEAREST || how == TB_NEAREST_EXACT) {
-        pos = count_f32(g, r->out[i]);
+        pos = count_up(g, r->out[i], TB_F32);
         if (how == TB_NEAREST_EXACT)
             pos = ADD(pos, K(pos, 0.5));
-        pos = FLOOR(MUL(pos, step(g, r, i, in)));
+        pos = FLOOR(MUL(pos, step(g, r, i, in, TB_F32)));
         return (tb_taps){1, {pos}, {tb_full_like(g, pos, 1)}};
     }
     pos = source(g, r, i, in, corners);
@@ -387,10 +389,10 @@ filter(tb_graph *g, tb_val d, bool is_cubic)
 static tb_val
 weights(tb_graph *g, const tb_resize *r, int i, tb_dim in, bool corners, bool is_cubic)
 {
-    tb_val size = corners ? corner_step(g, r, i, in) : step(g, r, i, in);
+    tb_val size = corners ? corner_step(g, r, i, in) : step(g, r, i, in, r->real);
     tb_val wide = MAX(size, K(size, 1)), reach = MUL(wide, K(wide, is_cubic ? 2 : 1));
-    tb_val centre = MUL(ADD(count_f32(g, r->out[i]), K(size, 0.5)), size);
-    tb_val at = count_f32(g, in), low, high, w, in_reach;
+    tb_val centre = MUL(ADD(count_up(g, r->out[i], r->real), K(size, 0.5)), size);
+    tb_val at = count_up(g, in, r->real), low, high, w, in_reach;
 
     centre = tb_unsqueeze(g, centre, 1);
     low = FLOOR(ADD(SUB(centre, reach), K(centre, 0.5)));

@@ -9,10 +9,11 @@ typedef struct tb_resize {
     int n;                      /* spatial axes; the first is axis 2 */
     tb_dim out[TB_MAX_RANK];
     double factor[TB_MAX_RANK]; /* given by the caller; 0: the quotient of the sizes */
+    tb_dtype real;              /* of positions between elements: F64 for F64, else F32 */
 } tb_resize;
 
 /* Neighbours of each element of the result, along one axis: positions in the source as
- * whole f32 [out], before they are clamped, and weights. */
+ * whole numbers [out] of the resize's `real` (nearest: f32), before they are clamped, and weights. */
 enum { TB_MAX_TAPS = 4 };
 typedef struct tb_taps {
     int n;

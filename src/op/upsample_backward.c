@@ -42,7 +42,7 @@ backward(tb_opctx *c, int n, tb_resampling how)
 {
     tb_graph *g = c->g;
     tb_val x = tb_body_wide(g, V(0));
-    tb_resize r = {.n = n};
+    tb_resize r = {.n = n, .real = tb_dtype_of(g, x) == TB_F64 ? TB_F64 : TB_F32};
     tb_dim size[TB_MAX_RANK], times;
     bool has_corners = how == TB_LINEAR || how == TB_CUBIC;
     uint32_t scales = has_corners ? 4 : 3;
