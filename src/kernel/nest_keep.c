@@ -20,6 +20,7 @@ typedef struct met {
 typedef struct search {
     tb_nest *n;
     TB_VEC(met) met; /* maps of the stages so far */
+    TB_VEC(met) tried; /* what this stage wants, looked at already */
     double most;     /* weight of n->kept */
 } search;
 
@@ -37,12 +38,12 @@ is_inside(const search *s, tb_val v)
 }
 
 static const met *
-find(const search *s, tb_val v, const tb_ix *idx)
+find_in(const search *s, const met *at, uint32_t n, tb_val v, const tb_ix *idx)
 {
     int rank = tb_rank(s->n->l->g, v);
 
-    for (uint32_t i = 0; i < s->met.n; i++) {
-        const met *m = &s->met.at[i];
+    for (uint32_t i = 0; i < n; i++) {
+        const met *m = &at[i];
         bool same = m->node.id == v.id;
         for (int a = 0; same && a < rank; a++)
             same = tb_ix_same(&m->at[a], &idx[a]);
@@ -50,6 +51,20 @@ find(const search *s, tb_val v, const tb_ix *idx)
             return m;
     }
     return NULL;
+}
+
+static const met *
+find(const search *s, tb_val v, const tb_ix *idx)
+{
+    return find_in(s, s->met.at, s->met.n, v, idx);
+}
+
+static met
+meet(const search *s, tb_val v, const tb_ix *idx, uint32_t stage)
+{
+    size_t bytes = sizeof *idx * (size_t)(tb_rank(s->n->l->g, v) + 1);
+
+    return (met){v, tb_dup(&s->n->l->u->cx->keep, idx, bytes), stage};
 }
 
 static double
@@ -88,12 +103,9 @@ operands(search *s, tb_val v, const tb_ix *idx, uint32_t stage,
 static void
 collect(search *s, tb_val v, const tb_ix *idx, uint32_t stage)
 {
-    tb_arena *a = &s->n->l->u->cx->keep;
-    size_t bytes = sizeof *idx * (size_t)(tb_rank(s->n->l->g, v) + 1);
-
     if (!is_inside(s, v) || find(s, v, idx))
         return;
-    TB_PUSH(a, &s->met, ((met){v, tb_dup(a, idx, bytes), stage}));
+    TB_PUSH(&s->n->l->u->cx->keep, &s->met, meet(s, v, idx, stage));
     operands(s, v, idx, stage, collect);
 }
 
@@ -132,8 +144,10 @@ pick(search *s, tb_val v, const tb_ix *idx, uint32_t stage)
 {
     const met *m;
 
-    if (!is_inside(s, v))
+    /* a value may be wanted along very many ways */
+    if (!is_inside(s, v) || find_in(s, s->tried.at, s->tried.n, v, idx))
         return;
+    TB_PUSH(&s->n->l->u->cx->keep, &s->tried, meet(s, v, idx, stage));
     m = find(s, v, idx);
     if (!m || !tb_prim_is_map(tb_node_of(s->n->l->g, v)->prim)) {
         operands(s, v, idx, stage, pick);
@@ -166,12 +180,15 @@ tb_nest_choose_kept(tb_nest *n)
     for (uint32_t i = 0; i < n->stages.n; i++) {
         const tb_nest_stage *st = &n->stages.at[i];
         const tb_reduction *red = &n->gr->reductions.at[st->first];
+        s.tried.n = 0;
         for (uint32_t r = 0; i > 0 && r < st->n; r++)
             pick(&s, tb_in(l->g, red[r].node, 0), red[r].in, i);
         for (uint32_t r = 0; r < st->n; r++)
             collect(&s, tb_in(l->g, red[r].node, 0), red[r].in, i);
     }
-    pick(&s, n->gr->root, n->root_at, n->stages.n);
+    s.tried.n = 0;
+    if (s.met.n)
+        pick(&s, n->gr->root, n->root_at, n->stages.n);
 }
 
 static uint32_t

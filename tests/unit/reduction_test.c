@@ -119,6 +119,18 @@ windows_of_types(void)
     c_run((c_case){.sizes = sizes, .n_sizes = TB_COUNT(sizes), .tolerance = 2e-2});
 }
 
+/* Every value is wanted twice by the next: 2^60 ways lead to the first. */
+static void
+many_ways(void)
+{
+    tb_val x = IN(F32, 5, 300), y = x;
+    for (int i = 0; i < 60; i++)
+        y = tb_map2(g, TB_P_min, tb_map1(g, TB_P_tanh, y), y);
+    tb_val sum = tb_reduce(g, TB_P_rsum, y, 1u << 1);
+    c_out(tb_map2(g, TB_P_sub, tb_map1(g, TB_P_exp, y), tb_expand_like(g, sum, y)));
+    c_run((c_case){.tolerance = 1e-3});
+}
+
 int
 main(void)
 {
@@ -129,5 +141,6 @@ main(void)
     CASE(one_axis);
     CASE(lengths_and_types);
     CASE(not_a_number);
+    CASE(many_ways);
     return t_done();
 }
