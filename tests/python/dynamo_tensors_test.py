@@ -364,6 +364,16 @@ def test_integers_are_not_divided_by_zero():
     check(f, (randn(3), torch.zeros(3)))  # floats are
 
 
+def test_no_singular_values_of_nan():
+    """PyTorch's own class of error and text, not only a failed check."""
+    nan, errors = torch.full((3, 3), float("nan")), []
+    for f in (torch.linalg.svdvals, compiled(lambda x: torch.linalg.svdvals(x))):
+        with pytest.raises(torch.linalg.LinAlgError, match="non-finite") as e:
+            f(nan)
+        errors.append(str(e.value))
+    assert errors[0] == errors[1]
+
+
 # ---- open sizes ----
 
 

@@ -92,7 +92,7 @@ def _converging(call):
     def run(*args):
         try:
             return call(*args)
-        except ValueError as e:
+        except RuntimeError as e:
             if "failed to converge" not in str(e):
                 raise
             text = str(e)[str(e).find("linalg.") :]
