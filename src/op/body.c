@@ -74,6 +74,32 @@ tb_body_count(tb_graph *g, tb_val x, uint32_t axes)
 }
 
 tb_val
+tb_body_flat(tb_graph *g, tb_val x)
+{
+    tb_dim n = tb_body_count(g, x, ~0u);
+
+    return tb_reshape(g, x, 1, &n);
+}
+
+static tb_val
+fold_all(tb_graph *g, tb_prim fold, tb_val x)
+{
+    return tb_reshape(g, tb_reduce(g, fold, x, (1u << RANK(x)) - 1), 0, NULL);
+}
+
+tb_val
+tb_body_all(tb_graph *g, tb_val x)
+{
+    return fold_all(g, TB_P_rall, x);
+}
+
+tb_val
+tb_body_any(tb_graph *g, tb_val x)
+{
+    return fold_all(g, TB_P_rany, x);
+}
+
+tb_val
 tb_body_dim(tb_graph *g, tb_dim d, tb_dtype t)
 {
     if (tb_dim_is_const(d))

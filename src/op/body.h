@@ -72,6 +72,11 @@ tb_val tb_body_wide(tb_graph *g, tb_val x);
 tb_val tb_body_mean(tb_graph *g, tb_val x, uint32_t axes);
 /* Product of the sizes of the axes. */
 tb_dim tb_body_count(tb_graph *g, tb_val x, uint32_t axes);
+/* All elements along one axis. */
+tb_val tb_body_flat(tb_graph *g, tb_val x);
+/* Whether x, of BOOL, holds everywhere, anywhere: rank 0, as asserts and loops want it. */
+tb_val tb_body_all(tb_graph *g, tb_val x);
+tb_val tb_body_any(tb_graph *g, tb_val x);
 /* An integer known when a call starts, as a rank 0 tensor of dtype t. */
 tb_val tb_body_dim(tb_graph *g, tb_dim d, tb_dtype t);
 

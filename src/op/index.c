@@ -251,19 +251,13 @@ gather(tb_opctx *c)
 }
 
 static tb_val
-flat(tb_graph *g, tb_val x)
-{
-    return tb_reshape(g, x, 1, (tb_dim[]){tb_body_count(g, x, ~0u)});
-}
-
-static tb_val
 take_along_dim(tb_opctx *c)
 {
     tb_graph *g = c->g;
     tb_val x = V(0), i = CAST(V(1), TB_I64);
 
     if (!given(c, 2))
-        return tb_body_take_along(g, flat(g, x), 0, flat(g, i));
+        return tb_body_take_along(g, tb_body_flat(g, x), 0, tb_body_flat(g, i));
     if (RANK(x) != RANK(i))
         tb_body_raise(c, "expected indices of rank %d, found rank %d", RANK(x), RANK(i));
     return tb_body_take_along(g, x, tb_body_axis(c, 2, RANK(x)), i);
@@ -274,7 +268,7 @@ static tb_val
 take(tb_opctx *c)
 {
     tb_graph *g = c->g;
-    tb_val x = flat(g, V(0)), i = tb_body_wrap(g, V(1), SIZE(x, 0));
+    tb_val x = tb_body_flat(g, V(0)), i = tb_body_wrap(g, V(1), SIZE(x, 0));
 
     return tb_gather(g, x, 1, &i, 1);
 }
@@ -342,7 +336,7 @@ isin(tb_opctx *c)
 {
     tb_graph *g = c->g;
     tb_dtype t = tb_body_common(c, 3);
-    tb_val x = tb_body_promoted(c, 0, t), y = flat(g, tb_body_promoted(c, 1, t)), r;
+    tb_val x = tb_body_promoted(c, 0, t), y = tb_body_flat(g, tb_body_promoted(c, 1, t)), r;
     int last = RANK(x);
 
     r = EQ(tb_unsqueeze(g, x, last), y);

@@ -301,8 +301,7 @@ put_flat(tb_opctx *c)
 static tb_val
 ordinal(tb_graph *g, tb_val mask)
 {
-    tb_dim n = tb_body_count(g, mask, ~0u);
-    tb_val k = CAST(tb_reshape(g, mask, 1, &n), TB_I64);
+    tb_val k = CAST(tb_body_flat(g, mask), TB_I64);
 
     k = MAX(SUB(tb_scan(g, TB_P_cumsum, k, 0), I64(1)), I64(0));
     return tb_reshape(g, k, RANK(mask), tb_dims(g, mask));

@@ -351,7 +351,7 @@ repeat_interleave(tb_opctx *c)
     tb_val x = V(0);
 
     if (!given(c, 2))
-        x = tb_reshape(g, x, 1, (tb_dim[]){tb_body_count(g, x, ~0u)});
+        x = tb_body_flat(g, x);
     return repeat_axis(g, x, given(c, 2) ? tb_body_axis(c, 2, RANK(x)) : 0, DIM(1),
                        false);
 }
@@ -396,7 +396,7 @@ roll(tb_opctx *c)
 
     memcpy(d, tb_dims(g, x), sizeof *d * (size_t)rank);
     if (n == 0) { /* all axes as one */
-        x = tb_reshape(g, x, 1, (tb_dim[]){tb_body_count(g, x, ~0u)});
+        x = tb_body_flat(g, x);
         return tb_reshape(g, roll_axis(g, x, 0, DIM(1)), rank, d);
     }
     if (n > TB_MAX_RANK)

@@ -80,6 +80,21 @@ tb_mat_diagonal(tb_graph *g, tb_val x)
     return tb_squeeze_axes(g, RSUM(x, 1u << (rank - 1)), 1u << (rank - 1));
 }
 
+tb_val
+tb_mat_unit_lower(tb_graph *g, tb_val x, tb_dim k)
+{
+    tb_val l = tb_mat_band(g, tb_mat_columns(g, x, 0, k), -TB_FAR, -1, 0);
+    int rank = RANK(l);
+
+    return ADD(l, tb_mat_eye(g, l, SIZE(l, rank - 2), SIZE(l, rank - 1)));
+}
+
+tb_val
+tb_mat_upper(tb_graph *g, tb_val x, tb_dim k)
+{
+    return tb_mat_band(g, tb_mat_rows(g, x, 0, k), 0, TB_FAR, 0);
+}
+
 void
 tb_mat_broadcast(tb_graph *g, tb_val *a, tb_val *b)
 {
@@ -144,9 +159,7 @@ tb_mat_info(tb_graph *g, tb_val bad)
 void
 tb_mat_check(tb_graph *g, tb_val info, const char *message)
 {
-    tb_val ok = tb_reduce(g, TB_P_rall, EQ(info, K(info, 0)), (1u << RANK(info)) - 1);
-
-    tb_assert_node(g, tb_reshape(g, ok, 0, NULL),
+    tb_assert_node(g, tb_body_all(g, EQ(info, K(info, 0))),
                    tb_sprintf(&g->unit->cx->keep, "%s", message));
 }
 
@@ -366,17 +379,13 @@ permutation(tb_graph *g, tb_lu_factors f)
 static tb_val
 lower_of(tb_graph *g, tb_val lu)
 {
-    tb_val l = tb_mat_columns(g, lu, 0, tb_mat_rank(g, lu));
-    int rank = RANK(l);
-
-    l = tb_mat_band(g, l, -TB_FAR, -1, 0);
-    return ADD(l, tb_mat_eye(g, l, SIZE(l, rank - 2), SIZE(l, rank - 1)));
+    return tb_mat_unit_lower(g, lu, tb_mat_rank(g, lu));
 }
 
 static tb_val
 upper_of(tb_graph *g, tb_val lu)
 {
-    return tb_mat_band(g, tb_mat_rows(g, lu, 0, tb_mat_rank(g, lu)), 0, TB_FAR, 0);
+    return tb_mat_upper(g, lu, tb_mat_rank(g, lu));
 }
 
 /* (A, pivot) */

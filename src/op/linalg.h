@@ -17,6 +17,10 @@ enum { TB_FAR = INT32_MAX }; /* no bound */
 /* Ones on the diagonal: [m, n] with x's leading axes and dtype. */
 tb_val tb_mat_eye(tb_graph *g, tb_val x, tb_dim m, tb_dim n);
 tb_val tb_mat_diagonal(tb_graph *g, tb_val x); /* [b..., min(m, n)] */
+/* Of the first k columns what is below the diagonal, with ones on it; of the first k rows
+ * what is on it and above. */
+tb_val tb_mat_unit_lower(tb_graph *g, tb_val x, tb_dim k);
+tb_val tb_mat_upper(tb_graph *g, tb_val x, tb_dim k);
 /* Gives a and b the same leading axes. */
 void tb_mat_broadcast(tb_graph *g, tb_val *a, tb_val *b);
 /* X of op(a) X = b, or X op(a) = b. */

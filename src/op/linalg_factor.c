@@ -7,14 +7,12 @@
 
 /* ---- reflections ---- */
 
-/* The reflectors in the first k columns of x: ones on the diagonal, zeros above. */
+/* The reflectors that tau [b..., k] goes with: in the first k columns of x, ones on the
+ * diagonal. */
 static tb_val
-reflectors(tb_graph *g, tb_val x, tb_dim k)
+reflectors(tb_graph *g, tb_val x, tb_val tau)
 {
-    tb_val v = tb_mat_band(g, tb_mat_columns(g, x, 0, k), -TB_FAR, -1, 0);
-    int rank = RANK(v);
-
-    return ADD(v, tb_mat_eye(g, v, SIZE(v, rank - 2), SIZE(v, rank - 1)));
+    return tb_mat_unit_lower(g, x, SIZE(tau, RANK(tau) - 1));
 }
 
 /* tau [b..., k] as a diagonal matrix. */
@@ -78,15 +76,9 @@ static tb_val
 columns_of_q(tb_graph *g, reflected f, tb_dim n)
 {
     int rank = RANK(f.a);
-    tb_val v = reflectors(g, f.a, SIZE(f.tau, RANK(f.tau) - 1));
+    tb_val v = reflectors(g, f.a, f.tau);
 
     return apply(g, v, f.tau, tb_mat_eye(g, f.a, SIZE(f.a, rank - 2), n), true, false);
-}
-
-static tb_val
-upper(tb_graph *g, reflected f, tb_dim rows)
-{
-    return tb_mat_band(g, tb_mat_rows(g, f.a, 0, rows), 0, TB_FAR, 0);
 }
 
 /* Reflectors come with one factor each. */
@@ -113,7 +105,7 @@ qr(tb_opctx *c)
     f = reflect(g, a);
     rows = all ? SIZE(a, RANK(a) - 2) : tb_mat_rank(g, a);
     return tb_body_out2(c, no_q ? tb_mat_none(g, tb_dtype_of(g, a)) : columns_of_q(g, f, rows),
-                        upper(g, f, rows));
+                        tb_mat_upper(g, f.a, rows));
 }
 
 static tb_val
@@ -145,7 +137,7 @@ ormqr(tb_opctx *c)
 
     needs_reflectors(c, a, tau);
     tb_mat_needed(c, V(2));
-    return apply(g, reflectors(g, a, SIZE(tau, RANK(tau) - 1)), tau, V(2), BOOL(3), BOOL(4));
+    return apply(g, reflectors(g, a, tau), tau, V(2), BOOL(3), BOOL(4));
 }
 
 /* ---- orthogonal rows ---- */
@@ -396,10 +388,8 @@ pinv(tb_opctx *c)
 static tb_val
 some_left(tb_graph *g, const tb_val *v, void *user)
 {
-    tb_val left = LT(I64(0), v[1]);
-
     (void)user;
-    return tb_reshape(g, tb_reduce(g, TB_P_rany, left, (1u << RANK(left)) - 1), 0, NULL);
+    return tb_body_any(g, LT(I64(0), v[1]));
 }
 
 static void

@@ -53,7 +53,7 @@ more_steps(tb_graph *g, const tb_val *v, void *user)
 
     (void)user;
     go = AND(LE(I64(0), k), LT(k, tb_body_dim(g, SIZE(v[1], RANK(v[1]) - 2), TB_I64)));
-    return tb_reshape(g, tb_reduce(g, TB_P_rany, go, (1u << RANK(go)) - 1), 0, NULL);
+    return tb_body_any(g, go);
 }
 
 /* ---- the factorisation ---- */

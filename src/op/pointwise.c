@@ -114,16 +114,13 @@ BINARY(divide, DIV(x, y))
 static void
 refuse_zero(tb_graph *g, tb_val b)
 {
-    tb_val good;
-
     if (tb_dtype_is_float(tb_dtype_of(g, b)) || tb_dtype_is_complex(tb_dtype_of(g, b)))
         return;
     while (tb_node_of(g, b)->prim == TB_P_expand)
         b = tb_in(g, b, 0);
     if (tb_node_of(g, b)->prim == TB_P_full && tb_attrs(g, b)[0] != 0)
         return;
-    good = tb_reduce(g, TB_P_rall, NE(b, K(b, 0)), (1u << RANK(b)) - 1);
-    tb_assert_node(g, tb_reshape(g, good, 0, NULL), TB_STR("ZeroDivisionError"));
+    tb_assert_node(g, tb_body_all(g, NE(b, K(b, 0))), TB_STR("ZeroDivisionError"));
 }
 
 /* Rounded down. For floats with the remainder's help, as Python does: a/b may round up to
@@ -385,11 +382,8 @@ BINARY_WIDE(xlog1py, times_log(g, x, y, M1(log1p, y)))
 static tb_val
 divides_on(tb_graph *g, const tb_val *v, void *user)
 {
-    tb_val any = NE(v[1], K(v[1], 0));
-
     (void)user;
-    any = tb_reduce(g, TB_P_rany, any, (1u << RANK(any)) - 1);
-    return tb_reshape(g, any, 0, NULL);
+    return tb_body_any(g, NE(v[1], K(v[1], 0)));
 }
 
 static void

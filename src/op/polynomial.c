@@ -37,11 +37,8 @@ active(tb_graph *g, const tb_val *v)
 static tb_val
 goes_on(tb_graph *g, const tb_val *v, void *user)
 {
-    tb_val any = active(g, v);
-
     (void)user;
-    any = tb_reduce(g, TB_P_rany, any, (1u << RANK(any)) - 1);
-    return tb_reshape(g, any, 0, NULL);
+    return tb_body_any(g, active(g, v));
 }
 
 /* The polynomial of degree k + 1, k > 0, of those of degrees k - 1 and k. */

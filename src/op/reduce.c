@@ -274,7 +274,7 @@ arg_extreme(tb_opctx *c, tb_prim fold, tb_val x, uint32_t dim, uint32_t keepdim)
         return finish(c, tb_reduce(g, fold, x, 1u << ax), 1u << ax, keepdim);
     }
     ax = RANK(x);
-    x = tb_reshape(g, x, 1, (tb_dim[]){tb_body_count(g, x, ~0u)});
+    x = tb_body_flat(g, x);
     x = tb_reduce(g, fold, x, 1);
     for (int i = 0; BOOL(keepdim) && i < ax - 1; i++)
         x = tb_unsqueeze(g, x, 0);

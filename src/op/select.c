@@ -24,14 +24,6 @@ size_of(tb_graph *g, tb_val n, tb_dim max)
     return tb_item(g, n, tb_sprintf(&u->cx->keep, "n%u", u->syms.n), 0, hi);
 }
 
-static tb_val
-flat(tb_graph *g, tb_val x)
-{
-    tb_dim n = tb_body_count(g, x, ~0u);
-
-    return tb_reshape(g, x, 1, &n);
-}
-
 /* How many elements of mask [N] are true, as an I64 of rank 0. */
 static tb_val
 how_many(tb_graph *g, tb_val mask)
@@ -60,7 +52,7 @@ tb_indices_true(tb_graph *g, tb_val mask)
 {
     tb_dim n;
 
-    mask = flat(g, mask);
+    mask = tb_body_flat(g, mask);
     n = size_of(g, how_many(g, mask), SIZE(mask, 0));
     return tb_slice_axis(g, positions(g, mask, SIZE(mask, 0)), 0, 0, n, 1);
 }
@@ -106,7 +98,7 @@ static tb_val
 nonzero_static(tb_opctx *c)
 {
     tb_graph *g = c->g;
-    tb_val mask = flat(g, CAST(V(0), TB_BOOL)), at, given;
+    tb_val mask = tb_body_flat(g, CAST(V(0), TB_BOOL)), at, given;
 
     at = positions(g, mask, DIM(1));
     given = LT(tb_body_count_up(g, DIM(1), 1, 0), how_many(g, mask));
@@ -122,7 +114,7 @@ masked_select(tb_opctx *c)
 
     tb_broadcast(g, &x, &mask);
     at = tb_indices_true(g, mask);
-    return tb_gather(g, flat(g, x), 1, &at, 1);
+    return tb_gather(g, tb_body_flat(g, x), 1, &at, 1);
 }
 
 /* ---- unique ---- */
@@ -187,7 +179,7 @@ static tb_val
 unique_of(tb_opctx *c, bool inverse, bool counts)
 {
     tb_graph *g = c->g;
-    tb_val x = flat(g, V(0));
+    tb_val x = tb_body_flat(g, V(0));
     runs r = {.order = tb_argsort(g, x, 0, false)};
 
     x = tb_gather(g, x, 1, &r.order, 1);
@@ -291,7 +283,7 @@ unique_consecutive(tb_opctx *c)
 
     if (given(c, 3) && (RANK(x) != 1 || INT(3) != 0))
         return unique_along(c, tb_body_axis(c, 3, RANK(x)), false);
-    x = flat(g, x);
+    x = tb_body_flat(g, x);
     r.first = changes(g, x);
     return run_results(c, x, r, BOOL(1), BOOL(2), RANK(V(0)), tb_dims(g, V(0)));
 }
@@ -303,7 +295,7 @@ static tb_val
 bincount(tb_opctx *c)
 {
     tb_graph *g = c->g;
-    tb_val x = V(0), w = V(1), size, good;
+    tb_val x = V(0), w = V(1), size;
     tb_dtype t = TB_I64;
     tb_dim n = DIM(2);
 
@@ -314,9 +306,8 @@ bincount(tb_opctx *c)
     x = CAST(x, TB_I64);
     w = w.id ? CAST(w, t) : tb_full_i(g, TB_I64, 1, tb_dims(g, x), 1);
     if (SIZE(x, 0) != 0) {
-        good = tb_reshape(g, tb_reduce(g, TB_P_rall, LE(I64(0), x), 1), 0, NULL);
-        tb_assert_node(g, good, TB_STR("bincount only supports 1-d non-negative integral "
-                                       "inputs."));
+        tb_assert_node(g, tb_body_all(g, LE(I64(0), x)),
+                       TB_STR("bincount only supports 1-d non-negative integral inputs."));
         size = tb_reshape(g, RMAX(x, 1), 0, NULL);
         size = MAX(ADD(size, I64(1)), tb_body_dim(g, n, TB_I64));
         n = size_of(g, size, MANY);
@@ -329,14 +320,13 @@ static tb_val
 repeat_interleave(tb_opctx *c)
 {
     tb_graph *g = c->g;
-    tb_val ends, total, good, at, marks;
+    tb_val ends, total, at, marks;
     tb_dim n, more;
 
     if (RANK(V(0)) != 1)
         tb_body_raise(c, "expected a list of repeats, found rank %d", RANK(V(0)));
     ends = CAST(V(0), TB_I64);
-    good = tb_reshape(g, tb_reduce(g, TB_P_rall, LE(I64(0), ends), 1), 0, NULL);
-    tb_assert_node(g, good, TB_STR("repeats can not be negative"));
+    tb_assert_node(g, tb_body_all(g, LE(I64(0), ends)), TB_STR("repeats can not be negative"));
     total = tb_reshape(g, RSUM(ends, 1), 0, NULL);
     n = size_of(g, total, MANY);
     if (given(c, 1))

@@ -93,7 +93,7 @@ ravel(tb_opctx *c)
 {
     tb_graph *g = c->g;
 
-    return tb_reshape(g, V(0), 1, (tb_dim[]){tb_body_count(g, V(0), ~0u)});
+    return tb_body_flat(g, V(0));
 }
 
 static tb_val

@@ -163,7 +163,7 @@ static tb_val
 median_all(tb_opctx *c, bool skip)
 {
     tb_graph *g = c->g;
-    tb_val x = tb_reshape(g, V(0), 1, (tb_dim[]){tb_body_count(g, V(0), ~0u)});
+    tb_val x = tb_body_flat(g, V(0));
 
     median_along(c, x, 0, false, skip);
     c->n_out = 0;

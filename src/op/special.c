@@ -413,9 +413,7 @@ series_goes_on(tb_graph *g, const tb_val *v, void *user)
     tb_val small = MUL(K(v[3], 1.2e-16), v[3]), more = LT(small, v[2]);
 
     (void)user;
-    more = tb_reduce(g, TB_P_rany, more, (1u << RANK(more)) - 1);
-    more = tb_reshape(g, more, 0, NULL);
-    return AND(more, LT(v[0], I64(MAX_STEPS)));
+    return AND(tb_body_any(g, more), LT(v[0], I64(MAX_STEPS)));
 }
 
 static void
@@ -447,9 +445,7 @@ fraction_goes_on(tb_graph *g, const tb_val *v, void *user)
     tb_val more = LT(K(v[5], 3e-16), ABS(SUB(v[5], K(v[5], 1))));
 
     (void)user;
-    more = tb_reduce(g, TB_P_rany, more, (1u << RANK(more)) - 1);
-    more = tb_reshape(g, more, 0, NULL);
-    return AND(more, LT(v[0], I64(MAX_STEPS)));
+    return AND(tb_body_any(g, more), LT(v[0], I64(MAX_STEPS)));
 }
 
 static void
