@@ -10,17 +10,6 @@ cube(double n)
     return n * n * n;
 }
 
-static tb_dim
-matrices(tb_lower *l, int n_own)
-{
-    tb_val root = l->group->root;
-    tb_dim items = 1;
-
-    for (int i = 0; i < tb_rank(l->g, root) - n_own; i++)
-        items = tb_dim_mul(l->u, items, tb_dims(l->g, root)[i]);
-    return items;
-}
-
 /* ---- Cholesky ---- */
 
 /*
@@ -68,7 +57,7 @@ tb_lower_cholesky(tb_lower *l)
     tb_la_begin(a, l, 50 + 0.02 * cube((double)tb_dim_hint(l->u, n_dim)), 1, NULL);
     zero = tb_k_int(k, 0);
     n = tb_k_dim(k, l->u, n_dim);
-    u.c = u.b = tb_la_buffer(a, 0, n_dim, n_dim, matrices(l, a->pairs ? 3 : 2), a->matrix);
+    u.c = u.b = tb_la_buffer(a, 0, n_dim, n_dim);
     u.x = tb_la_transposed(u.c);
     from = tb_la_at(a, x, false);
     to = tb_la_at(a, root, true);
@@ -217,7 +206,7 @@ tb_lower_lu(tb_lower *l)
     zero = tb_k_int(k, 0);
     s.m = tb_k_dim(k, l->u, m_dim);
     s.n = tb_k_dim(k, l->u, n_dim);
-    s.x = tb_la_buffer(a, 0, m_dim, n_dim, matrices(l, a->pairs ? 3 : 2), a->matrix);
+    s.x = tb_la_buffer(a, 0, m_dim, n_dim);
     tb_la_copy_in(a, s.x, tb_la_at(a, x, false), s.m, s.n, s.x.row);
     to = tb_la_at(a, root, true);
     s.swaps = tb_la_from(a, to, zero, s.n);
@@ -269,7 +258,7 @@ tb_lower_exchange(tb_lower *l)
 
     tb_lower_begin(l, "exchange");
     k = l->k;
-    row = tb_items_open(l, matrices(l, 1), 5 + 4 * (double)tb_dim_hint(l->u, n_dim));
+    row = tb_items_open(l, tb_la_items(l, 1), 5 + 4 * (double)tb_dim_hint(l->u, n_dim));
     zero = tb_k_int(k, 0);
     n = tb_k_dim(k, l->u, n_dim);
     steps = tb_k_dim(k, l->u, k_dim);

@@ -124,7 +124,7 @@ tb_lower_jacobi(tb_lower *l)
     tb_val root = l->group->root, in = tb_in(l->g, root, 0);
     int rank = tb_rank(l->g, root);
     const tb_dim *dims = tb_dims(l->g, root);
-    tb_dim m_dim = dims[rank - 2], n_dim = tb_attrs(l->g, root)[0], room, items = 1;
+    tb_dim m_dim = dims[rank - 2], n_dim = tb_attrs(l->g, root)[0], room;
     tb_dim rest_dim = tb_dim_sub(l->u, dims[rank - 1], n_dim);
     double m_hint = (double)tb_dim_hint(l->u, m_dim);
     double n_hint = (double)tb_dim_hint(l->u, dims[rank - 1]);
@@ -137,15 +137,13 @@ tb_lower_jacobi(tb_lower *l)
     tb_lower_begin(l, "jacobi");
     k = l->k;
     tb_la_begin(a, l, 100 + 4 * m_hint * m_hint * (20 + 0.3 * n_hint), 1, NULL);
-    for (int i = 0; i < rank - (a->pairs ? 3 : 2); i++)
-        items = tb_dim_mul(l->u, items, dims[i]);
     zero = tb_k_int(k, 0);
     m = tb_k_dim(k, l->u, m_dim);
     n = tb_k_dim(k, l->u, n_dim);
     rest = tb_k_dim(k, l->u, rest_dim);
     room = tb_dim_mul(l->u, tb_dim_ceildiv(l->u, n_dim, TB_LA_ALIGN), TB_LA_ALIGN);
     width = split = tb_k_dim(k, l->u, room);
-    r.x = tb_la_buffer(a, 0, m_dim, tb_dim_add(l->u, room, rest_dim), items, a->matrix);
+    r.x = tb_la_buffer(a, 0, m_dim, tb_dim_add(l->u, room, rest_dim));
     r.n = split;
     r.length = tb_k_add(k, width, rest);
     r.again = tb_k_scratch(k, 8);

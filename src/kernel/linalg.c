@@ -7,10 +7,15 @@
 
 enum { MAX_SCRATCH = 1 << 20, MAX_ROWS = 4, MAX_VECS = 4 };
 
-static int
-leading_axes(const tb_la *a)
+tb_dim
+tb_la_items(tb_lower *l, int n_own)
 {
-    return tb_rank(a->l->g, a->l->group->root) - (a->pairs ? 3 : 2);
+    tb_val root = l->group->root;
+    tb_dim items = 1;
+
+    for (int i = 0; i < tb_rank(l->g, root) - n_own; i++)
+        items = tb_dim_mul(l->u, items, tb_dims(l->g, root)[i]);
+    return items;
 }
 
 double
@@ -24,8 +29,6 @@ tb_la_begin(tb_la *a, tb_lower *l, double matrix_ns, tb_dim parts, tb_kv *part)
 {
     tb_val root = l->group->root;
     const tb_node *n = tb_node_of(l->g, root);
-    tb_dim items = parts;
-    tb_kv item;
 
     a->l = l;
     a->k = l->k;
@@ -36,14 +39,13 @@ tb_la_begin(tb_la *a, tb_lower *l, double matrix_ns, tb_dim parts, tb_kv *part)
     a->vecs = 1;
     if (!a->pairs && tb_la_hint(a, tb_dims(l->g, root)[n->rank - 1]) > a->lanes)
         a->vecs = 2;
-    for (int i = 0; i < leading_axes(a); i++)
-        items = tb_dim_mul(l->u, items, tb_dims(l->g, root)[i]);
-    a->matrix = item = tb_items_open(l, items, matrix_ns);
+    a->items = tb_dim_mul(l->u, parts, tb_la_items(l, a->pairs ? 3 : 2));
+    a->matrix = a->item = tb_items_open(l, a->items, matrix_ns);
     if (part) {
         tb_kv n_parts = tb_k_dim(l->k, l->u, parts);
 
-        a->matrix = tb_k_div(l->k, item, n_parts);
-        *part = tb_k_mod(l->k, item, n_parts);
+        a->matrix = tb_k_div(l->k, a->item, n_parts);
+        *part = tb_k_mod(l->k, a->item, n_parts);
     }
 }
 
@@ -69,7 +71,7 @@ tb_la_at(tb_la *a, tb_val v, bool written)
 }
 
 tb_mat
-tb_la_buffer(tb_la *a, uint32_t nth, tb_dim m, tb_dim n, tb_dim items, tb_kv item)
+tb_la_buffer(tb_la *a, uint32_t nth, tb_dim m, tb_dim n)
 {
     tb_lower *l = a->l;
     tb_unit *u = l->u;
@@ -87,8 +89,8 @@ tb_la_buffer(tb_la *a, uint32_t nth, tb_dim m, tb_dim n, tb_dim items, tb_kv ite
         x.ptr = tb_k_scratch(k, bytes ? bytes : 1);
         return x;
     }
-    x.ptr = tb_bind_temp(l, tb_lower_temp(l, nth, tb_dim_mul(u, bytes, items)), true);
-    x.ptr = tb_k_ptr_add(k, x.ptr, tb_k_mul(k, item, tb_k_dim(k, u, bytes)), 1);
+    x.ptr = tb_bind_temp(l, tb_lower_temp(l, nth, tb_dim_mul(u, bytes, a->items)), true);
+    x.ptr = tb_k_ptr_add(k, x.ptr, tb_k_mul(k, a->item, tb_k_dim(k, u, bytes)), 1);
     return x;
 }
 

@@ -27,7 +27,8 @@ typedef struct tb_la {
     int lanes;
     bool pairs;  /* complex */
     int rows, vecs; /* of a block in registers */
-    tb_kv matrix; /* number of the matrix */
+    tb_dim items; /* of the loop: matrices, or parts of them */
+    tb_kv item, matrix; /* numbers of the item and its matrix */
 } tb_la;
 
 /* A number or a vector of them; im is NO_KV if all is real. */
@@ -41,14 +42,16 @@ typedef struct tb_mat {
     tb_kv ptr, row, column, im;
 } tb_mat;
 
+/* How many there are of what the last n_own axes of the group's root are. */
+tb_dim tb_la_items(tb_lower *l, int n_own);
 /* Opens a loop over matrices (of the group's root), or over `parts` parts of each; *part may
  * be NULL. Closed by tb_rows_close. */
 void tb_la_begin(tb_la *a, tb_lower *l, double matrix_ns, tb_dim parts, tb_kv *part);
 /* Matrix number a->matrix of stored v: [m, n], dense. */
 tb_mat tb_la_at(tb_la *a, tb_val v, bool written);
-/* Memory for a matrix of the step's own; row length is a multiple of TB_LA_ALIGN. `nth`
- * buffer of the group. `items`: how many there are at a time; `item`: which. */
-tb_mat tb_la_buffer(tb_la *a, uint32_t nth, tb_dim m, tb_dim n, tb_dim items, tb_kv item);
+/* Memory for a matrix of the item's own; row length is a multiple of TB_LA_ALIGN. `nth`
+ * buffer of the group. */
+tb_mat tb_la_buffer(tb_la *a, uint32_t nth, tb_dim m, tb_dim n);
 /* The matrix seen from its last element backwards, and with its axes exchanged. */
 tb_mat tb_la_backwards(tb_la *a, tb_mat x, tb_kv m, tb_kv n);
 tb_mat tb_la_rows_backwards(tb_la *a, tb_mat x, tb_kv m);

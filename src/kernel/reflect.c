@@ -110,20 +110,17 @@ tb_lower_qr(tb_lower *l)
     tb_kv zero, m, n, steps, c, i, j;
     tb_num none;
     tb_mat x, to;
-    tb_dim items = 1;
     tb_kernel *k;
     reflector r;
 
     tb_lower_begin(l, "qr");
     k = l->k;
     tb_la_begin(a, l, 50 + 30 * n_hint + 0.1 * m_hint * n_hint * n_hint, 1, NULL);
-    for (int q = 0; q < rank - (a->pairs ? 3 : 2); q++)
-        items = tb_dim_mul(l->u, items, tb_dims(l->g, root)[q]);
     zero = tb_k_int(k, 0);
     m = tb_k_dim(k, l->u, m_dim);
     n = tb_k_dim(k, l->u, n_dim);
     none = (tb_num){tb_la_const(a, 0), tb_la_const(a, 0)};
-    x = tb_la_buffer(a, 0, m_dim, n_dim, items, a->matrix);
+    x = tb_la_buffer(a, 0, m_dim, n_dim);
     to = tb_la_at(a, root, true);
     tb_la_copy_in(a, x, tb_la_at(a, in, false), m, n, x.row);
     j = tb_k_for(k, zero, n, 1, NULL, 0);

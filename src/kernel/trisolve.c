@@ -20,10 +20,10 @@ tb_lower_tri_solve(tb_lower *l)
     const int64_t *attr = tb_attrs(l->g, root); /* upper, transpose, conj, unit, pairs */
     int rank = tb_rank(l->g, root);
     tb_dim n_dim = tb_dims(l->g, root)[rank - 2], r_dim = tb_dims(l->g, root)[rank - 1];
-    tb_dim parts = tb_dim_ceildiv(l->u, r_dim, COLUMNS), width, items = parts;
+    tb_dim parts = tb_dim_ceildiv(l->u, r_dim, COLUMNS), width;
     tb_la la, *a = &la;
     tb_la_update u = {.conj = attr[2] != 0};
-    tb_kv part, zero, n, r, first, p, end, k_row, item;
+    tb_kv part, zero, n, r, first, p, end, k_row;
     tb_mat x, from, to;
     tb_kernel *k;
     double ns;
@@ -34,14 +34,11 @@ tb_lower_tri_solve(tb_lower *l)
     width = tb_dim_is_const(r_dim) && r_dim < COLUMNS ? r_dim : COLUMNS;
     ns = ns * ns * (double)width * (attr[4] ? 0.1 : 0.03) + 30 + 10 * ns;
     tb_la_begin(a, l, ns, parts, &part);
-    for (int i = 0; i < rank - (a->pairs ? 3 : 2); i++)
-        items = tb_dim_mul(l->u, items, tb_dims(l->g, root)[i]);
-    item = tb_k_add(k, tb_k_mul(k, a->matrix, tb_k_dim(k, l->u, parts)), part);
     zero = tb_k_int(k, 0);
     n = tb_k_dim(k, l->u, n_dim);
     first = tb_k_mul(k, part, tb_k_int(k, COLUMNS));
     r = tb_k_min(k, tb_k_sub(k, tb_k_dim(k, l->u, r_dim), first), tb_k_int(k, COLUMNS));
-    x = tb_la_buffer(a, 0, n_dim, width, items, item);
+    x = tb_la_buffer(a, 0, n_dim, width);
     from = tb_la_from(a, tb_la_at(a, b, false), zero, first);
     to = tb_la_from(a, tb_la_at(a, root, true), zero, first);
     tb_la_copy_in(a, x, from, n, r, x.row);
