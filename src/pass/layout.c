@@ -256,18 +256,6 @@ is_constant(const tb_graph *g, tb_val v)
     return tb_node_of(g, v)->prim == TB_P_const;
 }
 
-static bool
-is_zero(const tb_graph *g, tb_val v)
-{
-    double f;
-    while (tb_node_of(g, v)->prim == TB_P_reshape || tb_node_of(g, v)->prim == TB_P_expand)
-        v = tb_in(g, v, 0);
-    if (tb_node_of(g, v)->prim != TB_P_full)
-        return false;
-    memcpy(&f, tb_attrs(g, v), sizeof f);
-    return f == 0;
-}
-
 /* [N, C, spatial] -> [N, spatial, C] */
 static tb_val
 channels_last(tb_graph *g, tb_val x, int ns)
@@ -354,7 +342,7 @@ depthwise_in_place(tb_graph *g, tb_val x, tb_val w, tb_val bias, const tb_conv_a
     int64_t lo[TB_MAX_RANK], hi[TB_MAX_RANK];
     memcpy(lo, c->lo, sizeof *lo * (size_t)c->ns);
     memcpy(hi, c->hi, sizeof *hi * (size_t)c->ns);
-    if (tb_node_of(g, x)->prim == TB_P_pad && is_zero(g, tb_in(g, x, 1))) {
+    if (tb_node_of(g, x)->prim == TB_P_pad && tb_is_zero(g, tb_in(g, x, 1))) {
         const int64_t *attr = tb_attrs(g, x);
         bool spatial = true;
         for (int i = 0; i < c->ns + 2; i++) {

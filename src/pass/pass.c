@@ -51,6 +51,28 @@ tb_image(const tb_rewrite *rw, tb_val v, uint32_t i)
     return rw->map[tb_in(rw->from, v, i).id];
 }
 
+bool
+tb_is_full(const tb_graph *g, tb_val v, double *value)
+{
+    const tb_node *n = tb_node_of(g, v);
+    if (n->prim != TB_P_full || tb_dtype_is_complex(n->dtype))
+        return false;
+    if (tb_dtype_is_float(n->dtype))
+        memcpy(value, tb_attrs(g, v), sizeof *value);
+    else
+        *value = (double)tb_attrs(g, v)[0];
+    return true;
+}
+
+bool
+tb_is_zero(const tb_graph *g, tb_val v)
+{
+    double value;
+    while (tb_node_of(g, v)->prim == TB_P_reshape || tb_node_of(g, v)->prim == TB_P_expand)
+        v = tb_in(g, v, 0);
+    return tb_is_full(g, v, &value) && value == 0;
+}
+
 tb_graph *
 tb_rewrite_graph(const tb_graph *from, tb_val (*rule)(tb_rewrite *rw, tb_val v), void *user)
 {

@@ -21,6 +21,11 @@ tb_graph *tb_rewrite_graph(const tb_graph *from, tb_val (*rule)(tb_rewrite *rw, 
 /* The image of operand i of v. */
 tb_val tb_image(const tb_rewrite *rw, tb_val v, uint32_t i);
 
+/* Is v the same real number everywhere? */
+bool tb_is_full(const tb_graph *g, tb_val v, double *value);
+/* Is v 0 everywhere, by itself or spread from something that is? */
+bool tb_is_zero(const tb_graph *g, tb_val v);
+
 /* v as a constant of its own, if it depends on constants only (fold.c); else v itself. */
 tb_val tb_fold_value(tb_graph *g, tb_val v);
 

@@ -8,19 +8,6 @@
  */
 #include "pass/pass.h"
 
-static bool
-is_full(const tb_graph *g, tb_val v, double *value)
-{
-    const tb_node *n = tb_node_of(g, v);
-    if (n->prim != TB_P_full || tb_dtype_is_complex(n->dtype))
-        return false;
-    if (tb_dtype_is_float(n->dtype))
-        memcpy(value, tb_attrs(g, v), sizeof *value);
-    else
-        *value = (double)tb_attrs(g, v)[0];
-    return true;
-}
-
 /* Movement of a value that is the same everywhere. */
 static tb_val
 move_of_full(tb_rewrite *rw, tb_val v)
@@ -34,7 +21,7 @@ move_of_full(tb_rewrite *rw, tb_val v)
         return TB_NO_VAL;
     if (n->prim == TB_P_pad) {
         double a, b;
-        if (!is_full(g, x, &a) || !is_full(g, tb_image(rw, v, 1), &b) || !(a == b))
+        if (!tb_is_full(g, x, &a) || !tb_is_full(g, tb_image(rw, v, 1), &b) || !(a == b))
             return TB_NO_VAL;
     }
     for (int i = 0; i < n->rank; i++)
@@ -51,7 +38,7 @@ cast_of_cast(tb_rewrite *rw, tb_val v)
     double value;
     tb_dtype to = tb_dtype_of(rw->from, v);
 
-    if (is_full(g, x, &value)) {
+    if (tb_is_full(g, x, &value)) {
         const tb_node *n = tb_node_of(g, x);
         bool exact = value == (double)(float)value && value > -1e6 && value < 1e6;
         if (to == TB_BOOL || tb_dtype_is_complex(to) || !exact ||
@@ -83,7 +70,7 @@ static tb_val
 where_of_full(tb_rewrite *rw, tb_val v)
 {
     double c;
-    if (!is_full(rw->to, tb_image(rw, v, 0), &c))
+    if (!tb_is_full(rw->to, tb_image(rw, v, 0), &c))
         return TB_NO_VAL;
     return tb_image(rw, v, c != 0 ? 1 : 2);
 }
@@ -101,7 +88,7 @@ identity(tb_rewrite *rw, tb_val v)
     for (int side = 0; side < 2; side++) {
         tb_val x = side ? b : a, k = side ? a : b;
         bool commutes = p == TB_P_mul || p == TB_P_add || p == TB_P_and || p == TB_P_or;
-        if (!is_full(g, k, &c) || (side && !commutes))
+        if (!tb_is_full(g, k, &c) || (side && !commutes))
             continue;
         if ((p == TB_P_mul || p == TB_P_div) && c == 1)
             return x;

@@ -110,16 +110,6 @@ reduction_in_parts(tb_graph *g, const tb_graph *from, tb_val v, tb_val x)
 }
 
 /* ---- windows ---- */
-static bool
-is_zero(const tb_graph *g, tb_val v)
-{
-    double f;
-    if (tb_node_of(g, v)->prim != TB_P_full || !tb_dtype_is_float(tb_dtype_of(g, v)))
-        return false;
-    memcpy(&f, tb_attrs(g, v), sizeof f);
-    return f == 0;
-}
-
 /* x with the padding of `pad`, along `axis` only or along all others. */
 static tb_val
 padded(tb_graph *g, tb_val x, tb_val pad, int axis, bool others)
@@ -170,7 +160,7 @@ windows_in_steps(tb_graph *g, const tb_graph *from, tb_val v, tb_val x)
         return TB_NO_VAL; /* sums of columns would be rounded */
     y = tb_in(g, w0, 0);
     tb_val pad = tb_node_of(g, y)->prim == TB_P_pad ? y : TB_NO_VAL;
-    if (pad.id && fold == TB_P_rsum && !is_zero(g, tb_in(g, pad, 1)))
+    if (pad.id && fold == TB_P_rsum && !tb_is_zero(g, tb_in(g, pad, 1)))
         pad = TB_NO_VAL;
     if (pad.id)
         y = padded(g, tb_in(g, pad, 0), pad, rank - 1, true);

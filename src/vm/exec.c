@@ -68,7 +68,7 @@ pop(machine *m)
 static uint32_t
 reg(const machine *m, uint32_t k)
 {
-    return tb_vm_u16(m->pc + 2 * k);
+    return tb_get16(m->pc + 2 * k);
 }
 
 static void
@@ -133,7 +133,7 @@ static const uint8_t *
 skip_jump(const machine *m, const uint8_t *at)
 {
     at = tb_vm_even(at + 4, m->f->fn->code);
-    return at + 2 + 4 * tb_vm_u16(at);
+    return at + 2 + 4 * tb_get16(at);
 }
 
 static tb_status
@@ -142,14 +142,14 @@ jump(machine *m, const uint8_t *at)
     const uint8_t *pairs = tb_vm_even(at + 4, m->f->fn->code);
 
     /* In order: whoever wrote them saw to it that none overwrites what a later one reads. */
-    for (uint32_t n = tb_vm_u16(pairs); n > 0; n--, pairs += 4) {
-        uint32_t from = tb_vm_u16(pairs + 2), to = tb_vm_u16(pairs + 4);
+    for (uint32_t n = tb_get16(pairs); n > 0; n--, pairs += 4) {
+        uint32_t from = tb_get16(pairs + 2), to = tb_get16(pairs + 4);
         if (from & TB_VM_REF_BIT)
             assign_reg(m->f, to, m->f, from);
         else
             m->f->i32[to] = m->f->i32[from];
     }
-    m->pc = m->f->fn->code + tb_vm_u32(at);
+    m->pc = m->f->fn->code + tb_get32(at);
     return count_step(m->s);
 }
 
@@ -158,7 +158,7 @@ branch_table(machine *m)
 {
     uint32_t i = m->f->i32[reg(m, 0)];
     const uint8_t *otherwise = m->pc + 2, *at = skip_jump(m, otherwise);
-    uint32_t n = tb_vm_u16(at);
+    uint32_t n = tb_get16(at);
 
     if (i >= n)
         return jump(m, otherwise);
@@ -199,7 +199,7 @@ static const uint8_t *
 take_list(const machine *m, const uint8_t **p)
 {
     const uint8_t *list = tb_vm_even(*p, m->f->fn->code);
-    *p = list + 2 + 2 * tb_vm_u16(list);
+    *p = list + 2 + 2 * tb_get16(list);
     return list;
 }
 
@@ -213,7 +213,7 @@ read_callsite(const machine *m, bool variadic, bool yieldable)
         c.segments = take_list(m, &p);
     c.args = take_list(m, &p);
     if (yieldable) {
-        c.next = m->f->fn->code + tb_vm_u32(p);
+        c.next = m->f->fn->code + tb_get32(p);
         p += 4;
     }
     c.results = take_list(m, &p);
@@ -232,16 +232,16 @@ gather(machine *m, const tb_vm_cconv *c, const callsite *site)
 
     for (const char *k = c->args, *end = k + c->n_arg_chars; k < end; k++, arg++) {
         if (*k != 'C') {
-            args[arg] = read_value(m->f, tb_vm_u16(r), *k);
+            args[arg] = read_value(m->f, tb_get16(r), *k);
             r += 2;
             continue;
         }
         const char *first = ++k;
-        uint32_t n = tb_vm_u16(site->segments + 2 + 2 * arg);
+        uint32_t n = tb_get16(site->segments + 2 + 2 * arg);
         args[arg] = (tb_vm_value){.list = {tail, n}};
         for (uint32_t i = 0; i < n; i++)
             for (k = first; *k != 'D'; k++, r += 2)
-                *tail++ = read_value(m->f, tb_vm_u16(r), *k);
+                *tail++ = read_value(m->f, tb_get16(r), *k);
         while (*k != 'D')
             k++;
     }
@@ -261,14 +261,14 @@ call_import(machine *m, uint32_t number, const callsite *site)
     memset(results, 0, d->cconv.n_results * sizeof *results);
     tb_status st = to->fn(to->self, &(tb_vm_call){m->s->args, d->cconv.n_args, results,
                                                   d->cconv.n_results});
-    for (uint32_t i = 0, n = tb_vm_u16(site->args); i < n; i++) {
-        uint32_t r = tb_vm_u16(site->args + 2 + 2 * i);
+    for (uint32_t i = 0, n = tb_get16(site->args); i < n; i++) {
+        uint32_t r = tb_get16(site->args + 2 + 2 * i);
         if (r & TB_VM_REF_BIT)
             drop_moved(m, r);
     }
     for (uint32_t i = 0; i < d->cconv.n_results; i++) {
         if (!st)
-            write_value(m, tb_vm_u16(site->results + 2 + 2 * i), d->cconv.results[i],
+            write_value(m, tb_get16(site->results + 2 + 2 * i), d->cconv.results[i],
                         results[i]);
         else if (d->cconv.results[i] == 'r')
             tb_vm_release(results[i].ref);
@@ -290,7 +290,7 @@ call_own(machine *m, const tb_vm_fn *fn, const callsite *site)
     caller->pc = site->next;
     caller->results = site->results;
     for (uint32_t i = 0; i < fn->cconv.n_args; i++) {
-        uint32_t r = tb_vm_u16(site->args + 2 + 2 * i);
+        uint32_t r = tb_get16(site->args + 2 + 2 * i);
         char kind = fn->cconv.args[i];
         if (kind == 'r') {
             assign_reg(f, n_ref++, caller, r);
@@ -309,7 +309,7 @@ call_own(machine *m, const tb_vm_fn *fn, const callsite *site)
 static tb_status
 call(machine *m, bool variadic, bool yieldable)
 {
-    uint32_t callee = tb_vm_u32(m->pc);
+    uint32_t callee = tb_get32(m->pc);
     callsite site = read_callsite(m, variadic, yieldable);
 
     if (callee & TB_VM_IMPORT_BIT)
@@ -325,7 +325,7 @@ finish(machine *m)
     tb_vm_frame *f = m->f, *caller = f->caller;
 
     for (uint32_t i = 0; i < c->n_results; i++) {
-        uint32_t from = tb_vm_u16(list + 2 + 2 * i);
+        uint32_t from = tb_get16(list + 2 + 2 * i);
         char kind = c->results[i];
         if (!caller) {
             m->results[i] = read_value(f, from, kind);
@@ -333,7 +333,7 @@ finish(machine *m)
                 tb_vm_retain(m->results[i].ref);
             continue;
         }
-        uint32_t to = tb_vm_u16(caller->results + 2 + 2 * i);
+        uint32_t to = tb_get16(caller->results + 2 + 2 * i);
         if (kind == 'r')
             assign_reg(caller, to, f, from);
         else
@@ -389,7 +389,7 @@ global(machine *m, uint32_t at, uint32_t r, uint32_t bytes, bool store)
 static tb_status
 number_global(machine *m, uint32_t bytes, bool store, bool indirect)
 {
-    uint32_t at = indirect ? m->f->i32[reg(m, 0)] : tb_vm_u32(m->pc);
+    uint32_t at = indirect ? m->f->i32[reg(m, 0)] : tb_get32(m->pc);
 
     m->pc += indirect ? 2 : 4;
     TRY(global(m, at, reg(m, 0), bytes, store));
@@ -401,10 +401,10 @@ number_global(machine *m, uint32_t bytes, bool store, bool indirect)
 static tb_status
 ref_global(machine *m, bool store, bool indirect)
 {
-    uint32_t i = indirect ? m->f->i32[reg(m, 0)] : tb_vm_u32(m->pc);
+    uint32_t i = indirect ? m->f->i32[reg(m, 0)] : tb_get32(m->pc);
 
     m->pc += indirect ? 2 : 4;
-    uint32_t type = tb_vm_u32(m->pc), r = tb_vm_u16(m->pc + 4);
+    uint32_t type = tb_get32(m->pc), r = tb_get16(m->pc + 4);
     if (i >= m->s->m->n_global_refs)
         return tb_status_make(TB_OUT_OF_RANGE, "global %u of %u references", (unsigned)i,
                               m->s->m->n_global_refs);
@@ -434,7 +434,7 @@ select_ref(machine *m) /* condition, u32 type, a, b, result */
     uint32_t a = reg(m, 3), b = reg(m, 4), to = reg(m, 5);
     uint32_t taken = first ? a : b, other = first ? b : a;
 
-    TRY(assign_typed(m, taken, tb_vm_u32(m->pc + 2), to));
+    TRY(assign_typed(m, taken, tb_get32(m->pc + 2), to));
     if ((other ^ to) & TB_VM_REF_MASK)
         drop_moved(m, other);
     m->pc += 12;
@@ -445,12 +445,12 @@ select_ref(machine *m) /* condition, u32 type, a, b, result */
 static tb_status
 switch_ref(machine *m)
 {
-    uint32_t i = m->f->i32[reg(m, 0)], type = tb_vm_u32(m->pc + 2), from = reg(m, 3);
+    uint32_t i = m->f->i32[reg(m, 0)], type = tb_get32(m->pc + 2), from = reg(m, 3);
     const uint8_t *p = m->pc + 8, *list = take_list(m, &p);
 
-    if (i < tb_vm_u16(list))
-        from = tb_vm_u16(list + 2 + 2 * i);
-    TRY(assign_typed(m, from, type, tb_vm_u16(p)));
+    if (i < tb_get16(list))
+        from = tb_get16(list + 2 + 2 * i);
+    TRY(assign_typed(m, from, type, tb_get16(p)));
     m->pc = p + 2;
     return NULL;
 }
@@ -461,9 +461,9 @@ switch_number(machine *m, uint32_t bytes)
     uint32_t i = m->f->i32[reg(m, 0)], from = reg(m, 1);
     const uint8_t *p = m->pc + 4, *list = take_list(m, &p);
 
-    if (i < tb_vm_u16(list))
-        from = tb_vm_u16(list + 2 + 2 * i);
-    memmove(m->f->i32 + tb_vm_u16(p), m->f->i32 + from, bytes);
+    if (i < tb_get16(list))
+        from = tb_get16(list + 2 + 2 * i);
+    memmove(m->f->i32 + tb_get16(p), m->f->i32 + from, bytes);
     m->pc = p + 2;
 }
 
@@ -484,8 +484,8 @@ discard(machine *m, const uint8_t *p, bool all)
 {
     const uint8_t *list = take_list(m, &p);
 
-    for (uint32_t i = 0, n = tb_vm_u16(list); i < n; i++) {
-        uint32_t r = tb_vm_u16(list + 2 + 2 * i);
+    for (uint32_t i = 0, n = tb_get16(list); i < n; i++) {
+        uint32_t r = tb_get16(list + 2 + 2 * i);
         if (r & TB_VM_REF_BIT && (all || r & TB_VM_MOVE_BIT))
             set_ref(m, r, NULL);
     }
@@ -569,7 +569,7 @@ step(machine *m)
         return NULL;
     case TB_OP_CONST_I32:
     case TB_OP_CONST_F32:
-        m->f->i32[reg(m, 2)] = tb_vm_u32(m->pc);
+        m->f->i32[reg(m, 2)] = tb_get32(m->pc);
         m->pc += 6;
         return NULL;
     case TB_OP_CONST_I64_ZERO:
@@ -579,7 +579,7 @@ step(machine *m)
         return NULL;
     case TB_OP_CONST_I64:
     case TB_OP_CONST_F64:
-        tb_vm_set64(m->f->i32, reg(m, 4), (int64_t)tb_vm_u64(m->pc));
+        tb_vm_set64(m->f->i32, reg(m, 4), (int64_t)tb_get64(m->pc));
         m->pc += 10;
         return NULL;
     case TB_OP_CONST_REF_ZERO:
@@ -587,7 +587,7 @@ step(machine *m)
         m->pc += 2;
         return NULL;
     case TB_OP_CONST_REF_RODATA:
-        set_ref(m, reg(m, 2), tb_vm_retain(m->s->rodata[tb_vm_u32(m->pc)]));
+        set_ref(m, reg(m, 2), tb_vm_retain(m->s->rodata[tb_get32(m->pc)]));
         m->pc += 6;
         return NULL;
     case TB_OP_SELECT_REF:
@@ -613,7 +613,7 @@ step(machine *m)
         m->pc += 4;
         return NULL;
     case TB_OP_CAST_ANY_REF:
-        TRY(assign_typed(m, reg(m, 0), tb_vm_u32(m->pc + 2), reg(m, 3)));
+        TRY(assign_typed(m, reg(m, 0), tb_get32(m->pc + 2), reg(m, 3)));
         m->pc += 8;
         return NULL;
     case TB_OP_ASSIGN_REF:
@@ -651,7 +651,7 @@ step(machine *m)
     case TB_OP_FAIL:
         return fail(m);
     case TB_OP_IMPORT_RESOLVED:
-        m->f->i32[reg(m, 2)] = m->s->imports[tb_vm_u32(m->pc) & ~TB_VM_IMPORT_BIT].fn != NULL;
+        m->f->i32[reg(m, 2)] = m->s->imports[tb_get32(m->pc) & ~TB_VM_IMPORT_BIT].fn != NULL;
         m->pc += 6;
         return NULL;
     default:

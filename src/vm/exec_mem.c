@@ -25,7 +25,7 @@ tb_vm_spend(tb_vm_state *s, uint64_t n)
 static uint32_t
 reg(const operands *o, uint32_t k)
 {
-    return tb_vm_u16(o->pc + 2 * k);
+    return tb_get16(o->pc + 2 * k);
 }
 
 static uint32_t
@@ -109,10 +109,10 @@ load(const operands *o, uint32_t op)
         *to = (uint32_t)(int8_t)*p;
         break;
     case TB_OP_BUFFER_LOAD_I16_U:
-        *to = tb_vm_u16(p);
+        *to = tb_get16(p);
         break;
     case TB_OP_BUFFER_LOAD_I16_S:
-        *to = (uint32_t)(int16_t)tb_vm_u16(p);
+        *to = (uint32_t)(int16_t)tb_get16(p);
         break;
     default:
         memcpy(to, p, width);
@@ -269,7 +269,7 @@ list(const operands *o, uint32_t k, tb_vm_list **out)
 static tb_status
 list_alloc(const operands *o) /* u32 type, capacity, result */
 {
-    uint32_t type = tb_vm_u32(o->pc);
+    uint32_t type = tb_get32(o->pc);
     const operands rest = {o->s, o->pc + 4, o->f};
     tb_vm_list *l = tb_vm_list_create(o->s->m->types[type].kind, o->s->types[type]);
 
@@ -282,7 +282,7 @@ list_alloc(const operands *o) /* u32 type, capacity, result */
 static tb_status
 list_get_ref(const operands *o, tb_vm_list *l) /* list, index, u32 type, result */
 {
-    uint32_t i = n32(o, 1), type = tb_vm_u32(o->pc + 4);
+    uint32_t i = n32(o, 1), type = tb_get32(o->pc + 4);
 
     if (i >= l->n)
         return tb_status_make(TB_OUT_OF_RANGE, "element %u of a list of %u", (unsigned)i, l->n);

@@ -8,7 +8,7 @@
 #include "vm/internal.h"
 
 /* Register number k of the operands. */
-#define REG(k) tb_vm_u16(pc + 2 * (k))
+#define REG(k) tb_get16(pc + 2 * (k))
 #define A32 regs[REG(0)]
 #define B32 regs[REG(1)]
 #define C32 regs[REG(2)]
@@ -109,43 +109,47 @@ nearest_unsigned(double v)
     case TB_OP_##id:                                                                     \
         TO##kind(3, expr);
 
+/* The same for both widths of integers. */
+#define INTEGERS(W)                                                                      \
+    BINARY(ADD_I##W, W, A##W + B##W)                                                     \
+    BINARY(SUB_I##W, W, A##W - B##W)                                                     \
+    BINARY(MUL_I##W, W, A##W * B##W)                                                     \
+    BINARY(DIV_I##W##_S, W, div##W((int##W##_t)A##W, (int##W##_t)B##W, fault))           \
+    BINARY(DIV_I##W##_U, W, divu##W(A##W, B##W, fault))                                  \
+    BINARY(REM_I##W##_S, W, rem##W((int##W##_t)A##W, (int##W##_t)B##W, fault))           \
+    BINARY(REM_I##W##_U, W, remu##W(A##W, B##W, fault))                                  \
+    TERNARY(FMA_I##W, W, A##W * B##W + C##W)                                             \
+    UNARY(NOT_I##W, W, ~A##W)                                                            \
+    BINARY(AND_I##W, W, A##W & B##W)                                                     \
+    BINARY(OR_I##W, W, A##W | B##W)                                                      \
+    BINARY(XOR_I##W, W, A##W ^ B##W)                                                     \
+    BINARY(SHL_I##W, W, A##W << (B32 & (W - 1)))                                         \
+    BINARY(SHR_I##W##_S, W, shift_right((int##W##_t)A##W, B32 & (W - 1)))                \
+    BINARY(SHR_I##W##_U, W, A##W >> (B32 & (W - 1)))                                     \
+    BINARY(CMP_EQ_I##W, 32, A##W == B##W)                                                \
+    BINARY(CMP_NE_I##W, 32, A##W != B##W)                                                \
+    BINARY(CMP_LT_I##W##_S, 32, (int##W##_t)A##W < (int##W##_t)B##W)                     \
+    BINARY(CMP_LT_I##W##_U, 32, A##W < B##W)                                             \
+    UNARY(CMP_NZ_I##W, 32, A##W != 0)                                                    \
+    UNARY(ABS_I##W, W, A##W >> (W - 1) ? 0 - A##W : A##W)                                \
+    BINARY(MIN_I##W##_S, W, (int##W##_t)A##W < (int##W##_t)B##W ? A##W : B##W)           \
+    BINARY(MIN_I##W##_U, W, A##W < B##W ? A##W : B##W)                                   \
+    BINARY(MAX_I##W##_S, W, (int##W##_t)A##W > (int##W##_t)B##W ? A##W : B##W)           \
+    BINARY(MAX_I##W##_U, W, A##W > B##W ? A##W : B##W)                                   \
+    TERNARY(SELECT_I##W, W, A32 ? B##W : C##W)
+
 static const uint8_t *
 integers_32(uint32_t op, const uint8_t *pc, uint32_t *regs, const char **fault)
 {
     switch (op) {
-        BINARY(ADD_I32, 32, A32 + B32)
-        BINARY(SUB_I32, 32, A32 - B32)
-        BINARY(MUL_I32, 32, A32 * B32)
-        BINARY(DIV_I32_S, 32, div32((int32_t)A32, (int32_t)B32, fault))
-        BINARY(DIV_I32_U, 32, divu32(A32, B32, fault))
-        BINARY(REM_I32_S, 32, rem32((int32_t)A32, (int32_t)B32, fault))
-        BINARY(REM_I32_U, 32, remu32(A32, B32, fault))
-        TERNARY(FMA_I32, 32, A32 * B32 + C32)
-        UNARY(NOT_I32, 32, ~A32)
-        BINARY(AND_I32, 32, A32 & B32)
-        BINARY(OR_I32, 32, A32 | B32)
-        BINARY(XOR_I32, 32, A32 ^ B32)
-        BINARY(SHL_I32, 32, A32 << (B32 & 31))
-        BINARY(SHR_I32_S, 32, shift_right((int32_t)A32, B32 & 31))
-        BINARY(SHR_I32_U, 32, A32 >> (B32 & 31))
+        INTEGERS(32)
+        UNARY(CTLZ_I32, 32, A32 ? __builtin_clz(A32) : 32)
         UNARY(TRUNC_I32_I8, 32, A32 & 0xff)
         UNARY(TRUNC_I32_I16, 32, A32 & 0xffff)
         UNARY(EXT_I8_I32_S, 32, (int8_t)A32)
         UNARY(EXT_I8_I32_U, 32, A32 & 0xff)
         UNARY(EXT_I16_I32_S, 32, (int16_t)A32)
         UNARY(EXT_I16_I32_U, 32, A32 & 0xffff)
-        BINARY(CMP_EQ_I32, 32, A32 == B32)
-        BINARY(CMP_NE_I32, 32, A32 != B32)
-        BINARY(CMP_LT_I32_S, 32, (int32_t)A32 < (int32_t)B32)
-        BINARY(CMP_LT_I32_U, 32, A32 < B32)
-        UNARY(CMP_NZ_I32, 32, A32 != 0)
-        UNARY(CTLZ_I32, 32, A32 ? __builtin_clz(A32) : 32)
-        UNARY(ABS_I32, 32, A32 >> 31 ? 0 - A32 : A32)
-        BINARY(MIN_I32_S, 32, (int32_t)A32 < (int32_t)B32 ? A32 : B32)
-        BINARY(MIN_I32_U, 32, A32 < B32 ? A32 : B32)
-        BINARY(MAX_I32_S, 32, (int32_t)A32 > (int32_t)B32 ? A32 : B32)
-        BINARY(MAX_I32_U, 32, A32 > B32 ? A32 : B32)
-        TERNARY(SELECT_I32, 32, A32 ? B32 : C32)
     default:
         return NULL;
     }
@@ -155,42 +159,17 @@ static const uint8_t *
 integers_64(uint32_t op, const uint8_t *pc, uint32_t *regs, const char **fault)
 {
     switch (op) {
-        BINARY(ADD_I64, 64, A64 + B64)
-        BINARY(SUB_I64, 64, A64 - B64)
-        BINARY(MUL_I64, 64, A64 * B64)
-        BINARY(DIV_I64_S, 64, div64((int64_t)A64, (int64_t)B64, fault))
-        BINARY(DIV_I64_U, 64, divu64(A64, B64, fault))
-        BINARY(REM_I64_S, 64, rem64((int64_t)A64, (int64_t)B64, fault))
-        BINARY(REM_I64_U, 64, remu64(A64, B64, fault))
-        TERNARY(FMA_I64, 64, A64 * B64 + C64)
-        UNARY(NOT_I64, 64, ~A64)
-        BINARY(AND_I64, 64, A64 & B64)
-        BINARY(OR_I64, 64, A64 | B64)
-        BINARY(XOR_I64, 64, A64 ^ B64)
-        BINARY(SHL_I64, 64, A64 << (B32 & 63))
-        BINARY(SHR_I64_S, 64, shift_right((int64_t)A64, B32 & 63))
-        BINARY(SHR_I64_U, 64, A64 >> (B32 & 63))
+        INTEGERS(64)
+        UNARY(CTLZ_I64, 64, A64 ? __builtin_clzll(A64) : 64)
         UNARY(TRUNC_I64_I32, 32, A64)
         UNARY(EXT_I32_I64_S, 64, (int32_t)A32)
         UNARY(EXT_I32_I64_U, 64, A32)
-        BINARY(CMP_EQ_I64, 32, A64 == B64)
-        BINARY(CMP_NE_I64, 32, A64 != B64)
-        BINARY(CMP_LT_I64_S, 32, (int64_t)A64 < (int64_t)B64)
-        BINARY(CMP_LT_I64_U, 32, A64 < B64)
-        UNARY(CMP_NZ_I64, 32, A64 != 0)
-        UNARY(CTLZ_I64, 64, A64 ? __builtin_clzll(A64) : 64)
-        UNARY(ABS_I64, 64, A64 >> 63 ? 0 - A64 : A64)
-        BINARY(MIN_I64_S, 64, (int64_t)A64 < (int64_t)B64 ? A64 : B64)
-        BINARY(MIN_I64_U, 64, A64 < B64 ? A64 : B64)
-        BINARY(MAX_I64_S, 64, (int64_t)A64 > (int64_t)B64 ? A64 : B64)
-        BINARY(MAX_I64_U, 64, A64 > B64 ? A64 : B64)
-        TERNARY(SELECT_I64, 64, A32 ? B64 : C64)
     default:
         return NULL;
     }
 }
 
-/* The same for both widths of floats: N is F or D, s the suffix of C's functions. */
+/* And for both of floats: N is F or D, s the suffix of C's functions. */
 #define FLOATS(W, N, s)                                                                  \
     BINARY(ADD_F##W, N, A##N + B##N)                                                     \
     BINARY(SUB_F##W, N, A##N - B##N)                                                     \

@@ -23,7 +23,7 @@ inside(const tb_flatread *f, uint64_t at, uint64_t bytes)
 static uint32_t
 follow(tb_flatread *f, uint32_t at)
 {
-    uint64_t to = (uint64_t)at + tb_vm_u32(f->at + at);
+    uint64_t to = (uint64_t)at + tb_get32(f->at + at);
     if (to == at || !inside(f, to, 4) || to % 4)
         return broken(f, "an offset that points outside");
     return (uint32_t)to;
@@ -33,10 +33,10 @@ follow(tb_flatread *f, uint32_t at)
 static bool
 check_table(tb_flatread *f, uint32_t table)
 {
-    int64_t vt = (int64_t)table - (int32_t)tb_vm_u32(f->at + table);
+    int64_t vt = (int64_t)table - (int32_t)tb_get32(f->at + table);
     if (vt < 0 || vt % 2 || !inside(f, (uint64_t)vt, 4))
         return broken(f, "a table whose fields are nowhere"), false;
-    uint32_t n = tb_vm_u16(f->at + vt), bytes = tb_vm_u16(f->at + vt + 2);
+    uint32_t n = tb_get16(f->at + vt), bytes = tb_get16(f->at + vt + 2);
     if (n < 4 || n % 2 || !inside(f, (uint64_t)vt, n) || bytes < 4 || !inside(f, table, bytes))
         return broken(f, "a table that ends outside"), false;
     return true;
@@ -59,13 +59,13 @@ field(tb_flatread *f, uint32_t table, uint32_t slot, uint32_t bytes)
 {
     if (f->fault || !table)
         return 0;
-    uint32_t vt = table - tb_vm_u32(f->at + table);
-    if (4 + 2 * slot >= tb_vm_u16(f->at + vt))
+    uint32_t vt = table - tb_get32(f->at + table);
+    if (4 + 2 * slot >= tb_get16(f->at + vt))
         return 0;
-    uint32_t at = tb_vm_u16(f->at + vt + 4 + 2 * slot);
+    uint32_t at = tb_get16(f->at + vt + 4 + 2 * slot);
     if (!at)
         return 0;
-    if (at < 4 || at + bytes > tb_vm_u16(f->at + vt + 2))
+    if (at < 4 || at + bytes > tb_get16(f->at + vt + 2))
         return broken(f, "a field outside of its table");
     return table + at;
 }
@@ -87,14 +87,14 @@ uint32_t
 tb_flatread_u32(tb_flatread *f, uint32_t table, uint32_t slot, uint32_t absent)
 {
     uint32_t at = field(f, table, slot, 4);
-    return at ? tb_vm_u32(f->at + at) : absent;
+    return at ? tb_get32(f->at + at) : absent;
 }
 
 uint64_t
 tb_flatread_u64(tb_flatread *f, uint32_t table, uint32_t slot)
 {
     uint32_t at = field(f, table, slot, 8);
-    return at ? tb_vm_u64(f->at + at) : 0;
+    return at ? tb_get64(f->at + at) : 0;
 }
 
 uint32_t
@@ -112,7 +112,7 @@ tb_flatread_vector(tb_flatread *f, uint32_t table, uint32_t slot, uint32_t elem_
     uint32_t to = at ? follow(f, at) : 0;
     if (!to)
         return (tb_flatvec){0};
-    uint32_t n = tb_vm_u32(f->at + to);
+    uint32_t n = tb_get32(f->at + to);
     if (!inside(f, (uint64_t)to + 4, (uint64_t)n * elem_bytes)) {
         broken(f, "a vector that ends outside");
         return (tb_flatvec){0};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /* internal.h -- what files of src/vm share; vm.h is the index. */
 #pragma once
+#include "artifact/layout.h"
 #include "vm/isa.h"
 #include "vm/vm.h"
 
@@ -152,21 +153,6 @@ tb_status tb_vm_list_number(const tb_vm_list *l, uint32_t i, tb_vm_kind kind,
                             tb_vm_value *out) TB_MUST_CHECK;
 
 /* ---- bytes of instructions, and registers ---- */
-static inline uint32_t
-tb_vm_u16(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8;
-}
-static inline uint32_t
-tb_vm_u32(const uint8_t *p)
-{
-    return tb_vm_u16(p) | tb_vm_u16(p + 2) << 16;
-}
-static inline uint64_t
-tb_vm_u64(const uint8_t *p)
-{
-    return tb_vm_u32(p) | (uint64_t)tb_vm_u32(p + 4) << 32;
-}
 /* The list that begins at p or, as places of functions count, at the next even place. */
 static inline const uint8_t *
 tb_vm_even(const uint8_t *p, const uint8_t *code)

@@ -55,8 +55,8 @@ static bool
 find_prefix(const uint8_t *bytes, size_t n, size_t *at)
 {
     *at = 0;
-    if (n >= ZIP_LOCAL && tb_vm_u32(bytes) == ZIP_MAGIC)
-        *at = ZIP_LOCAL + (size_t)tb_vm_u16(bytes + 26) + tb_vm_u16(bytes + 28);
+    if (n >= ZIP_LOCAL && tb_get32(bytes) == ZIP_MAGIC)
+        *at = ZIP_LOCAL + (size_t)tb_get16(bytes + 26) + tb_get16(bytes + 28);
     return *at <= n && n - *at >= 16;
 }
 
@@ -169,7 +169,7 @@ check_attrs(tb_flatread *f, uint32_t signature)
 static tb_status
 read_descriptor(tb_vm_module *m, const uint8_t *d, tb_flatvec code, tb_vm_fn *fn)
 {
-    uint32_t at = tb_vm_u32(d), n = tb_vm_u32(d + 4), features = tb_vm_u32(d + 8);
+    uint32_t at = tb_get32(d), n = tb_get32(d + 4), features = tb_get32(d + 8);
     unsigned i = m->n_fns;
 
     if (at > code.n || n > code.n - at || !n)
@@ -181,9 +181,9 @@ read_descriptor(tb_vm_module *m, const uint8_t *d, tb_flatvec code, tb_vm_fn *fn
                               (unsigned)features);
     fn->code = m->flat.at + code.at + at;
     fn->n_code = n;
-    fn->n_blocks = tb_vm_u16(d + 14);
-    fn->n_i32 = tb_vm_u16(d + 16);
-    fn->n_ref = tb_vm_u16(d + 18);
+    fn->n_blocks = tb_get16(d + 14);
+    fn->n_i32 = tb_get16(d + 16);
+    fn->n_ref = tb_get16(d + 18);
     if (!fn->n_blocks || fn->n_i32 > TB_VM_MAX_I32_REGS || fn->n_ref > TB_VM_MAX_REF_REGS)
         return tb_status_make(TB_CORRUPT,
                               "damaged module: function %u has %u blocks, %u and %u registers",
@@ -323,7 +323,7 @@ read_all(tb_vm_module *m)
     size_t at;
     if (!find_prefix(m->bytes, m->n_bytes, &at))
         return corrupt("the file is cut short");
-    uint32_t n = tb_vm_u32(m->bytes + at);
+    uint32_t n = tb_get32(m->bytes + at);
     if (n > m->n_bytes - at - 4)
         return corrupt("the file is cut short");
     m->flat = (tb_flatread){.at = m->bytes + at + 4, .n = n};

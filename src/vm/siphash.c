@@ -45,7 +45,7 @@ tb_vm_siphash(const uint8_t *p, size_t n)
     uint64_t last = (uint64_t)n << 56;
 
     for (; n >= 8; p += 8, n -= 8)
-        word(v, tb_vm_u64(p));
+        word(v, tb_get64(p));
     for (size_t i = 0; i < n; i++)
         last |= (uint64_t)p[i] << 8 * i;
     word(v, last);

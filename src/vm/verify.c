@@ -66,7 +66,7 @@ take_list(walk *w, uint32_t width, const uint8_t **at)
 
     TRY(take(w, w->pc & 1, &skipped));
     TRY(take(w, 2, at));
-    return take(w, tb_vm_u16(*at) * width * 2, &skipped);
+    return take(w, tb_get16(*at) * width * 2, &skipped);
 }
 
 /* ---- registers ---- */
@@ -93,8 +93,8 @@ check_reg(walk *w, uint32_t r, char kind)
 static tb_status
 check_regs(walk *w, const uint8_t *list, char kind)
 {
-    for (uint32_t i = 0, n = tb_vm_u16(list); i < n; i++)
-        TRY(check_reg(w, tb_vm_u16(list + 2 + 2 * i), kind));
+    for (uint32_t i = 0, n = tb_get16(list); i < n; i++)
+        TRY(check_reg(w, tb_get16(list + 2 + 2 * i), kind));
     return NULL;
 }
 
@@ -102,8 +102,8 @@ check_regs(walk *w, const uint8_t *list, char kind)
 static tb_status
 check_pairs(walk *w, const uint8_t *list)
 {
-    for (uint32_t i = 0, n = tb_vm_u16(list); i < n; i++) {
-        uint32_t from = tb_vm_u16(list + 2 + 4 * i), to = tb_vm_u16(list + 4 + 4 * i);
+    for (uint32_t i = 0, n = tb_get16(list); i < n; i++) {
+        uint32_t from = tb_get16(list + 2 + 4 * i), to = tb_get16(list + 4 + 4 * i);
         char kind = from & TB_VM_REF_BIT ? 'r' : 'i';
         TRY(check_reg(w, from, kind));
         TRY(check_reg(w, to, kind));
@@ -118,7 +118,7 @@ take_target(walk *w)
     const uint8_t *at;
 
     TRY(take(w, 4, &at));
-    uint32_t pc = tb_vm_u32(at);
+    uint32_t pc = tb_get32(at);
     if (pc >= w->fn->n_code)
         return fault(w, "a jump to 0x%x of 0x%x", (unsigned)pc, (unsigned)w->fn->n_code);
     if (w->second && !(w->is_block[pc / 8] >> pc % 8 & 1))
@@ -142,7 +142,7 @@ take_jumps(walk *w)
     const uint8_t *at;
 
     TRY(take(w, 2, &at));
-    for (uint32_t n = tb_vm_u16(at); n > 0; n--)
+    for (uint32_t n = tb_get16(at); n > 0; n--)
         TRY(take_jump(w));
     return NULL;
 }
@@ -154,7 +154,7 @@ take_callee(walk *w)
     const uint8_t *at;
 
     TRY(take(w, 4, &at));
-    uint32_t n = tb_vm_u32(at), import = n & ~TB_VM_IMPORT_BIT;
+    uint32_t n = tb_get32(at), import = n & ~TB_VM_IMPORT_BIT;
     if (n & TB_VM_IMPORT_BIT) {
         if (import >= w->m->n_imports)
             return fault(w, "import %u of %u", (unsigned)import, w->m->n_imports);
@@ -173,7 +173,7 @@ take_import(walk *w)
     const uint8_t *at;
 
     TRY(take(w, 4, &at));
-    uint32_t n = tb_vm_u32(at), import = n & ~TB_VM_IMPORT_BIT;
+    uint32_t n = tb_get32(at), import = n & ~TB_VM_IMPORT_BIT;
     if (!(n & TB_VM_IMPORT_BIT) || import >= w->m->n_imports)
         return fault(w, "import 0x%x of %u", (unsigned)n, w->m->n_imports);
     return NULL;
@@ -189,10 +189,10 @@ umax(uint32_t a, uint32_t b)
 static tb_status
 check_letters(walk *w, const uint8_t *list, uint32_t *i, const char *letters, uint32_t n)
 {
-    if (n > tb_vm_u16(list) - *i)
-        return fault(w, "%u registers for '%.60s'", tb_vm_u16(list), w->callee->text);
+    if (n > tb_get16(list) - *i)
+        return fault(w, "%u registers for '%.60s'", tb_get16(list), w->callee->text);
     for (uint32_t k = 0; k < n; k++)
-        TRY(check_reg(w, tb_vm_u16(list + 2 + 2 * (*i)++), letters[k]));
+        TRY(check_reg(w, tb_get16(list + 2 + 2 * (*i)++), letters[k]));
     return NULL;
 }
 
@@ -202,8 +202,8 @@ check_args(walk *w, const uint8_t *list)
     const tb_vm_cconv *c = w->callee;
     uint32_t i = 0, arg = 0;
 
-    if (w->segments ? tb_vm_u16(w->segments) != c->n_args : c->lists)
-        return fault(w, "%u segments for '%.60s'", w->segments ? tb_vm_u16(w->segments) : 0,
+    if (w->segments ? tb_get16(w->segments) != c->n_args : c->lists)
+        return fault(w, "%u segments for '%.60s'", w->segments ? tb_get16(w->segments) : 0,
                      c->text);
     for (uint32_t k = 0; k < c->n_arg_chars; k++, arg++) {
         if (c->args[k] != 'C') {
@@ -212,13 +212,13 @@ check_args(walk *w, const uint8_t *list)
         }
         const char *first = c->args + k + 1;
         uint32_t width = (uint32_t)(strchr(first, 'D') - first);
-        uint32_t n = tb_vm_u16(w->segments + 2 + 2 * arg);
+        uint32_t n = tb_get16(w->segments + 2 + 2 * arg);
         for (; n > 0; n--)
             TRY(check_letters(w, list, &i, first, width));
         k += width + 1;
     }
-    if (i != tb_vm_u16(list))
-        return fault(w, "%u registers for '%.60s'", tb_vm_u16(list), c->text);
+    if (i != tb_get16(list))
+        return fault(w, "%u registers for '%.60s'", tb_get16(list), c->text);
     w->m->max_call_values = umax(w->m->max_call_values, c->n_args + i);
     return NULL;
 }
@@ -226,10 +226,10 @@ check_args(walk *w, const uint8_t *list)
 static tb_status
 check_results(walk *w, const uint8_t *list, const tb_vm_cconv *c)
 {
-    if (tb_vm_u16(list) != c->n_results)
-        return fault(w, "%u registers for the results of '%.60s'", tb_vm_u16(list), c->text);
+    if (tb_get16(list) != c->n_results)
+        return fault(w, "%u registers for the results of '%.60s'", tb_get16(list), c->text);
     for (uint32_t i = 0; i < c->n_results; i++)
-        TRY(check_reg(w, tb_vm_u16(list + 2 + 2 * i), c->results[i]));
+        TRY(check_reg(w, tb_get16(list + 2 + 2 * i), c->results[i]));
     w->m->max_call_results = umax(w->m->max_call_results, c->n_results);
     return NULL;
 }
@@ -245,8 +245,8 @@ take_operands(walk *w, uint32_t op)
         return check_args(w, list);
     if (op == TB_OP_RETURN)
         return check_results(w, list, &w->fn->cconv);
-    for (uint32_t i = 0, n = tb_vm_u16(list); i < n; i++) {
-        uint32_t r = tb_vm_u16(list + 2 + 2 * i);
+    for (uint32_t i = 0, n = tb_get16(list); i < n; i++) {
+        uint32_t r = tb_get16(list + 2 + 2 * i);
         TRY(check_reg(w, r, r & TB_VM_REF_BIT || op == TB_OP_DISCARD_REFS ? 'r' : 'i'));
     }
     return NULL;
@@ -259,7 +259,7 @@ take_global(walk *w, char kind)
     const uint8_t *at;
 
     TRY(take(w, 4, &at));
-    uint32_t n = tb_vm_u32(at), bytes = kind == '4' ? 4 : 8;
+    uint32_t n = tb_get32(at), bytes = kind == '4' ? 4 : 8;
     if (kind == 'G' ? n >= w->m->n_global_refs
                     : n > w->m->global_bytes || bytes > w->m->global_bytes - n)
         return fault(w, "global %u of %u", (unsigned)n,
@@ -273,8 +273,8 @@ take_rodata(walk *w)
     const uint8_t *at;
 
     TRY(take(w, 4, &at));
-    if (tb_vm_u32(at) >= w->m->n_rodata)
-        return fault(w, "constant %u of %u", (unsigned)tb_vm_u32(at), w->m->n_rodata);
+    if (tb_get32(at) >= w->m->n_rodata)
+        return fault(w, "constant %u of %u", (unsigned)tb_get32(at), w->m->n_rodata);
     return NULL;
 }
 
@@ -284,7 +284,7 @@ take_type(walk *w, bool of_references)
     const uint8_t *at;
 
     TRY(take(w, 4, &at));
-    uint32_t n = tb_vm_u32(at);
+    uint32_t n = tb_get32(at);
     if (n >= w->m->n_types)
         return fault(w, "type %u of %u", (unsigned)n, w->m->n_types);
     tb_vm_kind kind = w->m->types[n].kind;
@@ -300,7 +300,7 @@ take_text(walk *w)
     const uint8_t *at;
 
     TRY(take(w, 2, &at));
-    return take(w, tb_vm_u16(at), &at);
+    return take(w, tb_get16(at), &at);
 }
 
 static char
@@ -322,7 +322,7 @@ take_operand(walk *w, uint32_t op, char c)
     case 'F':
     case 'r':
         TRY(take(w, 2, &at));
-        return check_reg(w, tb_vm_u16(at), c);
+        return check_reg(w, tb_get16(at), c);
     case 'x':
     case 'X':
     case 'y':
@@ -411,7 +411,7 @@ take_instruction(walk *w, bool *in_block)
         return NULL;
     }
     if ((op == TB_OP_CALL_VARIADIC || op == TB_OP_CALL_VARIADIC_YIELDABLE) &&
-        w->fn->n_code - w->pc >= 4 && !(tb_vm_u32(w->fn->code + w->pc) & TB_VM_IMPORT_BIT))
+        w->fn->n_code - w->pc >= 4 && !(tb_get32(w->fn->code + w->pc) & TB_VM_IMPORT_BIT))
         return fault(w, "segments for a function of the module's own");
     for (const char *c = tb_vm_instruction_of(op)->operands; *c; c++)
         TRY(take_operand(w, op, *c));
