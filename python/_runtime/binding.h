@@ -199,6 +199,13 @@ int bound_fits(PyObject *function, Py_ssize_t n_args, int single);
 PyObject *bound_run(PyObject *function, PyObject *const *args, Py_ssize_t n, int single,
                     int workers);
 
+/* A new reference, or NULL for None. */
+static inline PyObject *
+unless_none(PyObject *o)
+{
+    return o == Py_None ? NULL : Py_NewRef(o);
+}
+
 /* ---- specialize.c ---- */
 /* The locals of a Python function, borrowed, and a tuple of their names. */
 typedef struct local_values {

@@ -9,7 +9,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "base/base.h"
 
 /* More than FEW: one allocation for everything. */
 int
@@ -72,15 +73,6 @@ call_input(call *c, PyObject *o, const axis_order *order)
  * SLOW_CALLS slow ones nothing is timed any more. */
 enum { QUICK_NS = 10000, QUICK_CALLS = 8, SLOW_CALLS = 64, AGAIN = 64 };
 
-static int64_t
-nanoseconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 static tb_status
 run_without_gil(call *c, tb_instance *s)
 {
@@ -89,9 +81,9 @@ run_without_gil(call *c, tb_instance *s)
     tb_status st;
 
     Py_BEGIN_ALLOW_THREADS;
-    int64_t begin = timed ? nanoseconds() : 0;
+    int64_t begin = timed ? tb_now_ns() : 0;
     st = tb_instance_call(s, c->fn, c->inputs, c->n_inputs, c->results, c->n_results);
-    timed = timed && nanoseconds() - begin >= QUICK_NS ? -1 : timed;
+    timed = timed && tb_now_ns() - begin >= QUICK_NS ? -1 : timed;
     Py_END_ALLOW_THREADS;
     if (timed > 0)
         f->quick++;

@@ -211,12 +211,6 @@ direct_call(PyObject *o, PyObject *args, PyObject *kwargs)
 
 /* ---- the object ---- */
 
-static PyObject *
-optional(PyObject *o)
-{
-    return o == Py_None ? NULL : Py_NewRef(o);
-}
-
 static int
 is_tuple_of(PyObject *tuple, PyTypeObject *type)
 {
@@ -255,12 +249,12 @@ direct_watch(PyObject *o, PyObject *args)
     Py_INCREF(s.names);
     Py_INCREF(s.defaults);
     Py_INCREF(s.cells);
-    d->first = optional(first);
+    d->first = unless_none(first);
     d->empty = Py_NewRef(empty);
     d->owner = Py_XNewRef(owner);
     d->name = Py_XNewRef(name);
     d->value = Py_XNewRef(value);
-    d->shadow = optional(shadow);
+    d->shadow = unless_none(shadow);
     d->signature = s;
     Py_RETURN_NONE;
 }

@@ -328,12 +328,6 @@ locals_are_there(const spec_obj *s, Py_ssize_t n)
 }
 
 static PyObject *
-optional(PyObject *o)
-{
-    return o == Py_None ? NULL : Py_NewRef(o);
-}
-
-static PyObject *
 spec_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static const char *const names[] = {"alive",   "locals",     "call",  "check",
@@ -357,10 +351,10 @@ spec_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (s) {
         s->alive = Py_NewRef(alive);
         s->call = Py_NewRef(run);
-        s->check = optional(check);
-        s->state = optional(state);
-        s->modes = optional(modes);
-        s->tensors = optional(tensors);
+        s->check = unless_none(check);
+        s->state = unless_none(state);
+        s->modes = unless_none(modes);
+        s->tensors = unless_none(tensors);
         s->single = single;
         s->n_locals = n_locals;
         s->workers = workers > 0 ? workers : 0;

@@ -145,6 +145,8 @@ typedef struct tb_recipe {
 
 /* cpus.c -- how many threads this process may use: affinity, cgroup, OMP_NUM_THREADS. */
 int tb_cpus_allowed(void); /* at least 1 */
+/* clock.c -- nanoseconds since some moment, never less than before. */
+int64_t tb_now_ns(void);
 
 /* file.c */
 tb_status tb_file_read(const char *path, tb_buf *out) TB_MUST_CHECK;

@@ -145,8 +145,6 @@ tb_hal_import_allocate(void *self, const tb_vm_call *c)
     return NULL;
 }
 
-enum { USAGE_IMMUTABLE = 0x80000 };
-
 /* (allocator, try, affinity, memory, usage, source, offset, bytes) */
 tb_status
 tb_hal_import_import(void *self, const tb_vm_call *c)
@@ -166,7 +164,7 @@ tb_hal_import_import(void *self, const tb_vm_call *c)
                               "available %zu)",
                               (long long)c->args[7].i64, (long long)c->args[6].i64,
                               source->bytes);
-    bool immutable = usage & USAGE_IMMUTABLE;
+    bool immutable = usage & TB_HAL_USAGE_IMMUTABLE;
     if (!source->writable && !immutable)
         return tb_status_make(TB_INVALID_ARGUMENT, "source buffer is immutable and can only be "
                                                    "mapped for constant usage");

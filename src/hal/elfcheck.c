@@ -18,8 +18,8 @@ typedef struct check {
     bool has[N_TAGS];     /*   of those that are there */
 } check;
 
-static tb_status
-bad(const char *what)
+tb_status
+tb_image_damaged(const char *what)
 {
     return tb_status_make(TB_CORRUPT, "damaged executable: %s", what);
 }
@@ -28,12 +28,6 @@ static tb_status
 foreign(const char *what)
 {
     return tb_status_make(TB_UNSUPPORTED, "executable: %s", what);
-}
-
-static uint64_t
-page_down(uint64_t v)
-{
-    return v / TB_IMAGE_PAGE * TB_IMAGE_PAGE;
 }
 
 /* ---- segments ---- */
@@ -47,15 +41,15 @@ add_segment(check *c, const elf_segment *s)
     if (l->n_segments == TB_IMAGE_MAX_SEGMENTS)
         return foreign("it has more segments than images have");
     if (s->offset > c->n || s->filesz > c->n - s->offset || s->filesz > s->memsz)
-        return bad("a segment lies outside of the file");
+        return tb_image_damaged("a segment lies outside of the file");
     if (s->vaddr > TB_IMAGE_MAX_BYTES || s->memsz > TB_IMAGE_MAX_BYTES - s->vaddr)
-        return bad("a segment's address");
+        return tb_image_damaged("a segment's address");
     if ((s->flags & (PF_W | PF_X)) == (PF_W | PF_X))
-        return bad("a segment is both writable and executable");
+        return tb_image_damaged("a segment is both writable and executable");
     if (!(s->flags & PF_R))
-        return bad("a segment cannot be read");
-    if (l->n_segments && page_down(s->vaddr) < l->bytes)
-        return bad("segments overlap or are not in order");
+        return tb_image_damaged("a segment cannot be read");
+    if (l->n_segments && tb_image_page(s->vaddr) < l->bytes)
+        return tb_image_damaged("segments overlap or are not in order");
     l->segment[l->n_segments++] = *s;
     l->bytes = TB_ALIGN_UP(s->vaddr + s->memsz, (uint64_t)TB_IMAGE_PAGE);
     return NULL;
@@ -92,14 +86,14 @@ read_relro(check *c, const elf_segment *s)
     if (s->memsz == 0)
         return NULL;
     if (c->l->relro != c->l->relro_end)
-        return bad("two ranges become read-only");
-    if (!find(c->l, s->vaddr, 0, PF_W) || s->memsz > TB_IMAGE_MAX_BYTES)
-        return bad("the range that becomes read-only");
+        return tb_image_damaged("two ranges become read-only");
     const elf_segment *in = find(c->l, s->vaddr, 0, PF_W);
-    uint64_t end = page_down(s->vaddr + s->memsz), begin = page_down(s->vaddr);
+    if (!in || s->memsz > TB_IMAGE_MAX_BYTES)
+        return tb_image_damaged("the range that becomes read-only");
+    uint64_t end = tb_image_page(s->vaddr + s->memsz), begin = tb_image_page(s->vaddr);
     /* Linkers count the padding to the end of the page. */
     if (s->vaddr + s->memsz > TB_ALIGN_UP(in->vaddr + in->memsz, (uint64_t)TB_IMAGE_PAGE))
-        return bad("the range that becomes read-only");
+        return tb_image_damaged("the range that becomes read-only");
     if (begin < end) {
         c->l->relro = begin;
         c->l->relro_end = end;
@@ -120,7 +114,7 @@ read_segments(check *c, elf_segment *dynamic)
         if (s.type == PT_LOAD)
             TRY(add_segment(c, &s));
         else if (s.type == PT_DYNAMIC && dynamic->memsz)
-            return bad("it has two dynamic sections");
+            return tb_image_damaged("it has two dynamic sections");
         else if (s.type == PT_DYNAMIC)
             *dynamic = s;
         else if (s.type == PT_TLS)
@@ -143,7 +137,7 @@ read_dynamic(check *c, const elf_segment *d)
     uint64_t at, n = d->filesz / DYNAMIC_BYTES;
 
     if (!d->memsz || !in_file(c, d->vaddr, d->filesz, &at))
-        return bad("the dynamic section");
+        return tb_image_damaged("the dynamic section");
     for (uint64_t i = 0; i < n; i++) {
         uint64_t tag = tb_get64(c->at + at + DYNAMIC_BYTES * i);
         if (tag == DT_NULL)
@@ -151,11 +145,11 @@ read_dynamic(check *c, const elf_segment *d)
         if (tag >= N_TAGS)
             continue;
         if (c->has[tag] && tag != DT_NEEDED)
-            return bad("the dynamic section says something twice");
+            return tb_image_damaged("the dynamic section says something twice");
         c->has[tag] = true;
         c->tag[tag] = tb_get64(c->at + at + DYNAMIC_BYTES * i + 8);
     }
-    return bad("the dynamic section has no end");
+    return tb_image_damaged("the dynamic section has no end");
 }
 
 static tb_status
@@ -177,11 +171,11 @@ refuse_tags(const check *c)
         if (c->has[refused[i].tag])
             return foreign(refused[i].what);
     if (!c->has[DT_SYMTAB] || !c->has[DT_STRTAB] || !c->has[DT_STRSZ] || !c->has[DT_HASH])
-        return bad("it has no symbols, no names or no hash table");
+        return tb_image_damaged("it has no symbols, no names or no hash table");
     if (c->has[DT_SYMENT] && c->tag[DT_SYMENT] != SYMBOL_BYTES)
-        return bad("the size of symbols");
+        return tb_image_damaged("the size of symbols");
     if (c->has[DT_RELAENT] && c->tag[DT_RELAENT] != RELA_BYTES)
-        return bad("the size of relocations");
+        return tb_image_damaged("the size of relocations");
     if (c->has[DT_JMPREL] && c->tag[DT_PLTREL] != DT_RELA)
         return foreign("it has relocations without addends");
     return NULL;
@@ -193,9 +187,10 @@ read_rows(const check *c, int tag, int size_tag, tb_elf_rows *out)
     uint64_t bytes = c->tag[size_tag];
 
     if (!c->has[tag] || bytes == 0)
-        return c->has[tag] == c->has[size_tag] ? NULL : bad("a table of relocations");
+        return c->has[tag] == c->has[size_tag] ? NULL
+                                               : tb_image_damaged("a table of relocations");
     if (bytes % RELA_BYTES != 0 || !in_file(c, c->tag[tag], bytes, &out->at))
-        return bad("a table of relocations");
+        return tb_image_damaged("a table of relocations");
     out->n = bytes / RELA_BYTES;
     return NULL;
 }
@@ -208,13 +203,13 @@ read_tables(check *c)
 
     l->string_bytes = c->tag[DT_STRSZ];
     if (!in_file(c, c->tag[DT_STRTAB], l->string_bytes, &l->strings))
-        return bad("the names of symbols");
+        return tb_image_damaged("the names of symbols");
     /* The second word of the hash table says how many symbols there are. */
     if (!in_file(c, c->tag[DT_HASH], 8, &hash))
-        return bad("the hash table");
+        return tb_image_damaged("the hash table");
     l->symbols.n = tb_get32(c->at + hash + 4);
     if (!in_file(c, c->tag[DT_SYMTAB], l->symbols.n * SYMBOL_BYTES, &l->symbols.at))
-        return bad("the symbols");
+        return tb_image_damaged("the symbols");
     TRY(read_rows(c, DT_RELA, DT_RELASZ, &l->rela));
     return read_rows(c, DT_JMPREL, DT_PLTRELSZ, &l->plt);
 }
@@ -242,7 +237,7 @@ check_symbols(const check *c)
         elf_symbol s = tb_elf_symbol(c->at, l, i);
         const char *name = (const char *)c->at + l->strings + s.name;
         if (s.name >= l->string_bytes || !memchr(name, 0, l->string_bytes - s.name))
-            return bad("a symbol's name");
+            return tb_image_damaged("a symbol's name");
         if (s.section == SHN_UNDEF)
             return tb_status_make(TB_UNSUPPORTED,
                                   "executable: '%.64s' is to come from outside, and nothing is "
@@ -255,7 +250,7 @@ check_symbols(const check *c)
                                   "not have",
                                   name, type);
         if (s.section != SHN_ABS && !find(l, s.value, 0, 0))
-            return bad("a symbol's address");
+            return tb_image_damaged("a symbol's address");
     }
     return NULL;
 }
@@ -321,9 +316,9 @@ check_fixes(const check *c, const tb_elf_rows *rows)
                                   (unsigned long long)i,
                                   tb_get32(c->at + rows->at + RELA_BYTES * i + 8));
         if (!find(c->l, fix.address, 8, PF_W))
-            return bad("a relocation outside of writable data");
+            return tb_image_damaged("a relocation outside of writable data");
         if (fix.moves && !find(c->l, fix.value, 0, 0))
-            return bad("a relocation to outside of the image");
+            return tb_image_damaged("a relocation to outside of the image");
     }
     return NULL;
 }

@@ -9,7 +9,6 @@
  */
 #include <sched.h>
 #include <stdlib.h>
-#include <time.h>
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
@@ -35,27 +34,21 @@ destroy(tb_vm_object *o)
 
 const tb_vm_type tb_hal_executable_type = {"hal.executable", destroy};
 
-static tb_status
-bad(const char *what)
-{
-    return tb_status_make(TB_CORRUPT, "damaged executable: %s", what);
-}
-
 /* ---- tables ---- */
 static tb_status
 check_header(const tb_image *im, const tb_hal_library *l, uint32_t version)
 {
     if (!tb_image_has(im, l, sizeof *l, _Alignof(tb_hal_library), PF_R))
-        return bad("its library lies outside of it");
+        return tb_image_damaged("its library lies outside of it");
     const tb_hal_library_header *h = l->header;
     if (!tb_image_has(im, h, sizeof *h, _Alignof(tb_hal_library_header), PF_R))
-        return bad("the header of its library");
+        return tb_image_damaged("the header of its library");
     if (h->version < TB_HAL_LIBRARY_OLDEST || h->version > version)
         return tb_status_make(TB_INCOMPATIBLE,
                               "executable: its library is of version %u, known are %d to %u",
                               h->version, TB_HAL_LIBRARY_OLDEST, version);
     if (!tb_image_has_text(im, h->name))
-        return bad("the name of its library");
+        return tb_image_damaged("the name of its library");
     if (h->features != 0)
         return tb_status_make(TB_UNSUPPORTED, "executable '%.64s' wants features %#x", h->name,
                               h->features);
@@ -75,10 +68,10 @@ check_imports(tb_hal_executable *e, const tb_hal_library *l)
     if (n == 0)
         return NULL;
     if (n > MAX_EXPORTS || !tb_image_has(&e->image, symbols, n * sizeof *symbols, 8, PF_R))
-        return bad("the names of imports");
+        return tb_image_damaged("the names of imports");
     for (uint32_t i = 0; i < n; i++) {
         if (!tb_image_has_text(&e->image, symbols[i]))
-            return bad("the name of an import");
+            return tb_image_damaged("the name of an import");
         size_t len = strlen(symbols[i]);
         if (len == 0 || symbols[i][len - 1] != '?')
             return tb_status_make(TB_UNSUPPORTED,
@@ -103,14 +96,14 @@ read_export(tb_hal_executable *e, const tb_hal_library *l, uint32_t i)
     x->fn = l->exports.fns[i];
     memcpy(&fn, &x->fn, sizeof fn);
     if (!tb_image_has(&e->image, fn, 1, 1, PF_X))
-        return bad("a function lies outside of its code");
+        return tb_image_damaged("a function lies outside of its code");
     x->name = l->exports.names[i];
     if (!tb_image_has_text(&e->image, x->name))
-        return bad("the name of a function");
+        return tb_image_damaged("the name of a function");
     if (l->exports.attrs)
         x->attrs = l->exports.attrs[i];
     if (x->attrs.n_constants > MAX_WORDS || x->attrs.n_bindings > MAX_WORDS)
-        return bad("a function takes too many constants or buffers");
+        return tb_image_damaged("a function takes too many constants or buffers");
     return NULL;
 }
 
@@ -121,13 +114,13 @@ read_exports(tb_hal_executable *e, const tb_hal_library *l)
     uint64_t n = l->exports.n;
 
     if (n > MAX_EXPORTS)
-        return bad("the number of its functions");
+        return tb_image_damaged("the number of its functions");
     if (n && (!tb_image_has(im, l->exports.fns, 8 * n, 8, PF_R) ||
               !tb_image_has(im, l->exports.names, 8 * n, 8, PF_R)))
-        return bad("the table of its functions");
+        return tb_image_damaged("the table of its functions");
     if (n && l->exports.attrs &&
         !tb_image_has(im, l->exports.attrs, sizeof(tb_hal_dispatch_attrs) * n, 8, PF_R))
-        return bad("the attributes of its functions");
+        return tb_image_damaged("the attributes of its functions");
     e->exports = tb_heap(n, sizeof *e->exports);
     if (!e->exports)
         return tb_status_make(TB_OUT_OF_MEMORY, "no memory for %llu functions",
@@ -168,7 +161,7 @@ open_library(tb_hal_executable *e, const uint8_t *bytes, size_t n, size_t n_cons
     TRY(tb_image_load(bytes, n, &e->image));
     const void *at = tb_image_function(&e->image, bytes, "iree_hal_executable_library_query");
     if (!at)
-        return bad("it has no iree_hal_executable_library_query");
+        return tb_image_damaged("it has no iree_hal_executable_library_query");
     memcpy(&query, &at, sizeof query); /* no cast in C from data to code */
     const tb_hal_library *l = query(version, &e->environment);
     if (!l)
@@ -285,14 +278,6 @@ run_groups(void *const *bindings, const int64_t *sizes, int64_t begin, int64_t e
     return error;
 }
 
-static uint64_t
-now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 /* What a workgroup takes is known from the time before, if one worker did it all. */
 static tb_status
 dispatch(tb_device *d, const tb_hal_dispatch *x, tb_hal_export *e, job *j, void *local)
@@ -307,9 +292,9 @@ dispatch(tb_device *d, const tb_hal_dispatch *x, tb_hal_export *e, job *j, void 
                  .scratch = local,
                  .scratch_bytes = j->local_bytes};
     int workers = tb_split_workers(groups, cost, tb_device_workers(d), 1);
-    uint64_t begin = now_ns();
+    int64_t begin = tb_now_ns();
     int32_t error = d->driver->dispatch(d, &w);
-    uint64_t took = (now_ns() - begin) * (uint64_t)workers / (uint64_t)groups;
+    uint64_t took = (uint64_t)((tb_now_ns() - begin) * workers / groups);
 
     atomic_store_explicit(&e->group_ns, took ? took : 1, memory_order_relaxed);
     if (error)

@@ -49,7 +49,8 @@ void tb_hal_libraries(tb_hal *h, tb_vm_library out[TB_HAL_LIBRARIES]);
 /* Bits as IREE's hal.h numbers them. */
 enum {
     TB_HAL_MEMORY = 0x7f, /* ours is the host's and the device's, seen by both */
-    TB_HAL_USAGE_ALL = 0x7ff7ffff, /* of buffers from outside: all but immutable */
+    TB_HAL_USAGE_ALL = 0x7ff7ffff, /* of buffers from outside: all but */
+    TB_HAL_USAGE_IMMUTABLE = 0x80000,
     TB_HAL_ACCESS_READ = 1,
     TB_HAL_ACCESS_WRITE = 2,
     TB_HAL_ACCESS_ALL = 7

@@ -20,12 +20,6 @@ protect(tb_image *im, uint64_t begin, uint64_t end, int how)
 }
 
 static uint64_t
-page_down(uint64_t v)
-{
-    return v / TB_IMAGE_PAGE * TB_IMAGE_PAGE;
-}
-
-static uint64_t
 page_up(uint64_t v)
 {
     return TB_ALIGN_UP(v, (uint64_t)TB_IMAGE_PAGE);
@@ -36,7 +30,7 @@ copy_segments(tb_image *im, const uint8_t *file)
 {
     for (uint32_t i = 0; i < im->layout.n_segments; i++) {
         const elf_segment *s = &im->layout.segment[i];
-        TRY(protect(im, page_down(s->vaddr), page_up(s->vaddr + s->memsz),
+        TRY(protect(im, tb_image_page(s->vaddr), page_up(s->vaddr + s->memsz),
                     PROT_READ | PROT_WRITE));
         if (s->filesz)
             memcpy(im->base + s->vaddr, file + s->offset, s->filesz);
@@ -63,7 +57,7 @@ protect_segments(tb_image *im)
 
     for (uint32_t i = 0; i < l->n_segments; i++) {
         const elf_segment *s = &l->segment[i];
-        uint64_t begin = page_down(s->vaddr), end = page_up(s->vaddr + s->memsz);
+        uint64_t begin = tb_image_page(s->vaddr), end = page_up(s->vaddr + s->memsz);
         if (s->flags & PF_X) {
             char *code = (char *)im->base;
             TRY(protect(im, begin, end, PROT_READ | PROT_EXEC));

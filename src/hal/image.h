@@ -19,6 +19,12 @@ enum {
 /* Addresses in an image are below this. */
 #define TB_IMAGE_MAX_BYTES (UINT64_C(1) << 30)
 
+static inline uint64_t
+tb_image_page(uint64_t address) /* where its page begins */
+{
+    return address / TB_IMAGE_PAGE * TB_IMAGE_PAGE;
+}
+
 /* Rows of 24 bytes in the file. */
 typedef struct tb_elf_rows {
     uint64_t at, n; /* offset in the file, number */
@@ -33,6 +39,8 @@ typedef struct tb_elf_layout {
     tb_elf_rows symbols, rela, plt;
     uint64_t strings, string_bytes; /* offset in the file */
 } tb_elf_layout;
+/* The failure of a file that does not verify. */
+tb_status tb_image_damaged(const char *what) TB_MUST_CHECK;
 /* Verifies `image` of n bytes. */
 tb_status tb_elf_layout_read(const uint8_t *image, size_t n, tb_elf_layout *out) TB_MUST_CHECK;
 elf_symbol tb_elf_symbol(const uint8_t *image, const tb_elf_layout *l, uint64_t i);

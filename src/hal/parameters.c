@@ -9,7 +9,7 @@
 #include "hal/internal.h"
 #include "runtime/runtime_internal.h"
 
-enum { NAME_BYTES = 8, SPAN_BYTES = 24, USAGE_IMMUTABLE = 0x80000 };
+enum { NAME_BYTES = 8, SPAN_BYTES = 24 };
 
 typedef struct request {
     const tb_params *params;
@@ -81,7 +81,7 @@ find(const request *r, uint32_t i, span *out)
 static tb_status
 load_one(tb_hal *h, const span *s, uint32_t usage, tb_hal_buffer **out)
 {
-    if (usage & USAGE_IMMUTABLE && (uintptr_t)s->from % TB_DATA_ALIGN == 0)
+    if (usage & TB_HAL_USAGE_IMMUTABLE && (uintptr_t)s->from % TB_DATA_ALIGN == 0)
         return tb_hal_buffer_wrap(s->from, s->bytes, false, usage, &h->base, out);
     TRY(tb_hal_buffer_create(s->bytes, usage, out));
     if (s->bytes)

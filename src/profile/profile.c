@@ -11,7 +11,6 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { MAX_EVENTS = 1 << 18, CALL = -1 };
 
@@ -54,14 +53,6 @@ struct tb_profile {
     double f32, copy; /* the roof; 0: not measured */
 };
 
-static int64_t
-now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 tb_profile *
 tb_profile_create(void)
 {
@@ -69,7 +60,7 @@ tb_profile_create(void)
     if (!p)
         return NULL;
     pthread_mutex_init(&p->lock, NULL);
-    p->begin = now_ns();
+    p->begin = tb_now_ns();
     return p;
 }
 
@@ -163,7 +154,7 @@ on_call(void *user, int function, bool begins)
 {
     track *t = user;
     tb_profile *p = t->p;
-    int64_t now = now_ns() - p->begin;
+    int64_t now = tb_now_ns() - p->begin;
     if (begins) {
         t->call_begin = now;
         return;
@@ -185,10 +176,10 @@ on_dispatch(void *user, const tb_dispatch_info *info, bool begins)
     track *t = user;
     tb_profile *p = t->p;
     if (begins) {
-        t->begin = now_ns() - p->begin;
+        t->begin = tb_now_ns() - p->begin;
         return;
     }
-    int64_t now = now_ns() - p->begin;
+    int64_t now = tb_now_ns() - p->begin;
     pthread_mutex_lock(&p->lock);
     int32_t number = sum_of(p, t->m, info);
     if (number == CALL) {

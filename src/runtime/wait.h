@@ -12,13 +12,14 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <time.h>
 #if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
 #else
 #include <pthread.h>
 #endif
+
+#include "base/base.h"
 
 typedef struct tb_wait {
     atomic_uint word;
@@ -71,14 +72,6 @@ tb_wait_wake(tb_wait *w)
 #endif
 }
 
-static inline int64_t
-tb_wait_now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 static inline void
 tb_wait_pause(void)
 {
@@ -111,7 +104,7 @@ tb_wait_change(tb_wait *w, unsigned value, int64_t spin_ns)
 {
     unsigned now = atomic_load_explicit(&w->word, memory_order_acquire);
     if (now == value && spin_ns > 0) {
-        int64_t begin = tb_wait_now_ns(), passed = 0;
+        int64_t begin = tb_now_ns(), passed = 0;
         do {
             /* Perhaps the one waited for wants this CPU. */
             if (passed > TB_WAIT_POLITE_NS)
@@ -122,7 +115,7 @@ tb_wait_change(tb_wait *w, unsigned value, int64_t spin_ns)
                     return now;
                 tb_wait_pause();
             }
-            passed = tb_wait_now_ns() - begin;
+            passed = tb_now_ns() - begin;
         } while (passed < spin_ns);
     }
     while (now == value) {

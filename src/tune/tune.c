@@ -8,7 +8,6 @@
 #include "tune/tune.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "kernel/lower.h"
 #include "turbine/runtime.h"
@@ -51,14 +50,6 @@ typedef struct tuner {
     uint32_t n_builds;
 } tuner;
 
-static int64_t
-now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 static tb_status
 take(tuner *t, void *pointer, uint64_t n, size_t elem_bytes)
 {
@@ -99,10 +90,10 @@ on_dispatch(void *user, const tb_dispatch_info *info, bool begins)
 {
     build *b = user;
     if (begins) {
-        b->begin = now_ns();
+        b->begin = tb_now_ns();
         return;
     }
-    int64_t took = now_ns() - b->begin;
+    int64_t took = tb_now_ns() - b->begin;
     uint32_t group = group_at(&b->tuning, info->place);
     b->now[group] += took;
     b->kernel[group] = info->kernel + 1;
@@ -254,9 +245,9 @@ run(tuner *t, build *b)
         tb_tensor *out = calloc(n + 1, sizeof *out);
         if (!out)
             return tb_status_make(TB_OUT_OF_MEMORY, "not enough memory for results");
-        int64_t begin = now_ns();
+        int64_t begin = tb_now_ns();
         tb_status st = tb_session_call(b->s, fn, t->inputs[i], (int)f->inputs.n, out, (int)n);
-        int64_t took = now_ns() - begin;
+        int64_t took = tb_now_ns() - begin;
         for (uint32_t k = 0; k < n; k++)
             tb_tensor_release(&out[k]);
         free(out);
@@ -274,8 +265,8 @@ run(tuner *t, build *b)
 static tb_status
 run_rounds(tuner *t, build *const *builds, uint32_t n)
 {
-    int64_t end = now_ns() + (int64_t)(t->t->seconds * 1e9);
-    for (int round = 0; round < MOST_ROUNDS && (round < LEAST_ROUNDS || now_ns() < end); round++)
+    int64_t end = tb_now_ns() + (int64_t)(t->t->seconds * 1e9);
+    for (int round = 0; round < MOST_ROUNDS && (round < LEAST_ROUNDS || tb_now_ns() < end); round++)
         for (uint32_t i = 0; i < n; i++) {
             if (t->o->progress)
                 t->o->progress(t->o->user, "measuring", (size_t)round * n + i, MOST_ROUNDS * n);
