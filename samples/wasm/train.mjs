@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Trains the regression of samples/native in a browser or in Node, without a library:
+// Trains the regression of samples/native in Node, without a library:
 //
 //   python samples/native/models.py build --target=wasm32-simd128
 //   clang --target=wasm32 -mbulk-memory -O2 -nostdlib -fvisibility=default \
