@@ -28,6 +28,13 @@ enum { SHALLOW = 64 };     /* rows of B */
 enum { STREAM_COLS = 512, STREAM_ELEMENTS = 1 << 20 }; /* B is no longer in cache */
 
 /* ---- B ---- */
+tb_dim
+tb_contract_rows(const tb_contract *c)
+{
+    tb_unit *u = c->l->u;
+    return c->micro.pairs ? tb_dim_mul(u, tb_dim_ceildiv(u, c->R, 2), 2) : c->R;
+}
+
 static void
 choose_b(tb_contract *c)
 {
@@ -43,6 +50,9 @@ choose_b(tb_contract *c)
         c->b_batched = c->b_batched || tb_ix_uses(&l->ix, &c->b_flat, c->batch[i]);
     fixed = fixed && tb_dim_is_const(c->b_step_r) && tb_dim_is_const(c->b_step_n) &&
             (!c->b_batched || c->conv);
+    /* rows of bf16 in pairs, where no run of A begins in the middle of one */
+    bool pairs = c->b_mem == TB_BF16 && c->acc == TB_F32 &&
+                 (c->n_runs == 1 || (tb_dim_is_const(c->run) && c->run % 2 == 0));
     if (fixed) {
         tb_dim per_group = 0;
         if (c->b_batched)
@@ -59,7 +69,9 @@ choose_b(tb_contract *c)
         if (l->out->bf16_weights && !c->conv && c->b_mem == TB_F32) {
             q.rounded = 1;
             c->b_mem = c->micro.b_mem = TB_BF16;
+            pairs = c->acc == TB_F32;
         }
+        q.pairs = c->micro.pairs = pairs;
         c->packed = tb_pack_const(l, (uint32_t)tb_attrs(c->g, c->b_store)[0], &q);
         return;
     }
@@ -89,8 +101,9 @@ choose_b(tb_contract *c)
         return;
     }
     c->b_kind = TB_B_TEMP;
+    c->micro.pairs = pairs;
     tb_dim panels = tb_dim_ceildiv(l->u, c->N, c->panel);
-    tb_dim bytes = tb_dim_mul(l->u, tb_dim_mul(l->u, panels, c->panel), c->R);
+    tb_dim bytes = tb_dim_mul(l->u, tb_dim_mul(l->u, panels, c->panel), tb_contract_rows(c));
     bytes = tb_dim_mul(l->u, bytes, (tb_dim)tb_dtype_bytes(c->b_mem));
     if (c->b_batched)
         bytes = tb_dim_mul(l->u, bytes, c->batches);
@@ -113,6 +126,7 @@ repack(tb_contract *c)
                    .mem = c->b_mem,
                    .temp = c->temp,
                    .panel = c->panel,
+                   .pairs = c->micro.pairs,
                    .batches = 1};
     if (c->b_batched) {
         p.batch = c->batch;
@@ -164,6 +178,7 @@ choose_tiles(tb_contract *c)
     double depth = (double)tb_dim_hint(u, c->R), b = (double)tb_dim_hint(u, c->batches);
     int64_t least, most;
 
+    c->micro.dot = c->micro.pairs && t->bf16_dot;
     tb_dim_range(u, c->M, &least, &most);
     if (!tb_dim_is_const(c->M) && rows < OPEN_ROWS) /* an example's few rows say little */
         rows = most < OPEN_ROWS ? (double)most : OPEN_ROWS;
