@@ -23,7 +23,8 @@ enum { MIN_MC = 12, MANY_TILES = 256, MAX_PARTS = 32, SHORT_NS = 16000 };
 /* Fewer tiles than that cannot be shared out evenly: they may be shorter. */
 enum { FEW_TILES = 16, LEAST_NS = 4000 };
 enum { FLOPS_PER_NS = 100, BYTES_PER_NS = 20 }; /* of one worker */
-enum { INNER_ROWS = 256 }; /* with more, packing pays */
+enum { INNER_ROWS = 256, INNER_HALF_ROWS = 48 }; /* with more, packing pays */
+enum { INNER_PAIRS = 32 }; /* elements of the longest vector */
 enum { SHALLOW = 64 };     /* rows of B */
 enum { STREAM_COLS = 512, STREAM_ELEMENTS = 1 << 20 }; /* B is no longer in cache */
 
@@ -77,11 +78,14 @@ choose_b(tb_contract *c)
     }
     /* Inner products: columns of B are read where they lie. */
     if (!other && !c->conv && c->b_step_r == 1 && c->a_step == 1 && c->b_step_n != 1 &&
-        tb_dim_is_const(c->R) && c->R >= 16 && most_rows <= INNER_ROWS) {
+        tb_dim_is_const(c->R) && c->R >= 16 &&
+        most_rows <= (pairs ? INNER_HALF_ROWS : INNER_ROWS)) {
         c->b_kind = TB_B_ROWS;
         c->panel = c->micro.panel = c->R <= 1024 ? 64 : 16;
         c->micro.cols = TB_INNER_COLS;
-        c->micro.ragged = c->R % 16 != 0;
+        c->micro.dot = l->target->bf16_dot && c->a_mem == TB_BF16 && c->b_mem == TB_BF16 &&
+                       c->R >= INNER_PAIRS;
+        c->micro.ragged = c->R % (c->micro.dot ? INNER_PAIRS : 16) != 0;
         return;
     }
     int64_t rows = tb_dim_hint(l->u, c->M), cols = tb_dim_hint(l->u, c->N);
@@ -178,7 +182,8 @@ choose_tiles(tb_contract *c)
     double depth = (double)tb_dim_hint(u, c->R), b = (double)tb_dim_hint(u, c->batches);
     int64_t least, most;
 
-    c->micro.dot = c->micro.pairs && t->bf16_dot;
+    if (c->micro.pairs)
+        c->micro.dot = t->bf16_dot;
     tb_dim_range(u, c->M, &least, &most);
     if (!tb_dim_is_const(c->M) && rows < OPEN_ROWS) /* an example's few rows say little */
         rows = most < OPEN_ROWS ? (double)most : OPEN_ROWS;

@@ -20,7 +20,7 @@ typedef struct tb_micro {
     bool runs;            /* a is read in several runs (unit_step only) */
     bool pitched;         /* b's rows are `pitch` apart, else panel */
     bool pairs;           /* b's rows lie in pairs, see tb_micro_write */
-    bool dot;             /* with pairs, a is bf16: the target's dot products */
+    bool dot;             /* with pairs or cols, both bf16: the target's dot products */
     int cols;             /* 0, or: both operands lie along r (inner.c), so many columns */
     bool ragged;          /* with cols: r is no multiple of the lanes */
     uint32_t tails;       /* bit i: fewer than mr rows come, in pieces of 1 << i */
@@ -47,7 +47,8 @@ typedef struct tb_micro_operands {
 void tb_micro_call(tb_kernel *k, const tb_micro *m, tb_kv n, const tb_micro_operands *o);
 
 /* ---- inner.c ---- */
-/* The function of mr rows where both operands lie along r; at least `lanes` of it. */
+/* The function of mr rows where both operands lie along r; at least `lanes` of it, with dot
+ * twice as many. */
 uint32_t tb_inner_function(tb_kernel *k, const tb_micro *m, int mr);
 
 /* ---- pack.c ---- */

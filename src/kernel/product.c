@@ -312,9 +312,9 @@ bind(tb_contract *c, tb_product_part part, tb_tile *t)
         tb_bind_node(l, l->group->root, true);
 }
 
-/* Pairs of bf16: how the target multiplies them, and in what type it wants A. */
+/* Pairs of bf16: in what type the target wants A. */
 static void
-prepare_pairs(tb_contract *c, tb_tile *t)
+choose_copies(tb_contract *c)
 {
     tb_micro *m = &c->micro;
 
@@ -325,12 +325,15 @@ prepare_pairs(tb_contract *c, tb_tile *t)
         c->copied = TB_BF16;
     if (!m->dot && c->a_mem != TB_F32 && c->a_step == 1)
         c->copied = TB_F32;
-    if (!c->copied)
-        return;
-    m->a_mem = c->copied;
-    m->runs = false;
-    t->copy = tb_k_scratch(c->k, m->mr * (c->kc + COPY_PAD) *
-                                     (int64_t)tb_dtype_bytes(c->copied));
+    if (c->copied)
+        m->a_mem = c->copied;
+}
+
+static int64_t
+copy_bytes(const tb_contract *c, int64_t depth)
+{
+    return !c->copied ? 0
+                      : c->micro.mr * (depth + COPY_PAD) * (int64_t)tb_dtype_bytes(c->copied);
 }
 
 /* Chunks of r, the micro-kernel, and scratch. */
@@ -341,18 +344,21 @@ prepare(tb_contract *c, tb_product_part part, tb_tile *t)
     int64_t bytes = c->panel * (int64_t)tb_dtype_bytes(c->acc);
     int64_t panel_row = c->panel * (int64_t)tb_dtype_bytes(c->b_mem);
 
+    choose_copies(c);
     c->kc = KC;
     c->micro.runs = c->conv && c->n_run_axes == 1 && c->a_step == 1;
     c->one_chunk = tb_dim_is_const(c->R) && (c->n_runs == 1 || c->micro.runs) && c->R > 0 &&
-                   (c->R <= KC || c->R * panel_row <= c->l->target->l2_bytes / 2);
+                   (c->R <= KC || (c->R * panel_row <= c->l->target->l2_bytes / 2 &&
+                                   copy_bytes(c, c->R) <= c->l->target->l1_bytes / 2));
     if (c->b_kind == TB_B_ROWS)
         c->one_chunk = true;
     if (c->b_kind == TB_B_STREAM)
         c->one_chunk = false;
-    c->micro.runs = c->micro.runs && c->one_chunk;
+    c->micro.runs = c->micro.runs && c->one_chunk && !c->copied;
     if (c->one_chunk)
         c->kc = c->R;
-    prepare_pairs(c, t);
+    if (c->copied)
+        t->copy = tb_k_scratch(k, copy_bytes(c, c->kc));
     int64_t rows = !c->one_chunk ? c->nb * c->mc : c->turned ? c->mc : c->micro.mr;
     if (c->turned)
         rows += c->micro.lanes; /* the last square may go past its rows */

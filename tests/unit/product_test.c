@@ -189,6 +189,18 @@ pairs_inputs(void)
     c_run((c_case){.tolerance = 2e-2});
 }
 
+/* Both along r, few rows: words of neighbours; the last ones are partly counted before. */
+static void
+pairs_inner(void)
+{
+    tb_val x = IN(BF16, 3, size), w = IN(BF16, 5, size);
+    tb_val big = tb_map2(g, TB_P_lt, tb_full_like(g, w, 0.5), w);
+    c_out(linear(IN(BF16, 7, size), IN(BF16, 19, size)));
+    c_out(linear(IN(BF16, 1, size), IN(BF16, 19, size)));
+    c_out(linear(x, tb_where(g, big, tb_full_like(g, w, INFINITY), w)));
+    c_run((c_case){.tolerance = 2e-2});
+}
+
 static void
 pairs_batched(void)
 {
@@ -231,6 +243,7 @@ main(void)
     for (size_t i = 0; i < TB_COUNT(depths); i++) {
         size = depths[i];
         CASE(pairs_depths);
+        CASE(pairs_inner);
         if (size <= 100)
             CASE(pairs_inputs);
     }
