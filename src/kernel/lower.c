@@ -49,6 +49,7 @@ tb_lower_begin(tb_lower *l, const char *what)
     l->lanes = 1;
     l->mask = l->guard = TB_NO_KV;
     l->lane_align = 1;
+    l->past_caches = false;
     l->known.n = 0;
     tb_pull_reset(l);
 }

@@ -244,6 +244,7 @@ typedef struct tb_lower {
     int64_t lane_align;/* the lane variable's value is a multiple of this */
     /* values known at certain indices (reductions of this row, a product's tile) */
     TB_VEC(tb_known) known;
+    bool past_caches; /* what tb_put stores is large and nobody's here */
     tb_kv guard; /* the lane-independent part of mask: BOOL scalar, or NO_KV */
     TB_VEC(tb_memo) memos;
     TB_VEC(tb_strided) strided;

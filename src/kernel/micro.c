@@ -13,6 +13,9 @@
  */
 #include "kernel/contract.h"
 
+/* Rows of a register tile of four vectors, and of three. */
+enum { WIDE_ROWS = 6, ONCE_ROWS = 8 };
+
 /* A function being written. */
 typedef struct tile {
     tb_kernel *k;
@@ -271,7 +274,7 @@ tb_micro_call(tb_kernel *k, const tb_micro *m, tb_kv n, const tb_micro_operands 
 /* ---- the shape of the tile ---- */
 
 int
-tb_micro_panel(tb_dim cols)
+tb_micro_panel(tb_dim cols, tb_dim rows)
 {
     /* time of a panel in vectors of 16; narrow ones need more loads for each product */
     static const struct {
@@ -284,6 +287,9 @@ tb_micro_panel(tb_dim cols)
     if (!tb_dim_is_const(cols))
         return TB_MAX_PANEL;
     for (size_t i = 0; i < TB_COUNT(widths); i++) {
+        /* a second time over the panel is time in which memory rests */
+        if (rows > WIDE_ROWS && rows <= ONCE_ROWS && widths[i].panel > 48)
+            continue;
         double cost = __builtin_ceil((double)cols / widths[i].panel) * widths[i].cost;
         if (cost < least) {
             least = cost;
