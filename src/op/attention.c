@@ -10,6 +10,7 @@ typedef struct attn {
     tb_val mask;
     bool causal;
     double scale;
+    tb_dtype dtype; /* of the result */
 } attn;
 
 /* [..., h, s, d] -> [..., h * times, s, d]: each head is shared by `times` query heads */
@@ -56,15 +57,20 @@ same_batch(tb_graph *g, attn *a)
     }
 }
 
+/* 1 / sqrt(head size). The composite wants a number: where the size is open, queries are
+ * multiplied by it, in the precision that the scores have. */
 static double
-default_scale(tb_opctx *c, tb_val q)
+default_scale(tb_graph *g, attn *a)
 {
-    tb_graph *g = c->g;
-    tb_dim d = SIZE(q, RANK(q) - 1);
+    tb_dim d = SIZE(a->q, RANK(a->q) - 1);
 
-    if (!tb_dim_is_const(d))
-        tb_body_lacks(c, "a head size that is not constant");
-    return d ? 1 / sqrt((double)d) : 1;
+    if (tb_dim_is_const(d))
+        return d ? 1 / sqrt((double)d) : 1;
+    a->q = tb_body_wide(g, a->q);
+    a->k = tb_body_wide(g, a->k);
+    a->v = tb_body_wide(g, a->v);
+    a->q = MUL(a->q, CAST(RSQRT(tb_body_dim(g, d, TB_F64)), tb_dtype_of(g, a->q)));
+    return 1;
 }
 
 /* Arguments are at other places in each schema; -1: it has none. */
@@ -72,7 +78,7 @@ static attn
 read(tb_opctx *c, int mask, int dropout, int causal, int scale, int gqa)
 {
     tb_graph *g = c->g;
-    attn a = {.q = V(0), .k = V(1), .v = V(2)};
+    attn a = {.q = V(0), .k = V(1), .v = V(2), .dtype = tb_dtype_of(g, V(0))};
 
     if (RANK(a.q) < 2 || RANK(a.k) < 2 || RANK(a.v) < 2)
         tb_body_raise(c, "expected query, key and value of rank 2 or more");
@@ -83,7 +89,7 @@ read(tb_opctx *c, int mask, int dropout, int causal, int scale, int gqa)
     if (a.causal && a.mask.id)
         tb_body_raise(c, "is_causal does not go with attn_mask");
     a.scale = scale >= 0 && given(c, (uint32_t)scale) ? FLOAT((uint32_t)scale)
-                                                      : default_scale(c, a.q);
+                                                      : default_scale(g, &a);
     if (gqa >= 0 && BOOL((uint32_t)gqa)) {
         tb_dim heads;
 
@@ -104,7 +110,9 @@ read(tb_opctx *c, int mask, int dropout, int causal, int scale, int gqa)
 static tb_val
 attend(tb_graph *g, const attn *a)
 {
-    return tb_attention(g, a->q, a->k, a->v, a->mask, a->causal, a->scale);
+    tb_val y = tb_attention(g, a->q, a->k, a->v, a->mask, a->causal, a->scale);
+
+    return CAST(y, a->dtype);
 }
 
 static tb_val
@@ -166,7 +174,7 @@ math(tb_opctx *c)
     top = RMAX(s, keys);
     e = EXP(SUB(s, WHERE(EQ(top, K(top, -INFINITY)), K(top, 0), top)));
     e = WHERE(EQ(top, K(top, -INFINITY)), K(e, 0), DIV(e, RSUM(e, keys)));
-    return tb_body_out2(c, attend(g, &a), CAST(e, tb_dtype_of(g, a.q)));
+    return tb_body_out2(c, attend(g, &a), CAST(e, a.dtype));
 }
 
 const tb_op tb_ops_attention[] = {

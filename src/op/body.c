@@ -197,6 +197,17 @@ tb_body_pad_axis(tb_graph *g, tb_val x, int axis, tb_dim lo, tb_dim hi, double v
     return tb_pad(g, x, los, his, K(x, value));
 }
 
+tb_val
+tb_body_fit_axis(tb_graph *g, tb_val x, int axis, tb_dim lo, tb_dim hi, double value)
+{
+    tb_unit *u = g->unit;
+    tb_dim n = tb_dim_add(u, tb_dim_add(u, SIZE(x, axis), lo), hi);
+    tb_dim cut = tb_dim_max(u, tb_dim_sub(u, 0, lo), 0);
+
+    x = tb_body_pad_axis(g, x, axis, tb_dim_max(u, lo, 0), tb_dim_max(u, hi, 0), value);
+    return tb_dim_eq(u, SIZE(x, axis), n) ? x : tb_slice_axis(g, x, axis, cut, n, 1);
+}
+
 tb_dim
 tb_body_wrap_dim(tb_opctx *c, tb_dim at, tb_dim size)
 {

@@ -95,6 +95,9 @@ tb_val tb_body_dilate(tb_graph *g, tb_val x, int axis, int64_t step);
 /* Pads one axis; negative amounts (constants) cut off. */
 tb_val tb_body_pad_axis(tb_graph *g, tb_val x, int axis, tb_dim lo, tb_dim hi,
                         double value);
+/* The same with amounts of which nobody knows the sign. */
+tb_val tb_body_fit_axis(tb_graph *g, tb_val x, int axis, tb_dim lo, tb_dim hi,
+                        double value);
 /* An index or place along an axis that may count from the end, as one that does not. */
 tb_dim tb_body_wrap_dim(tb_opctx *c, tb_dim at, tb_dim size);
 /* The elements that arguments `start` and `end` (either may be None) of a Python slice

@@ -89,7 +89,7 @@ pad_constant(tb_opctx *c, double value)
     if (!cuts)
         return tb_pad(g, x, lo, hi, K(x, value));
     for (int i = 0; i < RANK(x); i++)
-        x = tb_body_pad_axis(g, x, i, lo[i], hi[i], value);
+        x = tb_body_fit_axis(g, x, i, lo[i], hi[i], value);
     return x;
 }
 

@@ -94,8 +94,6 @@ EXCLUDED = {
 LIMITS = {
     ("_upsample_bilinear2d_aa", "interpolation between numbers of type ui8"),
     ("arange", "a range of floats with a symbolic end"),  # torch.arange(False, True)
-    ("einsum", "'.' in the equation"),
-    ("einsum", "a letter twice in one operand"),
     ("linalg.ldl_factor", "complex numbers"),
     ("linalg.ldl_factor_ex", "complex numbers"),
     ("linalg.ldl_solve", "complex numbers"),
