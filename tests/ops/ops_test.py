@@ -94,9 +94,6 @@ EXCLUDED = {
 LIMITS = {
     ("_upsample_bilinear2d_aa", "interpolation between numbers of type ui8"),
     ("arange", "a range of floats with a symbolic end"),  # torch.arange(False, True)
-    ("linalg.ldl_factor", "complex numbers"),
-    ("linalg.ldl_factor_ex", "complex numbers"),
-    ("linalg.ldl_solve", "complex numbers"),
 }
 # Of equal values any may be named: only the values are compared.
 TIES = {"kthvalue", "topk", "sort", "mode", "median", "msort", "nanmedian", "argsort"}
