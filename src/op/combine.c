@@ -348,8 +348,9 @@ static tb_val
 float_power(tb_opctx *c)
 {
     tb_graph *g = c->g;
+    tb_dtype t = tb_dtype_is_complex(tb_body_common(c, 3)) ? TB_C128 : TB_F64;
 
-    return POW(tb_body_promoted(c, 0, TB_F64), tb_body_promoted(c, 1, TB_F64));
+    return POW(tb_body_promoted(c, 0, t), tb_body_promoted(c, 1, t));
 }
 
 static tb_val

@@ -100,7 +100,9 @@ lerp(tb_opctx *c)
     tb_val a = tb_body_wide(g, V(0)), b = tb_body_wide(g, V(1)), d = SUB(b, a);
     tb_val w = tb_body_wide(g, V(2));
 
-    return CAST(WHERE(LT(M1(abs, w), K(w, 0.5)), ADD(a, MUL(w, d)),
+    tb_val size = ABS(w);
+
+    return CAST(WHERE(LT(size, K(size, 0.5)), ADD(a, MUL(w, d)),
                       SUB(b, MUL(d, SUB(K(w, 1), w)))),
                 t);
 }

@@ -93,7 +93,6 @@ EXCLUDED = {
 # What a row says it does not do: (operator, part of the message).
 LIMITS = {
     ("_upsample_bilinear2d_aa", "interpolation between numbers of type ui8"),
-    ("arange", "a range of floats with a symbolic end"),  # torch.arange(False, True)
     ("linalg.ldl_factor", "complex numbers"),
     ("linalg.ldl_factor_ex", "complex numbers"),
     ("linalg.ldl_solve", "complex numbers"),
