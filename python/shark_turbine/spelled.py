@@ -78,22 +78,31 @@ def atan2_out(self, other, *, out):
 # ---- parts of tensors put back ----
 
 
-def _is_dense(t):
-    return all(isinstance(n, int) for n in t.shape) and t.is_contiguous()
-
-
-@spells(aten.as_strided_scatter.default)
-def as_strided_scatter(self, src, size, stride, storage_offset=None):
-    if not _is_dense(self):
-        return NotImplemented
-    offset = self.storage_offset() if storage_offset is None else storage_offset
-    at = torch.full(tuple(size), offset, dtype=torch.int64)
+def _places(size, stride, offset):
+    """Where the elements of such a view are in memory."""
+    at = torch.full(tuple(size), 0, dtype=torch.int64) + offset
     for axis, (n, step) in enumerate(zip(size, stride, strict=True)):
         along = [1] * len(size)
         along[axis] = n
         at = at + (torch.arange(n) * step).view(along)
-    flat = self.reshape(-1).scatter(0, at.reshape(-1), src.expand(size).reshape(-1))
-    return flat.view(self.shape)
+    return at.reshape(-1)
+
+
+@spells(aten.as_strided_scatter.default)
+def as_strided_scatter(self, src, size, stride, storage_offset=None):
+    """Strides are of the memory that self lies in, which may have gaps."""
+    mine = self.storage_offset()
+    offset = mine if storage_offset is None else storage_offset
+    new = _places(size, stride, offset)
+    src = src.expand(size).reshape(-1)
+    if self.is_contiguous() and isinstance(mine, int) and mine == 0:
+        return self.reshape(-1).scatter(0, new, src).view(self.shape)
+    room = mine + 1
+    for n, step in zip(self.shape, self.stride()):
+        room = room + (n - 1) * step
+    old = _places(self.shape, self.stride(), mine)
+    memory = self.new_zeros([room]).scatter(0, old, self.reshape(-1))
+    return memory.scatter(0, new, src)[old].view(self.shape)
 
 
 @spells(aten.masked_scatter_backward.default)

@@ -107,6 +107,16 @@ tb_body_dim(tb_graph *g, tb_dim d, tb_dtype t)
     return tb_cast(g, tb_dim_value(g, d), t);
 }
 
+tb_dim
+tb_body_count_item(tb_graph *g, tb_val n, tb_dim max)
+{
+    tb_unit *u = g->unit;
+    int64_t lo, hi;
+
+    tb_dim_range(u, max, &lo, &hi);
+    return tb_item(g, n, tb_sprintf(&u->cx->keep, "n%u", u->syms.n), 0, hi);
+}
+
 tb_val
 tb_body_mean(tb_graph *g, tb_val x, uint32_t axes)
 {

@@ -355,9 +355,13 @@ convolution_backward(tb_opctx *c)
     c->out[0] = c->out[1] = c->out[2] = TB_NO_VAL;
     /* y = transposed(x, w) is linear in both; its adjoints are convolutions, in which x
      * and dy have exchanged their places. */
-    if (mask[0])
-        c->out[0] = trans ? direct(c, &p, dy, w, TB_NO_VAL)
-                          : grad_of_input(c, &p, dy, x, w);
+    if (mask[0] && trans) {
+        c->out[0] = direct(c, &p, dy, w, TB_NO_VAL);
+        for (int i = 0; i < p.n; i++) /* none of what is beyond x: padding of the output */
+            c->out[0] = tb_slice_axis(g, c->out[0], 2 + i, 0, SIZE(x, 2 + i), 1);
+    } else if (mask[0]) {
+        c->out[0] = grad_of_input(c, &p, dy, x, w);
+    }
     if (mask[1])
         c->out[1] = trans ? grad_of_weight(c, &p, x, dy, w)
                           : grad_of_weight(c, &p, dy, x, w);

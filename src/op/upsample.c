@@ -9,21 +9,25 @@
  */
 #include "op/upsample.h"
 
-/* size * factor, rounded down, for sizes that may not be known. */
+/* size * factor, rounded down, for sizes that may not be known. The product is that of two
+ * doubles, with its rounding: a size of 100 times 1.15 gives 114. */
 static tb_dim
-scaled(tb_opctx *c, tb_dim size, double factor)
+scaled(tb_graph *g, tb_dim size, double factor)
 {
-    tb_unit *u = c->g->unit;
+    tb_unit *u = g->unit;
+    tb_val n;
 
     if (tb_dim_is_const(size))
         return (tb_dim)floor((double)size * factor);
-    for (int64_t q = 1; q <= 64; q++) {
+    for (int64_t q = 1; q <= 64; q *= 2) { /* exact */
         double p = factor * (double)q;
 
         if (p == floor(p))
             return tb_dim_floordiv(u, tb_dim_mul(u, size, (int64_t)p), q);
     }
-    tb_body_lacks(c, "a size that is not constant times %g", factor);
+    n = tb_body_dim(g, size, TB_F64);
+    n = CAST(MAX(MUL(n, K(n, factor)), K(n, 0)), TB_I64);
+    return tb_body_count_item(g, n, TB_DIM_EXPR - 1);
 }
 
 static tb_resize
@@ -66,7 +70,7 @@ read_vec(tb_opctx *c, int n, uint32_t scales)
         const tb_arg *a = tb_body_at(c, scales, (uint32_t)i);
 
         r.factor[i] = a->kind == TB_ARG_FLOAT ? a->f : (double)a->i;
-        r.out[i] = scaled(c, SIZE(V(0), 2 + i), r.factor[i]);
+        r.out[i] = scaled(g, SIZE(V(0), 2 + i), r.factor[i]);
     }
     return r;
 }

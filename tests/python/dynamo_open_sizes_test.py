@@ -195,3 +195,122 @@ def test_no_differences():
     compare(lambda x, y: torch.diff(x, 0, 0, append=y), [randn(5, 5), randn(2, 5)])
     torch._dynamo.reset()
     compare(lambda x: torch.diff(x, 3, 0), [randn(5, 5)], [randn(6, 4)])
+
+
+# ---- sizes that floats and conditions tell ----
+
+
+@pytest.mark.parametrize(
+    "factor, mode",
+    [(1.7, "bilinear"), (1.15, "bilinear"), ((2.5, 1.3), "bilinear"), (0.6, "bicubic")],
+)
+def test_images_by_a_factor(factor, mode):
+    """Sizes are as Python rounds products of floats: 100 * 1.15 is below 115."""
+    compare(
+        lambda x: F.interpolate(x, scale_factor=factor, mode=mode),
+        [randn(1, 2, 4, 4)],
+        [randn(1, 2, 10, 20)],
+        [randn(1, 1, 8, 100)],
+    )
+
+
+def test_ranges_of_floats():
+    def f(x):
+        n = x.shape[0]
+        d = torch.float64
+        return (
+            torch.arange(0.0, n, 0.5).sum()
+            + torch.arange(0.3, n, 0.1, dtype=d).sum()
+            + torch.arange(n * 0.3).sum()
+            + torch.zeros(int(n * 0.7)).numel()
+            + x
+        )
+
+    compare(f, [randn(5)], [randn(7)], [randn(10)])
+    c = compiled(lambda: torch.arange(False, True, True))
+    same(c(), torch.arange(False, True, True))
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_places_that_data_tells(dynamic):
+    """Those that count from the end too, and their gradients."""
+
+    def f(x, at):
+        i = at.item()
+        return x.narrow(1, at, 2) * 2 + x[:, i:].sum() + x[:, i].sum()
+
+    with torch._dynamo.config.patch(capture_scalar_outputs=True):
+        compare(
+            f,
+            *([randn(5, 5, 3), torch.tensor(i)] for i in (1, 3, -2, -5)),
+            dynamic=dynamic,
+        )
+
+
+def test_numbers_are_f64():
+    """0.1 of a Python number is not that of f32."""
+    with torch._dynamo.config.patch(capture_scalar_outputs=True):
+        f = compiled(lambda x: x.new_zeros(2) + x.sum().item() * 0.1)
+        x = randn(3, dtype=torch.float64)
+        same(f(x), x.new_zeros(2) + x.sum().item() * 0.1, 1e-15, 1e-15)
+
+
+# ---- others ----
+
+
+def test_as_strided_scatter():
+    def f(x, y):
+        return torch.as_strided_scatter(x, y, (2, 2), (2, 1), 0)
+
+    compare(f, [randn(3, 3), randn(2, 2)], [randn(3, 4), randn(2, 2)])
+
+    def of_memory(x, y, offset):
+        return torch.as_strided_scatter(x, y, (2, 2), (3, 2), offset)
+
+    for x, offset in ((randn(4, 6).t(), 1), (randn(40)[2:38].view(6, 6), 3)):
+        y = randn(2, 2)
+        same(compiled(of_memory)(x, y, offset), of_memory(x, y, offset))
+
+
+def test_tensorinv():
+    x = torch.eye(12) * 3 + randn(12, 12) / 4
+    compare(lambda x: torch.linalg.tensorinv(x, 2), [x.reshape(4, 3, 6, 1, 2)])
+
+
+def test_complex_operands():
+    a, b = randn(2, 5, 5, dtype=torch.complex64)
+    for f in (
+        lambda a, b: torch.lerp(a, b, 0.4),
+        lambda a, b: torch.lerp(a, b, b),
+        torch.float_power,
+    ):
+        same(compiled(f)(a, b), f(a, b))
+
+
+def test_transposed_convolutions_with_much_padding_of_the_output():
+    """More than the stride: the gradient sees nothing of what is beyond."""
+    compare(
+        lambda x, w: F.conv_transpose2d(x, w, None, (3, 2), (1, 2), (2, 3), 2, (4, 4)),
+        [randn(2, 2, 4, 4), randn(2, 2, 4, 5)],
+        dynamic=False,
+    )
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_dropout_of_attention(dynamic):
+    q, k = randn(2, 3, 4, 8), randn(2, 3, 5, 8)
+    v = torch.eye(5).expand(2, 3, 5, 5)
+
+    def attention(p):
+        return lambda q, k, v: F.scaled_dot_product_attention(q, k, v, dropout_p=p)
+
+    got = compiled(attention(0.5), dynamic=dynamic)(q, k, v)
+    kept = got != 0
+    assert 0.2 < kept.float().mean() < 0.8
+    same(got[kept], 2 * attention(0.0)(q, k, v)[kept])
+
+
+def test_sums_of_halves_are_rounded_once():
+    x, at = torch.full((4096,), 1.0, dtype=torch.float16), torch.zeros(4096).long()
+    f = compiled(lambda x, at: torch.zeros(1, dtype=x.dtype).scatter_add(0, at, x))
+    assert f(x, at).item() == 4096
