@@ -100,11 +100,6 @@ lerp(tb_opctx *c)
     tb_val a = tb_body_wide(g, V(0)), b = tb_body_wide(g, V(1)), d = SUB(b, a);
     tb_val w = tb_body_wide(g, V(2)), size = M1(abs, w);
 
-<<<<<<< HEAD
-=======
-    tb_val size = ABS(w);
-
->>>>>>> ops1b
     return CAST(WHERE(LT(size, K(size, 0.5)), ADD(a, MUL(w, d)),
                       SUB(b, MUL(d, SUB(K(w, 1), w)))),
                 t);

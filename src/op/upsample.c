@@ -264,6 +264,9 @@ tb_resize_taps(tb_graph *g, const tb_resize *r, int i, tb_dim in, tb_resampling 
     pos = source(g, r, i, in, corners);
     if (how == TB_CUBIC)
         return cubic_taps(g, pos);
+    if (r->factor[i] > 0 && !corners) /* where the size stays PyTorch copies */
+        pos = WHERE(EQ(tb_body_dim(g, in, TB_I64), tb_body_dim(g, r->out[i], TB_I64)),
+                    count_up(g, r->out[i], r->real), pos);
     return linear_taps(g, corners ? pos : MAX(pos, K(pos, 0)));
 }
 
@@ -328,7 +331,8 @@ smooth(tb_opctx *c, const tb_resize *r, bool corners, bool is_cubic)
         tb_dim in = SIZE(s.x, 2 + i);
         tb_resampling how = is_cubic ? TB_CUBIC : TB_LINEAR;
 
-        if (tb_dim_eq(g->unit, in, r->out[i]) && (r->factor[i] <= 0 || r->factor[i] == 1))
+        if (tb_dim_eq(g->unit, in, r->out[i]) &&
+            (!is_cubic || r->factor[i] <= 0 || r->factor[i] == 1))
             continue;
         s.taps[s.n] = tb_resize_taps(g, r, i, in, how, corners);
         s.axis[s.n++] = 2 + i;

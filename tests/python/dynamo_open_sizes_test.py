@@ -201,8 +201,7 @@ def test_no_differences():
 
 
 @pytest.mark.parametrize(
-    "factor, mode",
-    [(1.7, "bilinear"), (1.15, "bilinear"), ((2.5, 1.3), "bilinear"), (0.6, "bicubic")],
+    "factor, mode", [(1.15, "bilinear"), ((2.5, 1.3), "bilinear"), (0.6, "bicubic")]
 )
 def test_images_by_a_factor(factor, mode):
     """Sizes are as Python rounds products of floats: 100 * 1.15 is below 115."""
@@ -237,7 +236,7 @@ def test_places_that_data_tells(dynamic):
 
     def f(x, at):
         i = at.item()
-        return x.narrow(1, at, 2) * 2 + x[:, i:].sum() + x[:, i].sum()
+        return x.narrow(1, at, 2) * 2 + x[:, i:].sum() + x.select(1, i).sum()
 
     with torch._dynamo.config.patch(capture_scalar_outputs=True):
         compare(
