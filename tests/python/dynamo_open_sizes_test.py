@@ -207,10 +207,19 @@ def test_images_by_a_factor(factor, mode):
     """Sizes are as Python rounds products of floats: 100 * 1.15 is below 115."""
     compare(
         lambda x: F.interpolate(x, scale_factor=factor, mode=mode),
-        [randn(1, 2, 4, 4)],
+        [randn(1, 2, 8, 8)],
         [randn(1, 2, 10, 20)],
         [randn(1, 1, 8, 100)],
     )
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_images_that_keep_their_size_are_copied(dynamic):
+    x = randn(1, 2, 4, 4)
+    f = compiled(
+        lambda x: F.interpolate(x, scale_factor=1.15, mode="bilinear"), dynamic=dynamic
+    )
+    same(f(x), x)
 
 
 def test_ranges_of_floats():
