@@ -107,9 +107,10 @@ back_substitute(tb_graph *g, tb_val *v, void *user)
     bool wide = tb_dtype_of(g, x) == TB_C128;
 
     (void)user;
-    row = RSUM(WHERE(EQ(rows, i), t, K(t, 0)), 1u << (RANK(t) - 2)); /* [b..., 1, n] */
+    own = tb_reshape(g, i, 1, (tb_dim[]){1});
+    row = tb_body_select(g, t, RANK(t) - 2, own); /* [b..., 1, n] */
+    own = tb_body_select(g, row, RANK(t) - 1, own);
     at = LT(i, columns);
-    own = RSUM(WHERE(EQ(columns, i), row, K(t, 0)), 1u << (RANK(t) - 1));
     below = tb_dot(g, WHERE(at, row, K(t, 0)), x);
     d = SUB(values, own);
     size = abs1(g, d);
