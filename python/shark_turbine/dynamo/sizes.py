@@ -15,7 +15,9 @@ from ..locations import location_of
 
 _DECOMPOSITIONS = {
     torch.ops.aten._linalg_eigh.default,
+    torch.ops.aten._linalg_eigvals.default,
     torch.ops.aten._linalg_svd.default,
+    torch.ops.aten.linalg_eig.default,
     torch.ops.aten.linalg_pinv.atol_rtol_tensor,
 }
 
