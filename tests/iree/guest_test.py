@@ -616,8 +616,8 @@ def index_copy(x, dim, index, source):
 
 
 def split(x, size, dim=0):
-    # Its dispatch for slices of tensors with an open number of rows copies the first 64
-    # rows alone: on IREE's runtime, too, the others are whatever was there.
+    # Its dispatch for slices counts workgroups by the batch twice, not by rows: from 64 on
+    # they are whatever was there, on IREE's runtime too.
     parts = range(0, x.shape[dim], size)
     return [x.index_select(dim, torch.arange(i, i + size)) for i in parts]
 
