@@ -7,9 +7,9 @@
  *
  * A is read where it lies (geometry.c). B is in panels of 64 columns (or 48, 32, 16, as
  * fits), [panel][r][64]: packed at compile time if it is constant, by a kernel of its own
- * otherwise, or read in place: as panels, along r if its columns are contiguous (inner.c), or
- * in long rows for a product of few rows (stream.c). The kernel is in product.c and epilogue.c. The shape of
- * the register tile (MR rows, NV vectors) is the target's affair; tiles and panels are the
+ * otherwise or by each tile for itself, or read in place: as panels, along r if its columns are
+ * contiguous (inner.c), or in long rows for a product of few rows (stream.c). The kernel is in
+ * product.c and epilogue.c. The shape of the register tile (MR rows, NV vectors) is the target's affair; tiles and panels are the
  * same for all targets, so that one program and one copy of the weights serve them all.
  *
  * Measured on AVX-512: 6 x 4 vectors without packing A runs at 85-92 % of the FMA peak
@@ -23,11 +23,29 @@ enum { MIN_MC = 12, MANY_TILES = 256, MAX_PARTS = 32, SHORT_NS = 16000 };
 /* Fewer tiles than that cannot be shared out evenly: they may be shorter. */
 enum { FEW_TILES = 16, LEAST_NS = 4000 };
 enum { FLOPS_PER_NS = 100, BYTES_PER_NS = 20 }; /* of one worker */
-enum { INNER_ROWS = 256 }; /* with more, packing pays */
+enum { INNER_ROWS = 256, INNER_HALF_ROWS = 48 }; /* with more, packing pays */
+enum { INNER_PAIRS = 32 }; /* elements of the longest vector */
 enum { SHALLOW = 64 };     /* rows of B */
 enum { STREAM_COLS = 512, STREAM_ELEMENTS = 1 << 20 }; /* B is no longer in cache */
 
+/* Time of a tile: products, or reading B where few rows share it. */
+static double
+tile_ns(const tb_contract *c, double rows, double width, double depth)
+{
+    double products = 2.0 * rows * width * depth / FLOPS_PER_NS;
+    double bytes = width * depth * (double)tb_dtype_bytes(c->b_mem) / BYTES_PER_NS;
+
+    return products > bytes ? products : bytes;
+}
+
 /* ---- B ---- */
+tb_dim
+tb_contract_rows(const tb_contract *c)
+{
+    tb_unit *u = c->l->u;
+    return c->micro.pairs ? tb_dim_mul(u, tb_dim_ceildiv(u, c->R, 2), 2) : c->R;
+}
+
 static void
 choose_b(tb_contract *c)
 {
@@ -43,6 +61,9 @@ choose_b(tb_contract *c)
         c->b_batched = c->b_batched || tb_ix_uses(&l->ix, &c->b_flat, c->batch[i]);
     fixed = fixed && tb_dim_is_const(c->b_step_r) && tb_dim_is_const(c->b_step_n) &&
             (!c->b_batched || c->conv);
+    /* rows of bf16 in pairs, where no run of A begins in the middle of one */
+    bool pairs = c->b_mem == TB_BF16 && c->acc == TB_F32 &&
+                 (c->n_runs == 1 || (tb_dim_is_const(c->run) && c->run % 2 == 0));
     if (fixed) {
         tb_dim per_group = 0;
         if (c->b_batched)
@@ -59,17 +80,22 @@ choose_b(tb_contract *c)
         if (l->out->bf16_weights && !c->conv && c->b_mem == TB_F32) {
             q.rounded = 1;
             c->b_mem = c->micro.b_mem = TB_BF16;
+            pairs = c->acc == TB_F32;
         }
+        q.pairs = c->micro.pairs = pairs;
         c->packed = tb_pack_const(l, (uint32_t)tb_attrs(c->g, c->b_store)[0], &q);
         return;
     }
     /* Inner products: columns of B are read where they lie. */
     if (!other && !c->conv && c->b_step_r == 1 && c->a_step == 1 && c->b_step_n != 1 &&
-        tb_dim_is_const(c->R) && c->R >= 16 && most_rows <= INNER_ROWS) {
+        tb_dim_is_const(c->R) && c->R >= 16 &&
+        most_rows <= (pairs ? INNER_HALF_ROWS : INNER_ROWS)) {
         c->b_kind = TB_B_ROWS;
         c->panel = c->micro.panel = c->R <= 1024 ? 64 : 16;
         c->micro.cols = TB_INNER_COLS;
-        c->micro.ragged = c->R % 16 != 0;
+        c->micro.dot = l->target->bf16_dot && c->a_mem == TB_BF16 && c->b_mem == TB_BF16 &&
+                       c->R >= INNER_PAIRS;
+        c->micro.ragged = c->R % (c->micro.dot ? INNER_PAIRS : 16) != 0;
         return;
     }
     int64_t rows = tb_dim_hint(l->u, c->M), cols = tb_dim_hint(l->u, c->N);
@@ -88,9 +114,18 @@ choose_b(tb_contract *c)
         c->b_kind = TB_B_DIRECT;
         return;
     }
+    /* One block of rows: what a tile packs no other needs, and it stays in the second cache;
+     * unless tiles of all rows are long. */
+    if (!other && !c->conv && c->b_step_n == 1 && tb_dim_is_const(c->M) && c->M <= MAX_MC &&
+        tb_dim_is_const(c->R) &&
+        tile_ns(c, (double)c->M, (double)c->panel, (double)c->R) < 2 * SHORT_NS) {
+        c->b_kind = TB_B_TILE;
+        return;
+    }
     c->b_kind = TB_B_TEMP;
+    c->micro.pairs = pairs;
     tb_dim panels = tb_dim_ceildiv(l->u, c->N, c->panel);
-    tb_dim bytes = tb_dim_mul(l->u, tb_dim_mul(l->u, panels, c->panel), c->R);
+    tb_dim bytes = tb_dim_mul(l->u, tb_dim_mul(l->u, panels, c->panel), tb_contract_rows(c));
     bytes = tb_dim_mul(l->u, bytes, (tb_dim)tb_dtype_bytes(c->b_mem));
     if (c->b_batched)
         bytes = tb_dim_mul(l->u, bytes, c->batches);
@@ -113,6 +148,7 @@ repack(tb_contract *c)
                    .mem = c->b_mem,
                    .temp = c->temp,
                    .panel = c->panel,
+                   .pairs = c->micro.pairs,
                    .batches = 1};
     if (c->b_batched) {
         p.batch = c->batch;
@@ -123,16 +159,6 @@ repack(tb_contract *c)
 }
 
 /* ---- tiles ---- */
-/* Time of a tile: products, or reading B where few rows share it. */
-static double
-tile_ns(const tb_contract *c, double rows, double width, double depth)
-{
-    double products = 2.0 * rows * width * depth / FLOPS_PER_NS;
-    double bytes = width * depth * (double)tb_dtype_bytes(c->b_mem) / BYTES_PER_NS;
-
-    return products > bytes ? products : bytes;
-}
-
 /* Long rows of B; where that leaves few tiles, r is cut. */
 static void
 choose_stream(tb_contract *c)
@@ -162,8 +188,11 @@ choose_tiles(tb_contract *c)
     const tb_target *t = c->l->target;
     double rows = (double)tb_dim_hint(u, c->M), cols = (double)tb_dim_hint(u, c->N);
     double depth = (double)tb_dim_hint(u, c->R), b = (double)tb_dim_hint(u, c->batches);
+    bool whole = c->b_kind == TB_B_TILE; /* all rows */
     int64_t least, most;
 
+    if (c->micro.pairs)
+        c->micro.dot = t->bf16_dot;
     tb_dim_range(u, c->M, &least, &most);
     if (!tb_dim_is_const(c->M) && rows < OPEN_ROWS) /* an example's few rows say little */
         rows = most < OPEN_ROWS ? (double)most : OPEN_ROWS;
@@ -181,9 +210,9 @@ choose_tiles(tb_contract *c)
         double short_enough = tiles < FEW_TILES && short_ns > LEAST_NS ? LEAST_NS : short_ns;
         if (tiles >= many || c->tile_ns < 2 * short_enough)
             break;
-        if (c->nb > 1 && (width > (double)c->mc || c->mc <= MIN_MC))
+        if (c->nb > 1 && (width > (double)c->mc || c->mc <= MIN_MC || whole))
             c->nb /= 2;
-        else if (c->mc > MIN_MC)
+        else if (c->mc > MIN_MC && !whole)
             c->mc /= 2;
         else
             break;
