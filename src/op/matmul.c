@@ -523,6 +523,9 @@ einsum(tb_opctx *c)
         drop(g, &terms[k], later | letters_in(g, &acc));
         acc = contract(c, acc, terms[k], later);
     }
+    if (letters_in(g, &acc) & ~result && (tb_dtype_is_int(tb_dtype_of(g, acc.v)) ||
+                                          tb_dtype_of(g, acc.v) == TB_BOOL))
+        acc.v = CAST(acc.v, TB_I64); /* as torch.sum does */
     drop(g, &acc, result);
     return in_order(g, &acc, want, n);
 }
