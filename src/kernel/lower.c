@@ -146,6 +146,9 @@ lower_linalg(tb_lower *l)
     case TB_P_jacobi:
         tb_lower_jacobi(l);
         return;
+    case TB_P_schur:
+        tb_lower_schur(l);
+        return;
     case TB_P_exchange:
         tb_lower_exchange(l);
         return;

@@ -11,7 +11,7 @@
  *   attention.c  streaming attention
  *   depthwise.c  convolutions of each channel by itself
  *   scan.c, sort.c, scatter.c   one each; rows.c  the loops they share
- *   trisolve.c, factor.c, reflect.c, jacobi.c   linear algebra, in the words of linalg.h
+ *   trisolve.c, factor.c, reflect.c, jacobi.c, schur.c   linear algebra, in the words of linalg.h
  *   lower.c      chooses the schedule of a group
  *
  * A node is *materialised* when it has memory of its own: inputs, constants, globals and
@@ -301,4 +301,5 @@ void tb_lower_cholesky(tb_lower *l);
 void tb_lower_lu(tb_lower *l);
 void tb_lower_qr(tb_lower *l);
 void tb_lower_jacobi(tb_lower *l);
+void tb_lower_schur(tb_lower *l);
 void tb_lower_exchange(tb_lower *l);

@@ -7,9 +7,10 @@
  *
  * fn(a0 .. a[mr-1], b, pitch, c, len, step): c[i][0 .. nv*lanes) gets (or is added) the sum
  * over r < len of a_i[r * step] * b[r * pitch ..]. Accumulators are carried by the loop, so
- * they stay in registers. With `pairs` two rows of b are one of words. With `runs` there are two more arguments, runs and distance: a_i is
- * read in so many runs of len, `distance` apart, while b goes on. For the shape of the tile see docs/codegen.md; after Goto and van
- * de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008.
+ * they stay in registers. With `pairs` two rows of b are one of words. With `runs` there are
+ * two more arguments, runs and distance: a_i is read in so many runs of len, `distance` apart,
+ * while b goes on. For the shape of the tile see docs/codegen.md; after Goto and van de Geijn,
+ * "Anatomy of High-Performance Matrix Multiplication", 2008.
  */
 #include "kernel/contract.h"
 

@@ -36,14 +36,12 @@ static tb_val
 select_backward(tb_opctx *c)
 {
     tb_graph *g = c->g;
-    tb_unit *u = g->unit;
     tb_val x = V(0);
     int rank = RANK(x) + 1, axis = tb_body_axis(c, 2, rank);
     tb_dim d[TB_MAX_RANK], at = DIM(3);
 
     read_sizes(c, 1, rank, d);
-    if (tb_dim_is_const(at) && at < 0)
-        at = tb_dim_add(u, d[axis], at);
+    at = tb_body_wrap_dim(c, at, d[axis]);
     return put_at(g, tb_unsqueeze(g, x, axis), axis, at, d[axis]);
 }
 
@@ -60,8 +58,7 @@ slice_backward(tb_opctx *c)
     read_sizes(c, 1, rank, d);
     if (SIZE(x, axis) == 0)
         return tb_full_i(g, tb_dtype_of(g, x), rank, d, 0);
-    if (tb_dim_is_const(from) && from < 0)
-        from = tb_dim_max(u, tb_dim_add(u, d[axis], from), 0);
+    from = tb_dim_max(u, tb_body_wrap_dim(c, from, d[axis]), 0);
     return put_at(g, tb_body_dilate(g, x, axis, INT(5)), axis, from, d[axis]);
 }
 
@@ -383,20 +380,18 @@ static tb_val
 flash_backward(tb_opctx *c)
 {
     tb_graph *g = c->g;
-    tb_val x[5], p, s, row, mask = V(8);
+    tb_val x[5], p, s, row, scale, mask = V(8);
     int rank = RANK(V(1)), r = rank - 2;
     tb_dim depth = SIZE(V(1), rank - 1);
-    double scale;
 
     if (FLOAT(6) != 0)
         tb_body_lacks(c, "dropout inside attention");
-    if (!given(c, 9) && !tb_dim_is_const(depth))
-        tb_body_lacks(c, "a head size that is not constant");
-    scale = given(c, 9) ? FLOAT(9) : 1 / sqrt((double)depth);
     for (uint32_t i = 0; i < 5; i++) /* grad, query, key, value, out */
         x[i] = tb_body_wide(g, V(i));
     s = tb_dot(g, x[1], tb_transpose(g, x[2], r, r + 1));
-    s = MUL(s, K(s, scale));
+    scale = given(c, 9) ? K(s, FLOAT(9))
+                        : CAST(RSQRT(tb_body_dim(g, depth, TB_F64)), tb_dtype_of(g, s));
+    s = MUL(s, scale);
     if (mask.id && tb_dtype_of(g, mask) == TB_BOOL)
         s = WHERE(mask, s, K(s, -INFINITY));
     else if (mask.id)
@@ -407,7 +402,7 @@ flash_backward(tb_opctx *c)
     p = EXP(SUB(s, tb_unsqueeze(g, CAST(V(5), tb_dtype_of(g, s)), rank - 1)));
     row = RSUM(MUL(x[0], x[4]), 1u << (rank - 1));
     s = SUB(tb_dot(g, x[0], tb_transpose(g, x[3], r, r + 1)), row);
-    s = MUL(MUL(p, s), K(s, scale));
+    s = MUL(MUL(p, s), scale);
     return tb_body_out3(
         c, CAST(tb_dot(g, s, x[2]), tb_dtype_of(g, V(1))),
         CAST(tb_dot(g, tb_transpose(g, s, r, r + 1), x[1]), tb_dtype_of(g, V(2))),
