@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * attention.c -- scaled_dot_product_attention and the names it has inside PyTorch. All
- * are the composite `attention` (graph/composite.c says what it computes).
+ * attention.c -- scaled_dot_product_attention, the names it has inside PyTorch and its
+ * gradients. All are the composites of graph/attention.c.
  */
 #include "op/body.h"
 
@@ -10,7 +10,10 @@ typedef struct attn {
     tb_val mask;
     bool causal;
     double scale;
+    tb_dim times; /* query heads for each head of keys and values */
 } attn;
+
+enum { NO_GQA = -1, GQA_IF_FEWER = -2 }; /* instead of an argument's number */
 
 /* [..., h, s, d] -> [..., h * times, s, d]: each head is shared by `times` query heads */
 static tb_val
@@ -67,12 +70,40 @@ default_scale(tb_opctx *c, tb_val q)
     return d ? 1 / sqrt((double)d) : 1;
 }
 
-/* Arguments are at other places in each schema; -1: it has none. */
-static attn
-read(tb_opctx *c, int mask, int dropout, int causal, int scale, int gqa)
+/* Gives keys and values as many heads as there are of queries. */
+static void
+share_heads(tb_opctx *c, attn *a)
 {
     tb_graph *g = c->g;
-    attn a = {.q = V(0), .k = V(1), .v = V(2)};
+    tb_dim heads;
+
+    if (RANK(a->q) < 3 || RANK(a->k) < 3 || RANK(a->v) < 3)
+        tb_body_raise(c, "enable_gqa needs an axis of heads");
+    heads = SIZE(a->q, RANK(a->q) - 3);
+    if (SIZE(a->k, RANK(a->k) - 3) == 0 || SIZE(a->v, RANK(a->v) - 3) == 0)
+        tb_body_raise(c, "no heads of keys or values");
+    a->times = tb_dim_floordiv(g->unit, heads, SIZE(a->k, RANK(a->k) - 3));
+    a->k = repeat_heads(g, a->k, a->times);
+    a->v = repeat_heads(g, a->v,
+                        tb_dim_floordiv(g->unit, heads, SIZE(a->v, RANK(a->v) - 3)));
+}
+
+static bool
+fewer_heads(tb_opctx *c, const attn *a)
+{
+    tb_graph *g = c->g;
+    int h = RANK(a->q) - 3;
+
+    return h >= 0 && RANK(a->k) == h + 3 && RANK(a->v) == h + 3 &&
+           !tb_dim_eq(g->unit, SIZE(a->q, h), SIZE(a->k, h));
+}
+
+/* Of arguments from number `first` on; the others are at other places in each schema. */
+static attn
+read(tb_opctx *c, uint32_t first, int mask, int dropout, int causal, int scale, int gqa)
+{
+    tb_graph *g = c->g;
+    attn a = {.q = V(first), .k = V(first + 1), .v = V(first + 2), .times = 1};
 
     if (RANK(a.q) < 2 || RANK(a.k) < 2 || RANK(a.v) < 2)
         tb_body_raise(c, "expected query, key and value of rank 2 or more");
@@ -84,19 +115,8 @@ read(tb_opctx *c, int mask, int dropout, int causal, int scale, int gqa)
         tb_body_raise(c, "is_causal does not go with attn_mask");
     a.scale = scale >= 0 && given(c, (uint32_t)scale) ? FLOAT((uint32_t)scale)
                                                       : default_scale(c, a.q);
-    if (gqa >= 0 && BOOL((uint32_t)gqa)) {
-        tb_dim heads;
-
-        if (RANK(a.q) < 3 || RANK(a.k) < 3 || RANK(a.v) < 3)
-            tb_body_raise(c, "enable_gqa needs an axis of heads");
-        heads = SIZE(a.q, RANK(a.q) - 3);
-        if (SIZE(a.k, RANK(a.k) - 3) == 0 || SIZE(a.v, RANK(a.v) - 3) == 0)
-            tb_body_raise(c, "no heads of keys or values");
-        a.k = repeat_heads(g, a.k,
-                           tb_dim_floordiv(g->unit, heads, SIZE(a.k, RANK(a.k) - 3)));
-        a.v = repeat_heads(g, a.v,
-                           tb_dim_floordiv(g->unit, heads, SIZE(a.v, RANK(a.v) - 3)));
-    }
+    if (gqa >= 0 ? BOOL((uint32_t)gqa) : gqa == GQA_IF_FEWER && fewer_heads(c, &a))
+        share_heads(c, &a);
     same_batch(g, &a);
     return a;
 }
@@ -110,7 +130,7 @@ attend(tb_graph *g, const attn *a)
 static tb_val
 sdpa(tb_opctx *c)
 {
-    attn a = read(c, 3, 4, 5, 6, 7);
+    attn a = read(c, 0, 3, 4, 5, 6, 7);
 
     return attend(c->g, &a);
 }
@@ -138,20 +158,53 @@ scores(tb_graph *g, const attn *a)
     return ADD(s, CAST(a->mask, tb_dtype_of(g, s)));
 }
 
-/* (attention, log of the sum of exponentials of each query's scores [b..., q]) */
+/* (attention, log of the sum of exponentials of each query's scores [b..., q]); pass/spell.c
+ * computes both at once where both are used */
 static tb_val
 flash_for_cpu(tb_opctx *c)
 {
     tb_graph *g = c->g;
-    attn a = read(c, 5, 3, 4, 6, -1);
-    tb_val s = scores(g, &a), top, e;
-    uint32_t keys = 1u << (RANK(s) - 1);
+    attn a = read(c, 0, 5, 3, 4, 6, GQA_IF_FEWER);
+    tb_val all = tb_attention_lse(g, a.q, a.k, a.v, a.mask, a.causal, a.scale);
 
-    top = RMAX(s, keys);
-    top = WHERE(EQ(top, K(top, -INFINITY)), K(top, 0), top);
-    e = RSUM(EXP(SUB(s, top)), keys);
-    e = tb_squeeze_axes(g, ADD(LOG(e), top), keys);
-    return tb_body_out2(c, attend(g, &a), e);
+    return tb_body_out2(c, attend(g, &a), tb_attention_lse_sums(g, all, a.q, a.v));
+}
+
+/* The gradient of `like`, each of whose heads was repeated. */
+static tb_val
+over_heads(tb_graph *g, tb_val x, tb_val like, tb_dim times)
+{
+    tb_dim d[TB_MAX_RANK];
+    int rank = RANK(x), h = rank - 3;
+
+    if (times != 1) {
+        memcpy(d, tb_dims(g, x), sizeof *d * (size_t)rank);
+        memmove(d + h + 2, d + h + 1, sizeof *d * 2);
+        d[h] = SIZE(like, h);
+        d[h + 1] = times;
+        x = tb_reshape(g, x, rank + 1, d);
+        x = tb_squeeze_axes(g, RSUM(x, 1u << (h + 1)), 1u << (h + 1));
+    }
+    return CAST(x, tb_dtype_of(g, like));
+}
+
+/* (grad_out, query, key, value, out, logsumexp, dropout_p, is_causal, *, attn_mask, scale) */
+static tb_val
+flash_backward(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    attn a = read(c, 1, 8, 6, 7, 9, GQA_IF_FEWER);
+    int last = RANK(a.q) - 1;
+    tb_val row, all, at[6] = {V(0), a.q, a.k, a.v};
+
+    row = RSUM(MUL(tb_body_wide(g, V(0)), tb_body_wide(g, V(4))), 1u << last);
+    at[TB_GRAD_ROW] = tb_squeeze_axes(g, row, 1u << last);
+    at[TB_GRAD_LSE] = CAST(V(5), tb_dtype_of(g, row));
+    all = tb_attention_grad(g, at, a.mask, a.causal, a.scale);
+    return tb_body_out3(
+        c, CAST(tb_attention_grad_of(g, all, at, TB_GRAD_Q), tb_dtype_of(g, a.q)),
+        over_heads(g, tb_attention_grad_of(g, all, at, TB_GRAD_K), V(2), a.times),
+        over_heads(g, tb_attention_grad_of(g, all, at, TB_GRAD_V), V(3), a.times));
 }
 
 /* (attention, the weights it used) */
@@ -159,7 +212,7 @@ static tb_val
 math(tb_opctx *c)
 {
     tb_graph *g = c->g;
-    attn a = read(c, 3, 4, 5, 7, 8);
+    attn a = read(c, 0, 3, 4, 5, 7, 8);
     tb_val s = scores(g, &a), top, e;
     uint32_t keys = 1u << (RANK(s) - 1);
 
@@ -179,6 +232,11 @@ const tb_op tb_ops_attention[] = {
      "Tensor value, float dropout_p=0., bool is_causal=False, *, "
      "Tensor? attn_mask=None, float? scale=None) -> (Tensor output, Tensor logsumexp)",
      TB_KEEP, flash_for_cpu},
+    {"_scaled_dot_product_flash_attention_for_cpu_backward(Tensor grad_out, "
+     "Tensor query, Tensor key, Tensor value, Tensor out, Tensor logsumexp, "
+     "float dropout_p, bool is_causal, *, Tensor? attn_mask=None, float? scale=None) "
+     "-> (Tensor grad_query, Tensor grad_key, Tensor grad_value)",
+     TB_KEEP, flash_backward},
     {"_scaled_dot_product_attention_math(Tensor query, Tensor key, Tensor value, "
      "Tensor? attn_mask=None, float dropout_p=0., bool is_causal=False, "
      "Tensor? dropout_mask=None, *, float? scale=None, bool enable_gqa=False) "
