@@ -1,87 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * attention_grad.c -- the gradients of attention without a matrix of scores in memory: two
- * kernels, one for the queries' gradient, one for those of keys and values.
+ * attention_grad.c -- the gradients of attention without a matrix of scores in memory.
  *
- * Each has two sides: P queries with their rows of dO, and all keys with their values; or P
- * keys with their values, and all queries with dO. A tile is P of one side, X1 and X2, along
- * the lanes; it goes through the other side, Y1 and Y2, in blocks:
+ * A tile is some of the keys of one batch (head), P at a time along the lanes, with all queries
+ * that see them:
  *
- *   X1' [d][P], X2' [e][P]   packed once per tile, X1 scaled
- *   for blocks of ROWS of the other side, packed into rows:
- *     S  [ROWS][P] = Y1 X1'      scores, with the mask
- *     dS [ROWS][P] = Y2 X2'      dO V'
- *     S = exp(S - lse), dS = S * (dS - row)
- *     dX1' [d][P] += Y1' dS,  dX2' [e][P] += Y2' S   the latter for values only
- *   scale * dX1' and dX2', turned round, are stored.
+ *   for P of its keys:
+ *     K' [d][P], V' [e][P]   packed, K scaled; K [P][d] as well
+ *     for blocks of ROWS queries, packed into rows:
+ *       S  [ROWS][P] = Q K'      scores, with the mask
+ *       dS [ROWS][P] = dO V'
+ *       S = exp(S - lse), dS = S * (dS - row)
+ *       dK' [d][P] += Q' dS,  dV' [e][P] += dO' S,  dQ [ROWS][d] += dS K
+ *     scale * dK' and dV', turned round, are stored.
  *
- * lse and row belong to queries: they lie along the lanes, or are one number per row of the
- * block. After Dao, "FlashAttention-2", 2023; scores are computed in both kernels, so that no
- * two tiles ever add to the same gradient and sums have one order.
+ * After Dao, "FlashAttention-2", 2023. A tile adds to a dQ of its own, in a temporary. There are
+ * as many tiles as batches, or, where those are few, several for each batch, which take every
+ * n-th panel of keys (queries see the first ones most often); then the sum of their dQ is a
+ * second kernel. Nobody waits for anybody, and sums have one order.
  */
-#include "kernel/contract.h"
+#include "kernel/attention_grad.h"
 
-enum { ROWS = 64 };
-
-typedef struct side {
-    uint32_t var; /* counts queries or keys */
-    tb_dim n;
-    tb_ix at[2];  /* of the rows of d and e elements */
-    tb_val store[2];
-    tb_dim result[2]; /* where their gradients begin in the root; queries have the first only */
-} side;
-
-typedef struct grad {
-    tb_lower *l;
-    tb_kernel *k;
-    const tb_graph *g;
-    tb_unit *u;
-    tb_val root;
-    bool causal, has_mask;
-    double scale;
-    tb_dtype acc;
-    int panel, w; /* w: lanes */
-    uint32_t batch[TB_MAX_RANK], n_batch, inner[2]; /* inner: along d and e */
-    tb_dim batches;
-    int64_t depth[2]; /* d, e */
-    side query, key;
-    tb_ix at[TB_MAX_RANK + 1];        /* batch axes; room for one more */
-    tb_ix sums_at[TB_MAX_RANK + 1];   /* of lse and row */
-    const tb_ix *mask_at;
-    /* one of the two kernels */
-    const side *x, *y;
-    tb_micro scores, sum[2]; /* products to S and dS; sums to dX1 and dX2 */
-    tb_kv xt[2], rows[2], dx[2], s, ds, lse, row, square; /* pointers to scratch */
-} grad;
-
-static tb_kv
-dimv(grad *a, tb_dim d)
-{
-    return tb_k_dim(a->k, a->u, d);
-}
-
-static side
-side_of(grad *a, tb_val one, tb_val two)
-{
-    tb_lower *l = a->l;
-    int rank = tb_rank(a->g, one);
-    side s = {.n = tb_dims(a->g, one)[rank - 2]};
-
-    s.var = tb_ix_loop(&l->ix, s.n);
-    for (int i = 0; i < 2; i++) {
-        tb_ix at[TB_MAX_RANK + 1];
-
-        memcpy(at, a->at, sizeof at);
-        at[rank - 2] = tb_ix_var(s.var);
-        at[rank - 1] = tb_ix_var(a->inner[i]);
-        s.at[i] = tb_operand_address(l, i ? two : one, at, &s.store[i]);
-    }
-    return s;
-}
+enum { ROWS = 64, FEW_TILES = 16, ALIGN = 16 };
 
 /* Aligned at the last axis, sizes of 1 repeat. */
 static void
-mask_geometry(grad *a, int rank)
+mask_geometry(tb_grad *a, int rank)
 {
     tb_val mask = tb_in(a->g, a->root, TB_GRAD_MASK);
     int mr = tb_rank(a->g, mask);
@@ -99,7 +43,7 @@ mask_geometry(grad *a, int rank)
 }
 
 static void
-geometry(grad *a)
+geometry(tb_grad *a)
 {
     tb_lower *l = a->l;
     tb_val q = tb_in(a->g, a->root, TB_GRAD_Q), v = tb_in(a->g, a->root, TB_GRAD_V);
@@ -118,8 +62,8 @@ geometry(grad *a)
     a->depth[1] = tb_dims(a->g, v)[rank - 1];
     for (int i = 0; i < 2; i++)
         a->inner[i] = tb_ix_loop(&l->ix, a->depth[i]);
-    a->query = side_of(a, q, tb_in(a->g, a->root, TB_GRAD_OUT));
-    a->key = side_of(a, tb_in(a->g, a->root, TB_GRAD_K), v);
+    a->query = tb_grad_side(a, q, tb_in(a->g, a->root, TB_GRAD_OUT));
+    a->key = tb_grad_side(a, tb_in(a->g, a->root, TB_GRAD_K), v);
     keys = a->key.n;
     a->key.result[0] = tb_dim_mul(a->u, a->query.n, a->depth[0]);
     a->key.result[1] =
@@ -130,200 +74,19 @@ geometry(grad *a)
         mask_geometry(a, rank);
 }
 
-/* ---- scratch ---- */
-
-/* Lane vectors of the panel: calls for each with the offset of its first lane. */
-#define FOR_PANEL(j) for (int j = 0; j < a->panel; j += a->w)
-
-static tb_kv
-at_row(grad *a, tb_kv row)
-{
-    return tb_k_mul(a->k, row, tb_k_int(a->k, a->panel));
-}
-
-static tb_kv
-load(grad *a, tb_kv ptr, tb_kv at, int64_t j)
-{
-    return tb_k_load(a->k, a->acc, a->w, ptr, at, j, TB_NO_KV);
-}
-
+/* Sets n elements to 0. */
 static void
-store(grad *a, tb_kv ptr, tb_kv at, int64_t j, tb_kv v)
+clear(tb_grad *a, tb_kv ptr, tb_kv n)
 {
-    tb_k_store(a->k, a->acc, ptr, at, j, tb_k_splat(a->k, v, a->w), TB_NO_KV);
-}
+    tb_kv at = tb_k_for(a->k, tb_k_int(a->k, 0), n, a->w, NULL, 0);
 
-static tb_kv
-number(grad *a, double v)
-{
-    return tb_k_const(a->k, a->acc, v);
-}
-
-static tb_kv
-op(grad *a, tb_prim p, tb_kv x, tb_kv y)
-{
-    return tb_k_map(a->k, p, x, y, TB_NO_KV);
-}
-
-/* ---- lanes ---- */
-
-/* Lanes of vector j that there are: NO_KV if all of them always are. */
-static tb_kv
-lane_mask(grad *a, tb_kv x0, int j)
-{
-    tb_kernel *k = a->k;
-
-    if (tb_dim_is_const(a->x->n) && a->x->n % a->panel == 0)
-        return TB_NO_KV;
-    tb_kv left = tb_k_sub(k, tb_k_sub(k, dimv(a, a->x->n), x0), tb_k_int(k, j));
-    if (a->w == 1)
-        return tb_k_lt(k, tb_k_int(k, 0), left);
-    return tb_k_lt(k, tb_k_lane_ids(k, TB_I64, a->w), tb_k_splat(k, left, a->w));
-}
-
-static void
-bind_lanes(grad *a, tb_kv x0, int j)
-{
-    a->l->lanes = a->w;
-    a->l->lane_align = a->w;
-    a->l->mask = lane_mask(a, x0, j);
-    tb_bind_var(a->l, a->x->var, tb_k_add(a->k, x0, tb_k_int(a->k, j)), a->w > 1);
-}
-
-static void
-unbind(grad *a)
-{
-    a->l->lanes = 1;
-    a->l->mask = TB_NO_KV;
-}
-
-/* ---- the tile's own side ---- */
-
-/* X' for elements [0, whole) of its rows: squares of rows, turned in registers. */
-static void
-turn_rows(grad *a, int i, tb_kv x0, int64_t whole, tb_kv scale)
-{
-    tb_kernel *k = a->k;
-    tb_kv from = tb_bind_node(a->l, a->x->store[i], false), v[64];
-    tb_kv last = tb_k_sub(k, dimv(a, a->x->n), tb_k_int(k, 1));
-    tb_dtype mem = tb_dtype_of(a->g, a->x->store[i]);
-    tb_kv j = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, a->panel), a->w, NULL, 0);
-    tb_kv d = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, whole), a->w, NULL, 0);
-
-    tb_bind_var(a->l, a->inner[i], d, 0);
-    for (int r = 0; r < a->w; r++) { /* past the end: the last again, nobody reads it */
-        tb_kv x = tb_k_add(k, tb_k_add(k, x0, j), tb_k_int(k, r));
-
-        tb_bind_var(a->l, a->x->var, tb_k_min(k, x, last), 0);
-        v[r] = tb_k_load(k, mem, a->w, from, tb_ix_value(a->l, &a->x->at[i]), 0, TB_NO_KV);
-    }
-    tb_transpose_square(k, v, a->w);
-    tb_kv at = tb_k_add(k, at_row(a, d), j);
-    for (int r = 0; r < a->w; r++)
-        store(a, a->xt[i], at, (int64_t)r * a->panel, op(a, TB_P_mul, v[r], scale));
-    tb_k_end_for(k, NULL, NULL);
-    tb_k_end_for(k, NULL, NULL);
-}
-
-static void
-load_rows(grad *a, int i, tb_kv x0)
-{
-    tb_kernel *k = a->k;
-    tb_kv scale = tb_k_splat(k, number(a, i ? 1 : a->scale), a->w);
-    bool unit = tb_operand_step(a->l, &a->x->at[i], a->inner[i]) == 1;
-    int64_t whole = unit ? a->depth[i] / a->w * a->w : 0;
-
-    if (whole)
-        turn_rows(a, i, x0, whole, scale);
-    tb_kv d = tb_k_for(k, tb_k_int(k, whole), tb_k_int(k, a->depth[i]), 1, NULL, 0);
-    tb_bind_var(a->l, a->inner[i], d, 0);
-    FOR_PANEL (j) {
-        bind_lanes(a, x0, j);
-        tb_kv v = tb_pull_load(a->l, a->x->store[i], &a->x->at[i]);
-        store(a, a->xt[i], at_row(a, d), j, op(a, TB_P_mul, tb_k_splat(k, v, a->w), scale));
-    }
-    unbind(a);
-    tb_k_end_for(k, NULL, NULL);
-}
-
-/* The log of the sum of exponentials of the query that is bound; any number where it sees
- * no key: its scores are -inf. */
-static tb_kv
-pull_lse(grad *a)
-{
-    tb_kernel *k = a->k;
-    tb_kv v = tb_pull(a->l, tb_in(a->g, a->root, TB_GRAD_LSE), a->sums_at), none;
-
-    if (!a->has_mask)
-        return v;
-    none = op(a, TB_P_eq, v, number(a, -__builtin_inf()));
-    return tb_k_map(k, TB_P_where, none, tb_k_splat(k, number(a, 0), tb_k_inst(k, v)->lanes), v);
-}
-
-static tb_kv
-pull_row(grad *a)
-{
-    return tb_pull(a->l, tb_in(a->g, a->root, TB_GRAD_ROW), a->sums_at);
-}
-
-static void
-begin(grad *a, tb_kv x0)
-{
-    tb_kernel *k = a->k;
-
-    for (int i = 0; i < 2; i++) {
-        load_rows(a, i, x0);
-        if (!a->dx[i].id)
-            continue;
-        tb_kv at = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, a->depth[i] * a->panel), a->w, NULL, 0);
-        store(a, a->dx[i], at, 0, number(a, 0));
-        tb_k_end_for(k, NULL, NULL);
-    }
-    if (a->x != &a->query)
-        return;
-    FOR_PANEL (j) {
-        bind_lanes(a, x0, j);
-        store(a, a->lse, TB_NO_KV, j, pull_lse(a));
-        store(a, a->row, TB_NO_KV, j, pull_row(a));
-    }
-    unbind(a);
-}
-
-/* ---- a block of the other side ---- */
-
-/* Its rows, one after the other: where they lie they may be far apart, and in the same places
- * of the cache. */
-static void
-pack_rows(grad *a, int i, tb_kv y0, tb_kv n)
-{
-    tb_kernel *k = a->k;
-    const side *y = a->y;
-    tb_dtype mem = tb_dtype_of(a->g, y->store[i]);
-    tb_kv from = tb_bind_node(a->l, y->store[i], false), zero = tb_k_int(k, 0);
-    bool unit = tb_operand_step(a->l, &y->at[i], a->inner[i]) == 1;
-    int64_t whole = unit ? a->depth[i] / a->w * a->w : 0;
-    tb_kv r = tb_k_for(k, zero, n, 1, NULL, 0);
-    tb_kv to = tb_k_mul(k, r, tb_k_int(k, a->depth[i]));
-
-    tb_bind_var(a->l, y->var, tb_k_add(k, y0, r), 0);
-    tb_bind_var(a->l, a->inner[i], zero, 0);
-    tb_kv at = tb_ix_value(a->l, &y->at[i]);
-    for (int64_t d = 0; d < whole; d += a->w)
-        store(a, a->rows[i], to, d, tb_k_load(k, mem, a->w, from, at, d, TB_NO_KV));
-    if (whole < a->depth[i]) {
-        tb_kv d = tb_k_for(k, tb_k_int(k, whole), tb_k_int(k, a->depth[i]), 1, NULL, 0);
-
-        tb_bind_var(a->l, a->inner[i], d, 0);
-        tb_k_store(k, a->acc, a->rows[i], tb_k_add(k, to, d), 0,
-                   tb_pull_load(a->l, y->store[i], &y->at[i]), TB_NO_KV);
-        tb_k_end_for(k, NULL, NULL);
-    }
-    tb_k_end_for(k, NULL, NULL);
+    tb_g_store(a, ptr, at, 0, tb_g_number(a, 0));
+    tb_k_end_for(a->k, NULL, NULL);
 }
 
 /* Rows of a product's first factor: `step` elements from one to the next. */
 typedef struct factor {
-    grad *a;
+    tb_grad *a;
     tb_kv ptr, first;
     int64_t step;
 } factor;
@@ -338,9 +101,10 @@ row_pointer(void *user, tb_kv i)
                         f->step * (int64_t)tb_dtype_bytes(f->a->acc));
 }
 
-/* c[i][panel] (+)= rows of f . b, for all i < n; elements of a row are `step` apart */
+/* c[i][panel of m] (+)= rows of f . b, for all i < n; elements of a row are `step` apart */
 static void
-multiply(grad *a, const tb_micro *m, factor f, tb_kv n, tb_kv b, tb_kv c, tb_kv len, int64_t step)
+multiply(tb_grad *a, const tb_micro *m, factor f, tb_kv n, tb_kv b, tb_kv c, tb_kv len,
+         int64_t step)
 {
     tb_kernel *k = a->k;
     tb_kv i = tb_k_for(k, tb_k_int(k, 0), n, m->mr, NULL, 0);
@@ -351,29 +115,28 @@ multiply(grad *a, const tb_micro *m, factor f, tb_kv n, tb_kv b, tb_kv c, tb_kv 
                       .row = row_pointer,
                       .user = &f,
                       .b = b,
-                      .c = tb_k_ptr_add(k, c, at_row(a, i), (int64_t)tb_dtype_bytes(a->acc)),
-                      .pitch = tb_k_int(k, a->panel),
+                      .c = tb_k_ptr_add(k, c, tb_k_mul(k, i, tb_k_int(k, m->panel)),
+                                        (int64_t)tb_dtype_bytes(a->acc)),
+                      .pitch = tb_k_int(k, m->panel),
                       .len = len,
                       .step = tb_k_int(k, step)});
     tb_k_end_for(k, NULL, NULL);
 }
 
-/* The score s where both sides are bound, with the mask. */
+/* The score s where query and key are bound, with the mask. */
 static tb_kv
-masked(grad *a, tb_kv s)
+masked(tb_grad *a, tb_kv s)
 {
     tb_lower *l = a->l;
     tb_kernel *k = a->k;
-    tb_kv never = tb_k_splat(k, number(a, -__builtin_inf()), a->w);
+    tb_kv never = tb_k_splat(k, tb_g_number(a, -__builtin_inf()), a->w);
 
     if (a->causal) {
-        tb_ix x = tb_ix_var(a->x->var), y = tb_ix_var(a->y->var);
-        tb_kv xi = a->w > 1 ? tb_ix_vector(l, &x) : tb_ix_value(l, &x);
-        tb_kv yi = tb_k_splat(k, tb_ix_value(l, &y), a->w);
-        bool queries = a->x == &a->query;
+        tb_ix key = tb_ix_var(a->key.var), query = tb_ix_var(a->query.var);
+        tb_kv i = a->w > 1 ? tb_ix_vector(l, &key) : tb_ix_value(l, &key);
+        tb_kv seen = tb_g_op(a, TB_P_le, i, tb_k_splat(k, tb_ix_value(l, &query), a->w));
 
-        s = tb_k_map(k, TB_P_where, op(a, TB_P_le, queries ? yi : xi, queries ? xi : yi), s,
-                     never);
+        s = tb_k_map(k, TB_P_where, seen, s, never);
     }
     if (a->has_mask) {
         tb_kv m = tb_pull(l, tb_in(a->g, a->root, TB_GRAD_MASK), a->mask_at);
@@ -381,208 +144,255 @@ masked(grad *a, tb_kv s)
         if (tb_k_inst(k, m)->dtype == TB_BOOL)
             s = tb_k_map(k, TB_P_where, tb_k_splat(k, m, a->w), s, never);
         else
-            s = op(a, TB_P_add, s, tb_k_cast(k, m, a->acc));
+            s = tb_g_op(a, TB_P_add, s, tb_k_cast(k, m, a->acc));
     }
     return s;
 }
 
 /* S and dS from the products, row by row. */
 static void
-weigh(grad *a, tb_kv x0, tb_kv y0, tb_kv n)
+weigh(tb_grad *a, tb_kv x0, tb_kv y0, tb_kv n)
 {
     tb_kernel *k = a->k;
-    bool queries = a->x == &a->query;
-    tb_kv r = tb_k_for(k, tb_k_int(k, 0), n, 1, NULL, 0), lse = TB_NO_KV, row = TB_NO_KV;
+    tb_kv r = tb_k_for(k, tb_k_int(k, 0), n, 1, NULL, 0), lse, row;
 
-    tb_bind_var(a->l, a->y->var, tb_k_add(k, y0, r), 0);
-    if (!queries) {
-        lse = tb_k_splat(k, pull_lse(a), a->w);
-        row = tb_k_splat(k, pull_row(a), a->w);
-    }
-    FOR_PANEL (j) {
+    tb_bind_var(a->l, a->query.var, tb_k_add(k, y0, r), 0);
+    lse = tb_pull(a->l, tb_in(a->g, a->root, TB_GRAD_LSE), a->sums_at);
+    row = tb_pull(a->l, tb_in(a->g, a->root, TB_GRAD_ROW), a->sums_at);
+    if (a->has_mask) /* no key is seen: exp(-inf - 0) is 0, -inf - -inf is not */
+        lse = tb_k_map(k, TB_P_where, tb_g_op(a, TB_P_eq, lse, tb_g_number(a, -__builtin_inf())),
+                       tb_g_number(a, 0), lse);
+    lse = tb_k_splat(k, lse, a->w);
+    row = tb_k_splat(k, row, a->w);
+    TB_FOR_PANEL (j) {
         tb_kv p, ds;
 
-        bind_lanes(a, x0, j);
-        p = masked(a, load(a, a->s, at_row(a, r), j));
-        p = op(a, TB_P_sub, p, queries ? load(a, a->lse, TB_NO_KV, j) : lse);
-        p = op(a, TB_P_exp, p, TB_NO_KV);
-        ds = load(a, a->ds, at_row(a, r), j);
-        ds = op(a, TB_P_sub, ds, queries ? load(a, a->row, TB_NO_KV, j) : row);
-        if (!queries)
-            store(a, a->s, at_row(a, r), j, p);
-        store(a, a->ds, at_row(a, r), j, op(a, TB_P_mul, p, ds));
+        tb_grad_bind(a, x0, j);
+        p = masked(a, tb_g_load(a, a->s, tb_g_at_row(a, r), j));
+        p = tb_g_op(a, TB_P_exp, tb_g_op(a, TB_P_sub, p, lse), TB_NO_KV);
+        ds = tb_g_op(a, TB_P_sub, tb_g_load(a, a->ds, tb_g_at_row(a, r), j), row);
+        tb_g_store(a, a->s, tb_g_at_row(a, r), j, p);
+        tb_g_store(a, a->ds, tb_g_at_row(a, r), j, tb_g_op(a, TB_P_mul, p, ds));
     }
-    unbind(a);
+    tb_grad_unbind(a);
     tb_k_end_for(k, NULL, NULL);
 }
 
+/* n queries from y0 on; the panel has `keys` keys. */
 static void
-block(grad *a, tb_kv x0, tb_kv y0, tb_kv n)
+block(tb_grad *a, tb_kv x0, tb_kv keys, tb_kv y0, tb_kv n, tb_kv dq)
 {
     tb_kernel *k = a->k;
 
     for (int i = 0; i < 2; i++) {
-        pack_rows(a, i, y0, n);
-        multiply(a, &a->scores, (factor){a, a->rows[i], TB_NO_KV, a->depth[i]}, n, a->xt[i],
+        tb_grad_pack(a, &a->query, i, y0, n, a->rows[i], a->depth[i]);
+        multiply(a, &a->scores, (factor){a, a->rows[i], TB_NO_KV, a->depth[i]}, n, a->turned[i],
                  i ? a->ds : a->s, tb_k_int(k, a->depth[i]), 1);
     }
     weigh(a, x0, y0, n);
     for (int i = 0; i < 2; i++)
-        if (a->dx[i].id)
-            multiply(a, &a->sum[i], (factor){a, a->rows[i], TB_NO_KV, 1},
-                     tb_k_int(k, a->depth[i]), i ? a->s : a->ds, a->dx[i], n, a->depth[i]);
+        multiply(a, &a->sum[i], (factor){a, a->rows[i], TB_NO_KV, 1}, tb_k_int(k, a->depth[i]),
+                 i ? a->s : a->ds, a->dx[i], n, a->depth[i]);
+    dq = tb_k_ptr_add(k, dq, tb_k_mul(k, y0, tb_k_int(k, a->dq_row)),
+                      (int64_t)tb_dtype_bytes(a->acc));
+    multiply(a, &a->dq, (factor){a, a->ds, TB_NO_KV, a->panel}, n, a->keys, dq, keys, 1);
 }
 
-/* ---- the result ---- */
-
-/* Stores lanes of the gradient where a row and `inner` are bound. */
+/* The gradients of n queries from y0 on: the sum of `parts` dQ at `from`. */
 static void
-put(grad *a, int i, tb_kv v)
-{
-    tb_lower *l = a->l;
-    int rank = tb_rank(a->g, a->root);
-    tb_ix at[TB_MAX_RANK + 1], flat;
-
-    memcpy(at, a->at, sizeof at);
-    at[rank - 1] = tb_ix_scale(&l->ix, tb_ix_var(a->x->var), a->depth[i]);
-    at[rank - 1] = tb_ix_add(&l->ix, at[rank - 1], tb_ix_var(a->inner[i]));
-    at[rank - 1] = tb_ix_offset(&l->ix, at[rank - 1], a->x->result[i]);
-    flat = tb_ix_flat(&l->ix, at, rank, tb_dims(a->g, a->root));
-    tb_put(l, a->root, &flat, v);
-}
-
-/* Elements [0, whole) of rows: squares are turned in registers, so that lanes run along them. */
-static void
-finish_squares(grad *a, int i, tb_kv x0, tb_kv rows, int64_t whole, tb_kv scale)
+finish_queries(tb_grad *a, tb_kv from, tb_kv y0, tb_kv n)
 {
     tb_lower *l = a->l;
     tb_kernel *k = a->k;
-    tb_kv v[64], j, d, r, at, n;
+    tb_kv next = tb_k_mul(k, tb_g_dimv(a, a->query.n), tb_k_int(k, a->dq_row));
+    tb_kv r = tb_k_for(k, tb_k_int(k, 0), n, 1, NULL, 0), scale = tb_g_number(a, a->scale);
+    tb_kv y = tb_k_add(k, y0, r), row = tb_k_mul(k, y, tb_k_int(k, a->dq_row));
+    int64_t whole = a->depth[0] / a->w * a->w;
 
-    j = tb_k_for(k, tb_k_int(k, 0), rows, a->w, NULL, 0);
-    d = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, whole), a->w, NULL, 0);
-    at = tb_k_add(k, at_row(a, d), j);
-    for (int e = 0; e < a->w; e++)
-        v[e] = op(a, TB_P_mul, load(a, a->dx[i], at, (int64_t)e * a->panel), scale);
-    tb_transpose_square(k, v, a->w);
-    for (int e = 0; e < a->w; e++)
-        store(a, a->square, TB_NO_KV, (int64_t)e * a->w, v[e]);
-    n = tb_k_min(k, tb_k_sub(k, rows, j), tb_k_int(k, a->w));
-    r = tb_k_for(k, tb_k_int(k, 0), n, 1, NULL, 0);
-    tb_bind_var(l, a->x->var, tb_k_add(k, x0, tb_k_add(k, j, r)), 0);
-    l->lanes = a->w;
-    l->lane_align = a->w;
-    tb_bind_var(l, a->inner[i], d, a->w > 1);
-    put(a, i, load(a, a->square, tb_k_mul(k, r, tb_k_int(k, a->w)), 0));
-    unbind(a);
-    tb_k_end_for(k, NULL, NULL);
-    tb_k_end_for(k, NULL, NULL);
-    tb_k_end_for(k, NULL, NULL);
-}
+    tb_bind_var(l, a->query.var, y, 0);
+    for (int tail = 0; tail < 2; tail++) {
+        int w = tail ? 1 : a->w;
+        tb_kv d = tb_k_for(k, tb_k_int(k, tail ? whole : 0),
+                           tb_k_int(k, tail ? a->depth[0] : whole), w, NULL, 0);
+        tb_kv at = tb_k_add(k, row, d), v = TB_NO_KV;
 
-static void
-finish(grad *a, int i, tb_kv x0)
-{
-    tb_lower *l = a->l;
-    tb_kernel *k = a->k;
-    tb_kv rows = tb_k_min(k, tb_k_sub(k, dimv(a, a->x->n), x0), tb_k_int(k, a->panel));
-    tb_kv scale = number(a, i ? 1 : a->scale);
-    int64_t whole = a->depth[i] / a->w * a->w;
+        for (int64_t i = 0; i < a->parts; i++) {
+            tb_kv x = tb_k_load(k, a->acc, w, from, at, 0, TB_NO_KV);
 
-    if (whole)
-        finish_squares(a, i, x0, rows, whole, tb_k_splat(k, scale, a->w));
-    if (whole == a->depth[i])
-        return;
-    tb_kv r = tb_k_for(k, tb_k_int(k, 0), rows, 1, NULL, 0); /* what is left, one by one */
-    tb_bind_var(l, a->x->var, tb_k_add(k, x0, r), 0);
-    tb_kv d = tb_k_for(k, tb_k_int(k, whole), tb_k_int(k, a->depth[i]), 1, NULL, 0);
-    tb_bind_var(l, a->inner[i], d, 0);
-    tb_kv v = tb_k_load(k, a->acc, 1, a->dx[i], tb_k_add(k, at_row(a, d), r), 0, TB_NO_KV);
-    put(a, i, op(a, TB_P_mul, v, scale));
-    tb_k_end_for(k, NULL, NULL);
+            v = v.id ? tb_g_op(a, TB_P_add, v, x) : x;
+            at = tb_k_add(k, at, next);
+        }
+        l->lanes = l->lane_align = w;
+        tb_bind_var(l, a->inner[0], d, w > 1);
+        tb_grad_put(a, &a->query, 0, tb_g_op(a, TB_P_mul, v, tb_k_splat(k, scale, w)));
+        tb_grad_unbind(a);
+        tb_k_end_for(k, NULL, NULL);
+    }
     tb_k_end_for(k, NULL, NULL);
 }
 
 /* ---- kernels ---- */
 
 static void
-prepare(grad *a)
+prepare(tb_grad *a)
 {
     tb_lower *l = a->l;
     tb_kernel *k = a->k;
-    int64_t bytes = (int64_t)tb_dtype_bytes(a->acc), least, most;
-    bool aligned;
-
-    tb_dim_range(a->u, a->x->n, &least, &most);
-    a->panel = most <= 16 ? 16 : most <= 32 ? 32 : tb_micro_panel(a->x->n);
-    aligned = !a->causal || a->panel % ROWS == 0; /* every block but the last is whole */
+    int64_t bytes = (int64_t)tb_dtype_bytes(a->acc);
+    bool aligned = !a->causal || a->panel % ROWS == 0; /* every block but the last is whole */
     tb_micro m = {.panel = a->panel, .acc = a->acc, .a_mem = a->acc, .b_mem = a->acc};
-    a->scores = a->sum[0] = m;
-    a->scores.fresh = a->scores.unit_step = true;
-    tb_micro_shape(&a->scores, l->target, a->y->n, aligned ? ROWS : 0);
+
+    a->scores = a->sum[0] = a->dq = m;
+    a->scores.fresh = a->scores.unit_step = a->dq.unit_step = true;
+    a->dq.panel = (int)a->dq_row;
+    tb_micro_shape(&a->scores, l->target, a->query.n, aligned ? ROWS : 0);
     tb_micro_shape(&a->sum[0], l->target, a->depth[0], a->depth[0]);
+    tb_micro_shape(&a->dq, l->target, a->query.n, aligned ? ROWS : 0);
     a->w = a->scores.lanes;
     tb_micro_write(k, &a->scores);
     tb_micro_write(k, &a->sum[0]);
+    tb_micro_write(k, &a->dq);
     a->sum[1] = a->sum[0];
-    if (a->x == &a->key && a->depth[1] != a->depth[0]) {
+    if (a->depth[1] != a->depth[0]) {
         a->sum[1] = m;
         tb_micro_shape(&a->sum[1], l->target, a->depth[1], a->depth[1]);
         tb_micro_write(k, &a->sum[1]);
     }
     for (int i = 0; i < 2; i++) {
-        tb_bind_node(l, a->x->store[i], false);
-        tb_bind_node(l, a->y->store[i], false);
-        a->xt[i] = tb_k_scratch(k, a->depth[i] * a->panel * bytes);
+        tb_bind_node(l, a->key.store[i], false);
+        tb_bind_node(l, a->query.store[i], false);
+        a->turned[i] = tb_k_scratch(k, a->depth[i] * a->panel * bytes);
+        a->dx[i] = tb_k_scratch(k, a->depth[i] * a->panel * bytes);
         a->rows[i] = tb_k_scratch(k, ROWS * a->depth[i] * bytes);
-        a->dx[i] = i == 0 || a->x == &a->key ? tb_k_scratch(k, a->depth[i] * a->panel * bytes)
-                                             : TB_NO_KV;
     }
     tb_bind_node(l, a->root, true);
+    a->keys = tb_k_scratch(k, a->panel * a->dq_row * bytes);
     a->s = tb_k_scratch(k, (int64_t)ROWS * a->panel * bytes);
     a->ds = tb_k_scratch(k, (int64_t)ROWS * a->panel * bytes);
-    a->lse = tb_k_scratch(k, a->panel * bytes);
-    a->row = tb_k_scratch(k, a->panel * bytes);
     a->square = tb_k_scratch(k, (int64_t)a->w * a->w * bytes);
 }
 
+/* Everything of the keys from x0 on, as many as a panel has. */
 static void
-write_kernel(grad *a, bool of_queries)
+panel(tb_grad *a, tb_kv x0, tb_kv dq)
+{
+    tb_kernel *k = a->k;
+    tb_kv left = tb_k_sub(k, tb_g_dimv(a, a->key.n), x0), end = tb_g_dimv(a, a->query.n), y0;
+    tb_kv keys = tb_k_min(k, left, tb_k_int(k, a->panel));
+
+    for (int i = 0; i < 2; i++) {
+        tb_grad_turn(a, i, x0);
+        clear(a, a->dx[i], tb_k_int(k, a->depth[i] * a->panel));
+    }
+    tb_grad_pack(a, &a->key, 0, x0, keys, a->keys, a->dq_row);
+    /* queries before the first key of a causal panel see none */
+    y0 = tb_k_for(k, a->causal ? x0 : tb_k_int(k, 0), end, ROWS, NULL, 0);
+    block(a, x0, keys, y0, tb_k_min(k, tb_k_sub(k, end, y0), tb_k_int(k, ROWS)), dq);
+    tb_k_end_for(k, NULL, NULL);
+    for (int i = 0; i < 2; i++)
+        tb_grad_finish(a, i, x0);
+}
+
+/* dQ of the first part of batch number `batch`. */
+static tb_kv
+dq_of(tb_grad *a, tb_kv batch)
+{
+    tb_kernel *k = a->k;
+    tb_kv rows = tb_k_mul(k, tb_k_mul(k, batch, tb_k_int(k, a->parts)), tb_g_dimv(a, a->query.n));
+
+    return tb_k_ptr_add(k, a->parts_dq, tb_k_mul(k, rows, tb_k_int(k, a->dq_row)),
+                        (int64_t)tb_dtype_bytes(a->acc));
+}
+
+static void
+begin(tb_grad *a, const char *what)
+{
+    tb_dim bytes;
+
+    tb_lower_begin(a->l, what);
+    a->k = a->l->k;
+    geometry(a);
+    bytes = tb_dim_mul(a->u, a->query.n, a->parts * a->dq_row * (int64_t)tb_dtype_bytes(a->acc));
+    bytes = tb_dim_mul(a->u, a->batches, bytes);
+    a->parts_dq = tb_bind_temp(a->l, tb_lower_temp(a->l, 0, bytes), true);
+}
+
+static void
+write_panels(tb_grad *a)
 {
     tb_lower *l = a->l;
     tb_kernel *k;
-    tb_dim blocks;
+    tb_kv t, part, batch, dq, size;
+    double scores;
 
-    tb_lower_begin(l, of_queries ? "attention_dq" : "attention_dkv");
-    k = a->k = l->k;
-    geometry(a);
-    a->x = of_queries ? &a->query : &a->key;
-    a->y = of_queries ? &a->key : &a->query;
+    begin(a, "attention_grad");
+    k = a->k;
     prepare(a);
-    blocks = tb_dim_ceildiv(a->u, a->x->n, a->panel);
-    l->step->tiles = tb_dim_mul(a->u, a->batches, blocks);
+    scores = (double)tb_dim_hint(a->u, a->query.n) * (double)tb_dim_hint(a->u, a->key.n);
+    l->step->tiles = tb_dim_mul(a->u, a->batches, a->parts);
     l->step->tile_cost_ns =
-        (uint64_t)((double)a->panel * (double)tb_dim_hint(a->u, a->y->n) *
-                   (of_queries ? 2.0 * (double)(2 * a->depth[0] + a->depth[1]) + 50
-                               : 4.0 * (double)(a->depth[0] + a->depth[1]) + 50) /
-                   100.0 * (a->causal ? 0.6 : 1)) + 1;
-    tb_kv t = tb_k_for(k, tb_k_tile_begin(k), tb_k_tile_end(k), 1, NULL, 0);
-    tb_kv x0 = tb_k_mul(k, tb_k_mod(k, t, dimv(a, blocks)), tb_k_int(k, a->panel));
-    tb_bind_batches(l, a->batch, a->n_batch, tb_k_div(k, t, dimv(a, blocks)));
-    begin(a, x0);
-    tb_kv first = tb_k_int(k, 0), end = dimv(a, a->y->n);
-    if (a->causal && of_queries) /* keys past the last query of the tile are seen by none */
-        end = tb_k_min(k, end, tb_k_add(k, x0, tb_k_int(k, a->panel)));
-    else if (a->causal) /* queries before the first key of the tile see none */
-        first = x0;
-    tb_kv y0 = tb_k_for(k, first, end, ROWS, NULL, 0);
-    block(a, x0, y0, tb_k_min(k, tb_k_sub(k, end, y0), tb_k_int(k, ROWS)));
+        (uint64_t)(scores * (6.0 * (double)a->depth[0] + 4.0 * (double)a->depth[1] + 50) / 100.0 *
+                   (a->causal ? 0.6 : 1) / (double)a->parts) + 1;
+    t = tb_k_for(k, tb_k_tile_begin(k), tb_k_tile_end(k), 1, NULL, 0);
+    part = tb_k_mod(k, t, tb_k_int(k, a->parts));
+    batch = tb_k_div(k, t, tb_k_int(k, a->parts));
+    tb_bind_batches(l, a->batch, a->n_batch, batch);
+    size = tb_k_mul(k, tb_g_dimv(a, a->query.n), tb_k_int(k, a->dq_row));
+    dq = tb_k_ptr_add(k, dq_of(a, batch), tb_k_mul(k, part, size),
+                      (int64_t)tb_dtype_bytes(a->acc));
+    clear(a, dq, size);
+    panel(a, tb_k_for(k, tb_k_mul(k, part, tb_k_int(k, a->panel)), tb_g_dimv(a, a->key.n),
+                      a->parts * a->panel, NULL, 0), dq);
     tb_k_end_for(k, NULL, NULL);
-    for (int i = 0; i < 2; i++)
-        if (a->dx[i].id)
-            finish(a, i, x0);
+    if (a->parts == 1)
+        finish_queries(a, dq, tb_k_int(k, 0), tb_g_dimv(a, a->query.n));
     tb_k_end_for(k, NULL, NULL);
     tb_lower_end(l);
+}
+
+static void
+write_sums(tb_grad *a)
+{
+    tb_lower *l = a->l;
+    tb_kernel *k;
+    tb_kv t, y0, left;
+    tb_dim blocks;
+
+    begin(a, "attention_dq");
+    k = a->k;
+    tb_bind_node(l, a->root, true);
+    blocks = tb_dim_ceildiv(a->u, a->query.n, ROWS);
+    l->step->tiles = tb_dim_mul(a->u, a->batches, blocks);
+    l->step->tile_cost_ns = (uint64_t)(ROWS * a->depth[0] * a->parts / 10) + 1;
+    t = tb_k_for(k, tb_k_tile_begin(k), tb_k_tile_end(k), 1, NULL, 0);
+    y0 = tb_k_mul(k, tb_k_mod(k, t, tb_g_dimv(a, blocks)), tb_k_int(k, ROWS));
+    t = tb_k_div(k, t, tb_g_dimv(a, blocks));
+    tb_bind_batches(l, a->batch, a->n_batch, t);
+    left = tb_k_sub(k, tb_g_dimv(a, a->query.n), y0);
+    finish_queries(a, dq_of(a, t), y0, tb_k_min(k, left, tb_k_int(k, ROWS)));
+    tb_k_end_for(k, NULL, NULL);
+    tb_lower_end(l);
+}
+
+/* How keys are split; the same for every target. */
+static void
+shape(tb_grad *a)
+{
+    const tb_graph *g = a->g;
+    tb_val q = tb_in(g, a->root, TB_GRAD_Q);
+    int rank = tb_rank(g, q);
+    tb_dim keys = tb_dims(g, tb_in(g, a->root, TB_GRAD_K))[rank - 2];
+    int64_t least, most, batches = 1, panels;
+
+    tb_dim_range(a->u, keys, &least, &most);
+    a->panel = most <= 16 ? 16 : most <= 32 ? 32 : tb_micro_panel(keys);
+    a->dq_row = TB_ALIGN_UP(tb_dims(g, q)[rank - 1], (int64_t)ALIGN);
+    for (int i = 0; i < rank - 2 && batches < FEW_TILES; i++)
+        batches *= tb_dim_hint(a->u, tb_dims(g, q)[i]);
+    panels = (tb_dim_hint(a->u, keys) + a->panel - 1) / a->panel;
+    a->parts = batches > 0 ? (FEW_TILES + batches - 1) / batches : 1;
+    a->parts = a->parts > panels / 2 ? panels / 2 : a->parts;
+    a->parts = a->parts < 1 ? 1 : a->parts;
 }
 
 void
@@ -590,11 +400,13 @@ tb_lower_attention_grad(tb_lower *l)
 {
     tb_val root = l->group->root;
     const int64_t *attr = tb_attrs(l->g, root);
-    grad a = {.l = l, .g = l->g, .u = l->u, .root = root, .causal = attr[0] != 0};
+    tb_grad a = {.l = l, .g = l->g, .u = l->u, .root = root, .causal = attr[0] != 0};
 
     memcpy(&a.scale, &attr[1], sizeof a.scale);
     a.has_mask = tb_node_of(l->g, root)->n_in > TB_GRAD_MASK;
     a.acc = tb_dtype_of(l->g, root);
-    write_kernel(&a, true);
-    write_kernel(&a, false);
+    shape(&a);
+    write_panels(&a);
+    if (a.parts > 1)
+        write_sums(&a);
 }

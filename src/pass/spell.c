@@ -25,9 +25,8 @@ attention_fits(const tb_graph *g, tb_val v)
     int r = tb_rank(g, x);
     tb_dim q = tb_dims(g, x)[r - 2], d = tb_dims(g, x)[r - 1], e = tb_dims(g, y)[r - 1];
 
-    return tb_dtype_of(g, x) != TB_F64 && (!tb_dim_is_const(q) || q >= MIN_QUERIES) &&
-           tb_dim_is_const(d) && tb_dim_is_const(e) && d > 0 && e > 0 && d <= MAX_HEAD &&
-           e <= MAX_HEAD;
+    return (!tb_dim_is_const(q) || q >= MIN_QUERIES) && tb_dim_is_const(d) &&
+           tb_dim_is_const(e) && d > 0 && e > 0 && d <= MAX_HEAD && e <= MAX_HEAD;
 }
 
 /* The attention of the same operands that is computed with its sums anyway. */
