@@ -19,10 +19,16 @@ environment() {
 }
 
 # configure DIR [meson options]: sets the build directory up, again when the list of
-# sources changed (meson itself sees only changes to its own files).
+# sources changed (meson itself sees only changes to its own files). Links with lld where it
+# is: fifty tests link anew after a change to the core, and that takes a quarter of the time.
 configure() {
     dir=$1
     shift
+    if [ -z "${CC_LD:-}" ] && command -v ld.lld >/dev/null 2>&1 &&
+        echo 'int main(void) { return 0; }' | cc -fuse-ld=lld -xc - -o /dev/null 2>/dev/null; then
+        CC_LD=lld
+        export CC_LD
+    fi
     python3 scripts/sources.py src python tools tests >"$dir.sources.new"
     if [ ! -f "$dir/build.ninja" ]; then
         say "configuring $dir"

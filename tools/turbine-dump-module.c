@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
  * turbine-dump-module.c -- prints what is in .vmfb files: functions with their types and
- * instructions, kernels with the source lines they come from, constants, images.
+ * instructions, kernels with the source lines they come from, constants, images. Of files of
+ * iree-compile: what iree-dump-module prints, and the functions of executables.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,15 +13,19 @@
 #include <unistd.h>
 
 #include "artifact/artifact.h"
+#include "guest/guest.h"
 
 static const char usage[] =
-    "usage: turbine-dump-module [--check | --parameters] FILE.vmfb...\n"
+    "usage: turbine-dump-module [--check | --parameters] [--iree] FILE.vmfb...\n"
     "\n"
-    "Prints the functions, kernels, constants and images of compiled modules.\n"
+    "Prints the functions, kernels, constants and images of compiled modules; of files of\n"
+    "iree-compile (IREE 3.13) types, imports, exports, constants, functions of executables\n"
+    "and instructions.\n"
     "\n"
     "  --check    print nothing if a file is sound, weights included; else the fault\n"
     "  --parameters    list the tensors that a module has to be given when it is loaded;\n"
     "             of a .safetensors file: those that it holds\n"
+    "  --iree     of a file of ours: the program that it has for IREE's own runtime\n"
     "  --help     this text\n"
     "\n"
     "A .vmfb is a ZIP archive: `unzip -l` lists its members, `unzip FILE '*.so'` takes\n"
@@ -83,7 +88,11 @@ list_needed(const char *path, tb_buf *text)
     int count = 0;
 
     TRY(map_file(path, &bytes, &n));
-    tb_status st = tb_artifact_read(bytes, n, 0, &p);
+    tb_status st = tb_program_is_guest(bytes, n)
+                       ? tb_status_make(TB_UNSUPPORTED, "a file of iree-compile names the "
+                                                        "parameters it wants in its "
+                                                        "instructions only")
+                       : tb_artifact_read(bytes, n, 0, &p);
     for (uint32_t i = 0; !st && i < p.n_globals; i++) {
         const tb_plan_global *g = &p.globals[i];
         int64_t dims[TB_MAX_RANK];
@@ -157,18 +166,42 @@ list_parameters(const char *path)
 }
 
 static tb_status
-dump(const char *path, bool check)
+dump_own(const void *bytes, size_t n, bool check, tb_buf *text)
+{
+    tb_plan plan;
+
+    TRY(tb_artifact_read(bytes, n, check ? TB_LOAD_VERIFY_WEIGHTS : 0, &plan));
+    if (!check)
+        tb_plan_dump(&plan, bytes, text);
+    return NULL;
+}
+
+static tb_status
+dump_guest(const void *bytes, size_t n, bool check, tb_buf *text)
+{
+    tb_vm_module *m;
+
+    if (!tb_vm_module_looks_like(bytes, n))
+        return tb_status_make(TB_NOT_FOUND, "it has no program for IREE's runtime; "
+                                            "turbine-compile --stock-iree writes one");
+    TRY(tb_vm_module_load_memory(bytes, n, NULL, NULL, &m));
+    tb_status st = tb_guest_dump(m, check ? NULL : text);
+    tb_vm_module_release(m);
+    return st;
+}
+
+static tb_status
+dump(const char *path, bool check, bool as_guest)
 {
     void *bytes;
     size_t n;
-    tb_plan plan;
     tb_buf text = {0};
 
     TRY(map_file(path, &bytes, &n));
-    tb_status st = tb_artifact_read(bytes, n, check ? TB_LOAD_VERIFY_WEIGHTS : 0, &plan);
+    tb_buf_printf(&text, "// %s, %zu bytes\n", path, n);
+    tb_status st = as_guest || tb_program_is_guest(bytes, n) ? dump_guest(bytes, n, check, &text)
+                                                             : dump_own(bytes, n, check, &text);
     if (!st && !check) {
-        tb_buf_printf(&text, "// %s, %zu bytes\n", path, n);
-        tb_plan_dump(&plan, bytes, &text);
         make_printable(&text);
         if (text.failed)
             st = tb_status_make(TB_OUT_OF_MEMORY, "not enough memory for the listing");
@@ -183,7 +216,7 @@ dump(const char *path, bool check)
 int
 main(int argc, char **argv)
 {
-    bool check = false, parameters = false;
+    bool check = false, parameters = false, as_guest = false;
     int files = 0, failed = 0;
 
     for (int i = 1; i < argc; i++) {
@@ -195,6 +228,8 @@ main(int argc, char **argv)
             check = true;
         } else if (strcmp(argv[i], "--parameters") == 0) {
             parameters = true;
+        } else if (strcmp(argv[i], "--iree") == 0) {
+            as_guest = true;
         } else if (argv[i][0] == '-') {
             fprintf(stderr, "turbine-dump-module: unknown option %s\n%s", argv[i], usage);
             return 2;
@@ -204,7 +239,7 @@ main(int argc, char **argv)
         if (argv[i][0] == '-')
             continue;
         files++;
-        tb_status st = parameters ? list_parameters(argv[i]) : dump(argv[i], check);
+        tb_status st = parameters ? list_parameters(argv[i]) : dump(argv[i], check, as_guest);
         if (!st)
             continue;
         fprintf(stderr, "turbine-dump-module: %s: %s\n", argv[i], tb_status_message(st));

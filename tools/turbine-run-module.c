@@ -27,7 +27,8 @@ static const char usage[] =
     "  --print_statistics    times and memory, to standard error\n"
     FLAGS_USAGE "  --help             this text\n"
     "\n"
-    "Floats are printed so that reading them again gives the same value.\n";
+    "Floats of tensors are printed so that reading them again gives the same value; numbers\n"
+    "that a file of iree-compile returns by themselves as iree-run-module prints them.\n";
 
 typedef struct options {
     const char *output[CALL_MAX], *expected[CALL_MAX];
@@ -70,16 +71,26 @@ take_flag(options *o, const char *arg)
     return true;
 }
 
+/* As iree-run-module prints it: a tensor below its kind, a number beside it. Which result it
+ * is stands before it unless --output= has chosen it. */
 static tb_status
-print_result(const tb_tensor *t, int i, int64_t max_elems)
+print_result(const tool_call *c, int i, const options *o)
 {
+    const tb_tensor *t = &c->results[i];
     tb_buf text = {0};
-    value_print(t, max_elems, &text);
+    if (!o->n_output)
+        tb_buf_printf(&text, "result[%d]: ", i);
+    if (tb_program_result_is_number(c->module, c->fn, i)) {
+        value_print_number(t, &text);
+    } else {
+        tb_buf_puts(&text, "hal.buffer_view\n");
+        value_print(t, o->max_elems, &text);
+    }
     tb_status st = NULL;
     if (text.failed)
         st = tb_status_make(TB_OUT_OF_MEMORY, "no memory to print result %d", i);
     else
-        printf("result[%d]: hal.buffer_view\n%.*s\n", i, (int)text.n, (char *)text.at);
+        printf("%.*s\n", (int)text.n, (char *)text.at);
     tb_buf_free(&text);
     return st;
 }
@@ -101,7 +112,7 @@ write_results(const tool_call *c, const options *o)
         const tb_tensor *t = &c->results[i];
         const char *where = o->n_output ? o->output[i] : "-";
         if (strcmp(where, "-") == 0)
-            TRY(print_result(t, i, o->max_elems));
+            TRY(print_result(c, i, o));
         else if (*where == '+')
             TRY(npy_append(where + 1, t));
         else if (*where == '@' && ends_with(where, ".npy"))

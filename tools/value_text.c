@@ -349,6 +349,16 @@ value_print(const tb_tensor *t, int64_t max_elems, tb_buf *out)
         print_axis(t, 0, 0, max_elems, out);
 }
 
+void
+value_print_number(const tb_tensor *t, tb_buf *out)
+{
+    tb_buf_printf(out, "%s=", tb_dtype_name(t->dtype));
+    if (tb_dtype_is_float(t->dtype))
+        tb_buf_printf(out, "%g", get_float(t->dtype, t->data));
+    else
+        print_element(out, t->dtype, t->data);
+}
+
 /* ---- comparison ---- */
 static bool
 same_type(const tb_tensor *a, const tb_tensor *b)

@@ -21,6 +21,9 @@ tb_status value_parse(const char *text, const tb_value_info *want, tb_tensor *ou
     TB_MUST_CHECK;
 /* "2x2xf32=[1 2][3 4]"; after max_elems elements "..." */
 void value_print(const tb_tensor *t, int64_t max_elems, tb_buf *out);
+/* "f32=0.5", floats with six digits as IREE's tools print a number by itself; t is of rank 0 and
+ * no complex number. */
+void value_print_number(const tb_tensor *t, tb_buf *out);
 /* "2x?xf32" */
 void value_print_type(tb_dtype dtype, int rank, const int64_t *dims, tb_buf *out);
 /* Zeroed memory for t's dtype, rank and dims. */

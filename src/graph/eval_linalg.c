@@ -9,6 +9,10 @@
 
 #include "graph/eval.h"
 
+#ifndef CMPLX /* glibc has it for GCC alone */
+#define CMPLX(re, im) __builtin_complex((double)(re), (double)(im))
+#endif
+
 typedef double _Complex num;
 
 /* A matrix of its own, row-major. */

@@ -6,6 +6,7 @@
  *   program.c   loading, and which kind a file is; what it says about its functions
  *   declare.c   types of a function of IREE's, from its declaration
  *   instance.c  sessions, calls
+ *   dump.c      a file of iree-compile as text
  *
  * A file with a plan of ours is ours, whatever else it holds. Ownership, threads and errors
  * are those of turbine/runtime.h; a function of our own is called as directly as there.
@@ -20,6 +21,8 @@ tb_status tb_program_load_file(const char *path, int flags, tb_program **out) TB
 tb_status tb_program_load_memory(const void *bytes, size_t n, int flags,
                                  void (*release)(void *user), void *user,
                                  tb_program **out) TB_MUST_CHECK;
+/* Whether bytes are a file of IREE's and not one of ours; cheap, nothing else is checked. */
+bool tb_program_is_guest(const void *bytes, size_t n);
 tb_program *tb_program_retain(tb_program *p);
 void tb_program_release(tb_program *p); /* NULL is fine */
 tb_module *tb_program_own(const tb_program *p);     /* NULL if it is IREE's */
@@ -35,6 +38,8 @@ int tb_program_result_count(const tb_program *p, int fn);
 /* A type that a file of IREE's does not tell is TB_NONE, with TB_MAX_RANK open dimensions. */
 void tb_program_input_info(const tb_program *p, int fn, int i, tb_value_info *out);
 void tb_program_result_info(const tb_program *p, int fn, int i, tb_value_info *out);
+/* A number by itself (i32, i64, f32, f64 of IREE's), which calls give as a tensor of rank 0. */
+bool tb_program_result_is_number(const tb_program *p, int fn, int i);
 /* Calls leave something behind: instances are not alike. Of IREE's nobody knows. */
 bool tb_program_has_state(const tb_program *p);
 
@@ -48,3 +53,8 @@ tb_session *tb_instance_own(const tb_instance *s); /* NULL if it is IREE's */
 tb_status tb_instance_call(tb_instance *s, int fn, const tb_tensor *inputs, int n_inputs,
                            tb_tensor *results, int n_results) TB_MUST_CHECK;
 size_t tb_instance_transient_bytes(const tb_instance *s, int fn);
+
+/* ---- dump.c ---- */
+/* All of a module of IREE's: what it says about itself, functions of its executables,
+ * instructions. Fails if an executable is damaged; out may be NULL, to find out whether one is. */
+tb_status tb_guest_dump(const tb_vm_module *m, tb_buf *out) TB_MUST_CHECK;

@@ -12,8 +12,8 @@ no_memory(void)
 
 /* IREE's, if it begins like one and does not hold a plan of ours. A ZIP archive of which the
  * end is missing is left to our own reader, which says so. */
-static bool
-is_guest(const uint8_t *bytes, size_t n)
+bool
+tb_program_is_guest(const void *bytes, size_t n)
 {
     const uint8_t *data;
     size_t bytes_of_it;
@@ -149,7 +149,7 @@ tb_program_load_file(const char *path, int flags, tb_program **out)
 
     *out = NULL;
     TRY(tb_map_file(path, &bytes, &n));
-    bool theirs = is_guest(bytes, n);
+    bool theirs = tb_program_is_guest(bytes, n);
     tb_unmap_file(bytes, n);
     if (theirs)
         TRY(tb_vm_module_load_file(path, &guest));
@@ -197,7 +197,7 @@ tb_program_load_memory(const void *bytes, size_t n, int flags, void (*release)(v
     tb_vm_module *guest = NULL;
 
     *out = NULL;
-    if (is_guest(bytes, n))
+    if (tb_program_is_guest(bytes, n))
         TRY(load_guest(bytes, n, flags, release, user, &guest));
     else
         TRY(tb_module_load_memory(bytes, n, flags, release, user, &own));
@@ -310,6 +310,12 @@ tb_program_result_info(const tb_program *p, int fn, int i, tb_value_info *out)
         tb_module_result_info(p->own, fn, i, out);
     else
         *out = p->fns[fn].types[p->fns[fn].n_inputs + i];
+}
+
+bool
+tb_program_result_is_number(const tb_program *p, int fn, int i)
+{
+    return p->guest && p->fns[fn].results[i] != 'r';
 }
 
 bool

@@ -12,6 +12,7 @@
  *   image.c      the same in memory
  *   abi.h        structures of IREE's executable libraries
  *   executable.c a library in an image: its tables, verified; its functions, run
+ *   describe.c   the same as text, without running it
  *   command.c    command buffers: what is recorded
  *   replay.c     command buffers: what is done
  *   queue.c      what is submitted
@@ -110,6 +111,11 @@ void tb_hal_fence_fail(tb_hal_fence *f, tb_status why);
 /* Waits until f is reached; NULL is. timeout_ms < 0: for ever. *reached is false if the time
  * was over. Fails if the fence did. */
 tb_status tb_hal_fence_wait(tb_hal_fence *f, int64_t timeout_ms, bool *reached) TB_MUST_CHECK;
+
+/* ---- describe.c ---- */
+/* Lines about an ELF image: its functions, or why it does not run here. Fails if it is damaged.
+ * Nothing of it is run. */
+tb_status tb_hal_executable_describe(const uint8_t *bytes, size_t n, tb_buf *out) TB_MUST_CHECK;
 
 /* ---- irpa.c ---- */
 /* Adds the entries of a .irpa file (IREE's parameter archive), as tb_params_add_file adds

@@ -7,9 +7,9 @@
  *
  * A is read where it lies (geometry.c). B is in panels of 64 columns (or 48, 32, 16, as
  * fits), [panel][r][64]: packed at compile time if it is constant, by a kernel of its own
- * otherwise, or read in place: as panels, along r if its columns are contiguous (inner.c), or
- * in long rows for a product of few rows (stream.c). The kernel is in product.c and epilogue.c. The shape of
- * the register tile (MR rows, NV vectors) is the target's affair; tiles and panels are the
+ * otherwise or by each tile for itself, or read in place: as panels, along r if its columns are
+ * contiguous (inner.c), or in long rows for a product of few rows (stream.c). The kernel is in
+ * product.c and epilogue.c. The shape of the register tile (MR rows, NV vectors) is the target's affair; tiles and panels are the
  * same for all targets, so that one program and one copy of the weights serve them all.
  *
  * Measured on AVX-512: 6 x 4 vectors without packing A runs at 85-92 % of the FMA peak
@@ -26,6 +26,16 @@ enum { FLOPS_PER_NS = 100, BYTES_PER_NS = 20 }; /* of one worker */
 enum { INNER_ROWS = 256 }; /* with more, packing pays */
 enum { SHALLOW = 64 };     /* rows of B */
 enum { STREAM_COLS = 512, STREAM_ELEMENTS = 1 << 20 }; /* B is no longer in cache */
+
+/* Time of a tile: products, or reading B where few rows share it. */
+static double
+tile_ns(const tb_contract *c, double rows, double width, double depth)
+{
+    double products = 2.0 * rows * width * depth / FLOPS_PER_NS;
+    double bytes = width * depth * (double)tb_dtype_bytes(c->b_mem) / BYTES_PER_NS;
+
+    return products > bytes ? products : bytes;
+}
 
 /* ---- B ---- */
 static void
@@ -88,6 +98,14 @@ choose_b(tb_contract *c)
         c->b_kind = TB_B_DIRECT;
         return;
     }
+    /* One block of rows: what a tile packs no other needs, and it stays in the second cache;
+     * unless tiles of all rows are long. */
+    if (!other && !c->conv && c->b_step_n == 1 && tb_dim_is_const(c->M) && c->M <= MAX_MC &&
+        tb_dim_is_const(c->R) &&
+        tile_ns(c, (double)c->M, (double)c->panel, (double)c->R) < 2 * SHORT_NS) {
+        c->b_kind = TB_B_TILE;
+        return;
+    }
     c->b_kind = TB_B_TEMP;
     tb_dim panels = tb_dim_ceildiv(l->u, c->N, c->panel);
     tb_dim bytes = tb_dim_mul(l->u, tb_dim_mul(l->u, panels, c->panel), c->R);
@@ -123,16 +141,6 @@ repack(tb_contract *c)
 }
 
 /* ---- tiles ---- */
-/* Time of a tile: products, or reading B where few rows share it. */
-static double
-tile_ns(const tb_contract *c, double rows, double width, double depth)
-{
-    double products = 2.0 * rows * width * depth / FLOPS_PER_NS;
-    double bytes = width * depth * (double)tb_dtype_bytes(c->b_mem) / BYTES_PER_NS;
-
-    return products > bytes ? products : bytes;
-}
-
 /* Long rows of B; where that leaves few tiles, r is cut. */
 static void
 choose_stream(tb_contract *c)
@@ -162,6 +170,7 @@ choose_tiles(tb_contract *c)
     const tb_target *t = c->l->target;
     double rows = (double)tb_dim_hint(u, c->M), cols = (double)tb_dim_hint(u, c->N);
     double depth = (double)tb_dim_hint(u, c->R), b = (double)tb_dim_hint(u, c->batches);
+    bool whole = c->b_kind == TB_B_TILE; /* all rows */
     int64_t least, most;
 
     tb_dim_range(u, c->M, &least, &most);
@@ -181,9 +190,9 @@ choose_tiles(tb_contract *c)
         double short_enough = tiles < FEW_TILES && short_ns > LEAST_NS ? LEAST_NS : short_ns;
         if (tiles >= many || c->tile_ns < 2 * short_enough)
             break;
-        if (c->nb > 1 && (width > (double)c->mc || c->mc <= MIN_MC))
+        if (c->nb > 1 && (width > (double)c->mc || c->mc <= MIN_MC || whole))
             c->nb /= 2;
-        else if (c->mc > MIN_MC)
+        else if (c->mc > MIN_MC && !whole)
             c->mc /= 2;
         else
             break;

@@ -99,7 +99,8 @@ typedef struct tb_contract {
     tb_val b_store;
     tb_ix b_flat;                   /* address of element (r, n) */
     tb_dim b_step_r, b_step_n;
-    enum { TB_B_PACKED, TB_B_DIRECT, TB_B_ROWS, TB_B_STREAM, TB_B_TEMP } b_kind;
+    enum { TB_B_PACKED, TB_B_DIRECT, TB_B_ROWS, TB_B_STREAM, TB_B_TEMP,
+           TB_B_TILE } b_kind;      /* TILE: each tile packs the panels it needs */
     uint32_t packed, temp;
     bool b_batched;                 /* B differs between batches */
     /* tile */
@@ -116,6 +117,7 @@ typedef struct tb_contract {
 /* Everything of a tile that stays the same while it is computed. */
 typedef struct tb_tile {
     tb_kv a, b, block, offsets; /* pointers: A, B, C block, row offsets (I64) */
+    tb_kv own;                  /* TILE: scratch of one panel */
     tb_kv no, part, temp; /* of parts: which one, pointer to all their blocks */
     tb_kv batch, m0, rows, panel0, panels;
 } tb_tile;

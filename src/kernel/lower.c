@@ -63,6 +63,10 @@ tb_lower_end(tb_lower *l)
         TB_PUSH(a, &st->sizes, k->sizes.at[i]);
     if (k->scratch_bytes > st->scratch_bytes)
         st->scratch_bytes = k->scratch_bytes;
+    if (l->target_no == 0)
+        st->all_tiles = st->tiles;
+    else /* one program for all levels: each must take the same tiles */
+        TB_CHECK(tb_dim_eq(l->u, st->all_tiles, st->tiles));
     k->n_bindings = st->bindings.n;
     k->tile_cost_ns = st->tile_cost_ns;
     tb_kernel_verify(k);

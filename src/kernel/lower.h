@@ -149,6 +149,7 @@ typedef struct tb_step {
     TB_VEC(tb_binding) bindings;
     TB_VEC(tb_dim) sizes;
     tb_dim tiles;
+    tb_dim all_tiles; /* what the first target took: the others must agree */
     int64_t scratch_bytes;
     uint64_t tile_cost_ns;
     uint32_t group; /* its number among the choices */
@@ -178,6 +179,10 @@ typedef struct tb_memo { /* a value already written, good where its region is op
     uint64_t hash;
     uint32_t region;
 } tb_memo;
+
+typedef struct tb_strided { /* every step-th element, shuffled together: 0 outside of mask */
+    tb_kv value, mask;
+} tb_strided;
 
 /* Constants laid out for kernels so far (pack.c), shared by all functions of a unit. */
 typedef struct tb_pack {
@@ -242,10 +247,12 @@ typedef struct tb_lower {
     TB_VEC(tb_known) known;
     tb_kv guard; /* the lane-independent part of mask: BOOL scalar, or NO_KV */
     TB_VEC(tb_memo) memos;
+    TB_VEC(tb_strided) strided;
     tb_map memo; /* hash of (node, indices, variables, mask) to memos + 1 */
 } tb_lower;
 
 /* pull.c */
+enum { TB_PULL_MAX_STRIDE = 4 }; /* elements from lane to lane; a gather where there are more */
 void tb_bind_var(tb_lower *l, uint32_t var, tb_kv value, int lane);
 tb_kv tb_ix_value(tb_lower *l, const tb_ix *a);          /* scalar (no lane variable in it) */
 tb_kv tb_ix_vector(tb_lower *l, const tb_ix *a);         /* I64 in l->lanes lanes */

@@ -17,6 +17,7 @@
 #include "kernel/nest.h"
 
 static const int64_t TILE_NS = 8000; /* work per tile: small against it, a tile grab */
+enum { SHORT_ROW = 512 }; /* elements: what is left after the unrolled loop matters */
 
 /* ---- loops ---- */
 bool
@@ -64,6 +65,19 @@ tb_nest_lane_loop(tb_nest *n, uint32_t var, tb_kv lo, tb_kv hi, int64_t const_le
         tb_k_end_for(k, carried, carried);
     } else {
         main_hi = lo;
+    }
+    if (const_len < SHORT_ROW && tail >= w && w > 1) { /* whole vectors, side by side */
+        tb_kv from = main_hi;
+        int blocks = (int)(tail / w);
+        main_hi = tb_k_add(k, from, tb_k_int(k, (int64_t)blocks * w));
+        tail %= w;
+        tb_kv i = tb_k_for(k, from, main_hi, (int64_t)blocks * w, carried, n_carried);
+        for (uint32_t c = 0; c < n_carried; c++)
+            carried[c] = tb_k_carried(k, c);
+        l->lanes = w;
+        tb_bind_var(l, var, i, 1);
+        body(n, arg, blocks, carried);
+        tb_k_end_for(k, carried, carried);
     }
     if (tail == 0)
         return;
@@ -267,6 +281,15 @@ write_loops(tb_nest *n, double element_ns)
     tb_k_end_for(k, NULL, NULL);
 }
 
+static int
+lanes_for(const tb_lower *l, const tb_target *t, bool arg)
+{
+    if (arg && !t->masks)
+        return 1;
+    return tb_dtype_bytes(tb_dtype_of(l->g, l->group->root)) == 8 && t->lanes > 1 ? t->lanes / 2
+                                                                                  : t->lanes;
+}
+
 void
 tb_lower_nest(tb_lower *l)
 {
@@ -292,11 +315,8 @@ tb_lower_nest(tb_lower *l)
     if (!(gr->reductions.n && tb_prim_is_fold(tb_node_of(l->g, gr->root)->prim)))
         tb_nest_look(&s, gr->root, gr->root_at);
     tb_nest_look_access(&s, &root_flat, 1);
-    n.lanes = l->target->lanes;
-    if (tb_dtype_bytes(tb_dtype_of(l->g, gr->root)) == 8 && n.lanes > 1)
-        n.lanes /= 2;
-    if (arg && !l->target->masks)
-        n.lanes = 1;
+    n.lanes = lanes_for(l, l->target, arg);
+    n.wide = lanes_for(l, &l->out->targets[0], arg);
     if (n.stages.n == 0 && s.only_flat && rank > 1) { /* one long axis */
         tb_dim total = 1;
         for (int i = 0; i < rank; i++)
@@ -323,6 +343,8 @@ tb_lower_nest(tb_lower *l)
             tb_nest_merge_axes(&n, &s);
             if (tb_nest_turned(&n, &s))
                 return;
+        } else {
+            tb_nest_merge_rows(&n, &s);
         }
         tb_nest_choose_lanes(&n, &s);
     }

@@ -33,6 +33,7 @@ typedef struct tb_nest {
     bool lane_outer;    /* lane is an outer axis */
     int unroll;
     int lanes;
+    int wide;           /* lanes of the first target, for choices that all targets share */
     tb_kv (*values)[TB_NEST_UNROLL]; /* by reduction: result, per lane block if lane_outer */
     tb_val kept;        /* computed in the stage `kept_stage`, needed again after it: waits in
                            the root's memory, where the root will be; or NO_VAL */
@@ -66,6 +67,8 @@ double tb_nest_op_weight(tb_prim p); /* instructions of a map, for a vector */
 void tb_nest_look_access(tb_nest_survey *s, const tb_ix *flat, int weight);
 /* Without reductions: makes neighbouring outer axes one where every access allows it. */
 void tb_nest_merge_axes(tb_nest *n, tb_nest_survey *s);
+/* With reductions: the same for the axes of a row. n->gr becomes a group of its own. */
+void tb_nest_merge_rows(tb_nest *n, tb_nest_survey *s);
 /* Chooses the lane variable and puts the row variables in order. */
 void tb_nest_choose_lanes(tb_nest *n, tb_nest_survey *s);
 double tb_nest_hint(const tb_nest *n, uint32_t var); /* typical extent */

@@ -20,7 +20,7 @@ tb_nest_look_access(tb_nest_survey *s, const tb_ix *flat, int weight)
             s->score[var] -= 2 * weight;
         else if (coef == 1)
             s->score[var] += 2 * weight;
-        else if (coef != 0)
+        else if (coef != 0 && !(tb_dim_is_const(coef) && coef > 0 && coef <= TB_PULL_MAX_STRIDE))
             s->score[var] -= weight;
     }
 }
@@ -174,65 +174,170 @@ one_axis(tb_nest *n, tb_nest_survey *s, uint32_t a, uint32_t b)
     return true;
 }
 
+/* Makes neighbouring axes `vars` one new variable, which is returned; parts[i]: what vars[i] is
+ * then. Scores and accesses of the survey follow. */
+static uint32_t
+merged_axis(tb_nest *n, tb_nest_survey *s, const uint32_t *vars, uint32_t count, tb_ix *parts)
+{
+    tb_lower *l = n->l;
+    tb_dim total = 1;
+
+    for (uint32_t i = 0; i < count; i++)
+        total = tb_dim_mul(l->u, total, l->ix.vars.at[vars[i]].extent);
+    uint32_t var = tb_ix_loop(&l->ix, total), last = vars[count - 1];
+    tb_ix flat = tb_ix_var(var);
+    for (uint32_t i = count; i-- > 0;) {
+        tb_dim extent = l->ix.vars.at[vars[i]].extent;
+        parts[i] = i ? tb_ix_rem(&l->ix, flat, extent) : flat;
+        if (i)
+            flat = tb_ix_quot(&l->ix, flat, extent);
+    }
+    int *score = TB_NEWN(&l->u->cx->keep, int, l->ix.vars.n + 1);
+    memcpy(score, s->score, sizeof *score * s->n_vars);
+    score[var] = score[last]; /* it moves accesses as the last of them did */
+    s->score = score;
+    s->n_vars = l->ix.vars.n;
+    for (uint32_t i = 0; i < s->accesses.n; i++) {
+        tb_ix *flat_of = &s->accesses.at[i], rest = tb_ix_const(flat_of->c);
+        tb_dim step = 0;
+        for (uint32_t j = 0; j < flat_of->n; j++) {
+            bool merged = false;
+            for (uint32_t m = 0; m < count; m++)
+                merged = merged || flat_of->t[j].var == vars[m];
+            if (!merged)
+                rest.t[rest.n++] = flat_of->t[j];
+            else if (flat_of->t[j].var == last)
+                step = flat_of->t[j].coef;
+        }
+        *flat_of = tb_ix_add(&l->ix, rest, tb_ix_scale(&l->ix, tb_ix_var(var), step));
+    }
+    return var;
+}
+
+/* How many of vars[0], vars[1] ... move every access as one axis would? */
+static uint32_t
+run_of_axes(tb_nest *n, tb_nest_survey *s, const uint32_t *vars, uint32_t most)
+{
+    uint32_t count = 1;
+
+    while (count < most && one_axis(n, s, vars[count - 1], vars[count]))
+        count++;
+    return count;
+}
+
 void
 tb_nest_merge_axes(tb_nest *n, tb_nest_survey *s)
 {
     tb_lower *l = n->l;
-    tb_arena *a = &l->u->cx->keep;
-    uint32_t first[TB_MAX_RANK], count[TB_MAX_RANK], n_runs = 0;
-    tb_ix *at = tb_dup(a, n->root_at, sizeof *at * (size_t)(tb_rank(l->g, n->gr->root) + 1));
-    int *score;
+    tb_ix *at, parts[TB_MAX_RANK];
+    uint32_t runs = 0, count;
 
-    for (uint32_t i = 0; s->plain && i < n->n_outer; i++) {
-        if (i && one_axis(n, s, n->outer[i - 1], n->outer[i])) {
-            count[n_runs - 1]++;
-            continue;
-        }
-        first[n_runs] = i;
-        count[n_runs++] = 1;
-    }
-    if (!s->plain || n_runs == n->n_outer)
+    if (!s->plain)
         return;
-    for (uint32_t r = 0; r < n_runs; r++) {
-        if (count[r] == 1) {
-            n->outer[r] = n->outer[first[r]];
-            continue;
-        }
-        tb_dim total = 1;
-        for (uint32_t i = first[r]; i < first[r] + count[r]; i++)
-            total = tb_dim_mul(l->u, total, l->ix.vars.at[n->outer[i]].extent);
-        uint32_t var = tb_ix_loop(&l->ix, total);
-        uint32_t last = n->outer[first[r] + count[r] - 1];
-        tb_ix flat = tb_ix_var(var);
-        for (uint32_t i = first[r] + count[r]; i-- > first[r];) {
-            tb_dim extent = l->ix.vars.at[n->outer[i]].extent;
-            at[n->outer[i]] = i > first[r] ? tb_ix_rem(&l->ix, flat, extent) : flat;
-            if (i > first[r])
-                flat = tb_ix_quot(&l->ix, flat, extent);
-        }
-        score = TB_NEWN(a, int, l->ix.vars.n + 1);
-        memcpy(score, s->score, sizeof *score * s->n_vars);
-        score[var] = score[last]; /* it moves accesses as the last of them did */
-        s->score = score;
-        s->n_vars = l->ix.vars.n;
-        for (uint32_t i = 0; i < s->accesses.n; i++) {
-            tb_ix *flat_of = &s->accesses.at[i], rest = tb_ix_const(flat_of->c);
-            tb_dim step = 0;
-            for (uint32_t j = 0; j < flat_of->n; j++) {
-                bool merged = false;
-                for (uint32_t m = first[r]; m < first[r] + count[r]; m++)
-                    merged = merged || flat_of->t[j].var == n->outer[m];
-                if (!merged)
-                    rest.t[rest.n++] = flat_of->t[j];
-                else if (flat_of->t[j].var == last)
-                    step = flat_of->t[j].coef;
-            }
-            *flat_of = tb_ix_add(&l->ix, rest, tb_ix_scale(&l->ix, tb_ix_var(var), step));
-        }
-        n->outer[r] = var;
+    at = tb_dup(&l->u->cx->keep, n->root_at, sizeof *at * (size_t)(tb_rank(l->g, n->gr->root) + 1));
+    for (uint32_t i = 0; i < n->n_outer; i += count) {
+        uint32_t var = n->outer[i];
+        count = run_of_axes(n, s, &n->outer[i], n->n_outer - i);
+        if (count > 1)
+            var = merged_axis(n, s, &n->outer[i], count, parts);
+        for (uint32_t j = 0; count > 1 && j < count; j++)
+            at[n->outer[i + j]] = parts[j];
+        n->outer[runs++] = var;
     }
-    n->n_outer = n_runs;
+    n->n_outer = runs;
     n->root_at = at;
+}
+
+/* Replaces variables that stand alone. False if one of them is part of an expression. */
+static bool
+replace_vars(tb_nest *n, tb_ix *at, int rank, const uint32_t *vars, uint32_t count,
+             const tb_ix *parts)
+{
+    for (int a = 0; a < rank; a++)
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t var;
+            if (tb_ix_is_var(&at[a], &var) && var == vars[i]) {
+                at[a] = parts[i];
+                break;
+            }
+            if (tb_ix_uses(&n->l->ix, &at[a], vars[i]))
+                return false;
+        }
+    return true;
+}
+
+/* In a list of variables, the run becomes one. False if the list has only some of it. */
+static bool
+replace_run(uint32_t *list, uint32_t *n_list, const uint32_t *run, uint32_t count, uint32_t var)
+{
+    uint32_t at = 0, met = 0;
+
+    for (uint32_t i = 0; i < *n_list; i++)
+        for (uint32_t j = 0; j < count; j++)
+            met += list[i] == run[j];
+    if (met == 0)
+        return true;
+    while (list[at] != run[0] && at + 1 < *n_list)
+        at++;
+    if (met != count || at + count > *n_list ||
+        memcmp(&list[at], run, sizeof *run * count) != 0)
+        return false;
+    list[at] = var;
+    memmove(&list[at + 1], &list[at + count], sizeof *list * (*n_list - at - count));
+    *n_list -= count - 1;
+    return true;
+}
+
+/* One run of row variables; false, with nothing changed, if it cannot be one. */
+static bool
+merge_row_run(tb_nest *n, tb_nest_survey *s, const uint32_t *run, uint32_t count)
+{
+    tb_lower *l = n->l;
+    tb_arena *a = &l->u->cx->keep;
+    tb_nest to = *n;
+    tb_nest_survey seen = *s;
+    int rank = tb_rank(l->g, n->gr->root);
+    tb_group *gr = tb_dup(a, n->gr, sizeof *gr);
+    tb_ix parts[TB_MAX_RANK], *at = tb_dup(a, n->root_at, sizeof *at * (size_t)(rank + 1));
+    bool ok;
+
+    seen.accesses.at = tb_dup(a, s->accesses.at, sizeof *s->accesses.at * s->accesses.n);
+    uint32_t var = merged_axis(n, &seen, run, count, parts);
+    gr->reductions.at = tb_dup(a, gr->reductions.at, sizeof *gr->reductions.at * gr->reductions.n);
+    to.stages.at = tb_dup(a, to.stages.at, sizeof *to.stages.at * to.stages.n);
+    ok = replace_vars(n, at, rank, run, count, parts) &&
+         replace_run(to.inner, &to.n_inner, run, count, var);
+    for (uint32_t r = 0; ok && r < gr->reductions.n; r++) {
+        tb_reduction *red = &gr->reductions.at[r];
+        int in_rank = tb_rank(l->g, tb_in(l->g, red->node, 0));
+        tb_ix *in = tb_dup(a, red->in, sizeof *in * (TB_MAX_RANK + 1));
+        ok = replace_vars(n, in, in_rank, run, count, parts);
+        red->in = in;
+    }
+    for (uint32_t i = 0; ok && i < to.stages.n; i++)
+        ok = replace_run(to.stages.at[i].vars, &to.stages.at[i].n_vars, run, count, var);
+    if (!ok)
+        return false;
+    to.gr = gr;
+    to.root_at = at;
+    *n = to;
+    *s = seen;
+    return true;
+}
+
+void
+tb_nest_merge_rows(tb_nest *n, tb_nest_survey *s)
+{
+    for (uint32_t i = 0; s->plain && i + 1 < n->stages.at[0].n_vars; i++) {
+        const tb_nest_stage *st = &n->stages.at[0];
+        uint32_t run[TB_MAX_RANK], count = run_of_axes(n, s, &st->vars[i], st->n_vars - i);
+        memcpy(run, &st->vars[i], sizeof *run * count);
+        for (uint32_t r = 0; count > 1 && r < n->gr->reductions.n; r++) /* positions are asked for */
+            if (tb_nest_is_arg(tb_node_of(n->l->g, n->gr->reductions.at[r].node)->prim))
+                return;
+        if (count > 1 && !merge_row_run(n, s, run, count))
+            return;
+    }
 }
 
 /* The best of the candidate variables; on a draw the later one. */
@@ -243,8 +348,10 @@ best_lane(tb_nest *n, const tb_nest_survey *s, const uint32_t *vars, uint32_t co
     *score = INT32_MIN;
     for (uint32_t i = 0; i < count; i++) {
         int sc = s->score[vars[i]] * 4;
-        if (tb_nest_hint(n, vars[i]) < n->lanes)
-            sc -= 3 + (int)(n->lanes / (tb_nest_hint(n, vars[i]) + 0.5));
+        if (sc > 0 && tb_nest_hint(n, vars[i]) * 2 < n->wide) /* most lanes would be idle */
+            sc = (int)(sc * tb_nest_hint(n, vars[i]) / n->wide);
+        if (tb_nest_hint(n, vars[i]) < n->wide)
+            sc -= 3 + (int)(n->wide / (tb_nest_hint(n, vars[i]) + 0.5));
         if (tb_nest_hint(n, vars[i]) <= 1)
             sc -= 1000;
         if (sc >= *score) {

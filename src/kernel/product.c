@@ -82,13 +82,40 @@ multiply(tb_contract *c, const tb_tile *t, tb_kv i, tb_kv n, tb_kv a_off, tb_kv 
                   &(tb_micro_operands){
                       .row = row_pointer,
                       .user = &rows,
-                      .b = tb_k_ptr_add(k, t->b, b_off, (int64_t)tb_dtype_bytes(c->b_mem)),
+                      .b = tb_k_ptr_add(k, c->b_kind == TB_B_TILE ? t->own : t->b, b_off, (int64_t)tb_dtype_bytes(c->b_mem)),
                       .c = tb_k_ptr_add(k, t->block, c_off, (int64_t)tb_dtype_bytes(c->acc)),
                       .pitch = pitch,
                       .len = len,
                       .step = tb_contract_dim(c, c->a_step),
                       .runs = tb_contract_dim(c, c->n_runs),
                       .distance = tb_contract_dim(c, c->n_run_axes ? c->run_stride[0] : 0)});
+}
+
+/* Rows [r, r + len) of the panel that begins at column n0, to the tile's own memory. */
+static void
+pack_own(tb_contract *c, const tb_tile *t, tb_kv r, tb_kv len, tb_kv n0)
+{
+    tb_lower *l = c->l;
+    tb_kernel *k = c->k;
+    int w = c->micro.lanes;
+    bool ragged = !tb_dim_is_const(c->N) || c->N % c->panel != 0;
+    tb_kv i = tb_k_for(k, tb_k_int(k, 0), len, 1, NULL, 0);
+
+    tb_bind_var(l, c->r, tb_k_add(k, r, i), 0);
+    l->lanes = w;
+    for (int64_t j = 0; j < c->panel; j += w) { /* columns past N: 0 */
+        tb_kv n = tb_k_add(k, n0, tb_k_int(k, j));
+        tb_kv left = tb_k_sub(k, tb_contract_dim(c, c->N), n);
+        if (ragged)
+            l->mask = tb_k_lt(k, w > 1 ? tb_k_lane_ids(k, TB_I64, w) : tb_k_int(k, 0),
+                              tb_k_splat(k, left, w));
+        tb_bind_var(l, c->n, n, w > 1);
+        tb_kv v = tb_k_splat(k, tb_pull_load(l, c->b_store, &c->b_flat), w);
+        l->mask = TB_NO_KV;
+        tb_k_store(k, c->b_mem, t->own, tb_k_mul(k, i, tb_k_int(k, c->panel)), j, v, TB_NO_KV);
+    }
+    l->lanes = 1;
+    tb_k_end_for(k, NULL, NULL);
 }
 
 /* A . B of a tile, chunk by chunk. */
@@ -119,6 +146,9 @@ write_chunks(tb_contract *c, tb_tile *t)
         b_off = tb_ix_value(l, &c->b_flat);
         pitch = tb_contract_dim(c, c->b_step_r);
     } else if (c->b_kind == TB_B_ROWS) {
+        b_off = zero;
+    } else if (c->b_kind == TB_B_TILE) {
+        pack_own(c, t, r, len, n0);
         b_off = zero;
     } else {
         tb_kv at = panel;
@@ -275,6 +305,8 @@ prepare(tb_contract *c, tb_product_part part, tb_tile *t)
     if (c->b_kind == TB_B_STREAM)
         return;
     t->offsets = tb_k_scratch(k, c->mc * 8);
+    if (c->b_kind == TB_B_TILE)
+        t->own = tb_k_scratch(k, c->kc * panel_row);
     c->micro.fresh = c->one_chunk;
     c->micro.unit_step = c->a_step == 1;
     c->micro.pitched = c->b_kind == TB_B_DIRECT;

@@ -17,7 +17,6 @@
 #include "kernel/lower.h"
 
 enum { MAX_LANES = 16 };
-enum { MAX_STRIDE = 4 };    /* elements from lane to lane; a gather where there are more */
 enum { NARROW = 1 << 30 };
 
 /* A place in memory or an index, split by how it moves along the lanes. */
@@ -42,6 +41,7 @@ tb_pull_reset(tb_lower *l)
 {
     l->memo = (tb_map){.arena = &l->u->cx->keep};
     l->memos.n = 0;
+    l->strided.n = 0;
 }
 
 static tb_kv
@@ -281,7 +281,8 @@ guarded_base(tb_lower *l, const tb_ix *flat, tb_kv base)
 }
 
 /* The mask of the elements that lanes [from, from + width) of every step-th one touch;
- * what lies between is not touched. */
+ * what lies between is not touched unless all lanes are. Parts that are the same in every
+ * round are spread outside of the loop. */
 static tb_kv
 spread_mask(tb_lower *l, tb_kv mask, int first, int step)
 {
@@ -289,7 +290,15 @@ spread_mask(tb_lower *l, tb_kv mask, int first, int step)
     int w = l->lanes;
     int32_t from[MAX_LANES];
     tb_kv none = tb_k_splat(k, tb_k_const_int(k, TB_BOOL, 0), w);
+    const tb_kinst *i = tb_k_inst(k, mask);
 
+    if (i->op == TB_K_SPLAT)
+        return mask;
+    if (i->op == TB_K_MAP && i->imm == TB_P_and) {
+        tb_kv a = k->f->operands.at[i->in], b = k->f->operands.at[i->in + 1];
+        a = spread_mask(l, a, first, step);
+        return tb_k_map(k, TB_P_and, a, spread_mask(l, b, first, step), TB_NO_KV);
+    }
     for (int e = 0; e < w; e++)
         from[e] = (first + e) % step == 0 ? (first + e) / step : w;
     return tb_k_shuffle(k, mask, none, from, w);
@@ -316,6 +325,8 @@ load_strided(tb_lower *l, tb_dtype mem, tb_kv ptr, const lanes *s)
         }
         r = tb_k_shuffle(k, r.id ? r : part, part, from, w);
     }
+    if (mask.id)
+        TB_PUSH(&l->u->cx->keep, &l->strided, ((tb_strided){r, mask}));
     return r;
 }
 
@@ -334,7 +345,7 @@ load_at(tb_lower *l, tb_dtype mem, tb_kv ptr, const tb_ix *flat)
     if (s.step == 1 && !s.vec.id)
         return tb_k_load_pure(l->k, mem, l->lanes, ptr, guarded_base(l, flat, s.base), 0,
                               vector_mask(l));
-    if (!s.vec.id && tb_dim_is_const(s.step) && s.step > 1 && s.step <= MAX_STRIDE &&
+    if (!s.vec.id && tb_dim_is_const(s.step) && s.step > 1 && s.step <= TB_PULL_MAX_STRIDE &&
         l->lanes <= MAX_LANES)
         return load_strided(l, mem, ptr, &s);
     return tb_k_gather(l->k, mem, ptr, join(l, s), vector_mask(l));
@@ -421,6 +432,24 @@ in_narrow_range(tb_lower *l, const tb_ix *a, tb_dim n)
                     tb_k_splat(k, tb_k_const_int(k, TB_U32, n), l->lanes), TB_NO_KV);
 }
 
+/* Is a in [0, n) for all lanes, because they stand at a constant place? */
+static bool
+stands_inside(tb_lower *l, const tb_ix *a, int class, tb_dim n)
+{
+    lanes s;
+    uint64_t bits;
+    int64_t first, last;
+
+    if (class == VECTOR || !tb_dim_is_const(n))
+        return false;
+    s = spread(l, a);
+    if (!tb_dim_is_const(s.step) || !tb_k_const_bits(l->k, s.base, &bits))
+        return false;
+    first = (int64_t)bits;
+    last = class == AFFINE ? first + s.step * (l->lanes - 1) : first;
+    return first >= 0 && last >= 0 && first < n && last < n;
+}
+
 /* Is index expression a in [0, n)? NO_KV if it always is. */
 static tb_kv
 in_range(tb_lower *l, const tb_ix *a, tb_dim n)
@@ -431,6 +460,8 @@ in_range(tb_lower *l, const tb_ix *a, tb_dim n)
     if (bounded && tb_dim_le(l->u, tb_dim_add(l->u, max, 1), n))
         return TB_NO_KV;
     int class = l->lanes > 1 ? expr_class(l, a) : UNIFORM;
+    if (stands_inside(l, a, class, n))
+        return TB_NO_KV;
     if (class == AFFINE && is_narrow(l, a, n))
         return in_narrow_range(l, a, n);
     v = class == UNIFORM ? tb_ix_value(l, a) : tb_ix_vector(l, a);
@@ -460,11 +491,19 @@ pull_where(tb_lower *l, tb_kv cond, tb_val v, const tb_ix *idx)
     return r;
 }
 
-/* Is v loaded under a mask that implies cond, so that it is 0 where cond does not hold? */
+/* Is v loaded under a mask that implies cond, so that it is 0 where cond does not hold? For
+ * what is shuffled this is more than a saving: LLVM 22 takes a select by the mask of a load that
+ * feeds a shuffle for leave to read without the mask. */
 static bool
 zero_outside(tb_lower *l, tb_kv v, tb_kv cond)
 {
     const tb_kinst *i = tb_k_inst(l->k, v);
+    for (uint32_t s = l->strided.n; i->op == TB_K_SHUFFLE && s-- > 0;)
+        if (l->strided.at[s].value.id == v.id)
+            return l->strided.at[s].mask.id ==
+                   both(l, l->mask.id ? tb_k_splat(l->k, l->mask, i->lanes) : TB_NO_KV,
+                        tb_k_splat(l->k, cond, i->lanes))
+                       .id;
     if (i->op != TB_K_LOAD || i->n_in == 0 ||
         (i->lanes == 1 && (tb_k_inst(l->k, cond)->lanes > 1 ||
                            (l->mask.id && tb_k_inst(l->k, l->mask)->lanes > 1))))

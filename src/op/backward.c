@@ -113,11 +113,15 @@ unfold_backward(tb_opctx *c)
     tb_graph *g = c->g;
     tb_val x = V(0);
     int rank = RANK(x) - 1, axis = tb_body_axis(c, 2, rank);
-    tb_dim d[TB_MAX_RANK];
+    tb_dim d[TB_MAX_RANK], full[TB_MAX_RANK];
 
     read_sizes(c, 1, rank, d);
     if (rank == 0) /* one window of one element, or of none */
         return tb_squeeze_axes(g, RSUM(x, 1), 1);
+    memcpy(full, d, sizeof *d * (size_t)rank); /* the other axes may be of size 1 */
+    full[axis] = SIZE(x, axis);
+    full[rank] = SIZE(x, rank);
+    x = tb_expand(g, x, rank + 1, full);
     return fold_windows(g, x, axis, INT(3), INT(4), 1, d[axis]);
 }
 
@@ -394,6 +398,12 @@ const tb_op tb_ops_backward[] = {
     {"max_pool3d_with_indices_backward(Tensor grad_output, Tensor self, "
      "int[3] kernel_size, int[3] stride, int[3] padding, int[3] dilation, "
      "bool ceil_mode, Tensor indices) -> Tensor",
+     TB_KEEP, max_pool3d_backward},
+    {"fractional_max_pool2d_backward(Tensor grad_output, Tensor self, "
+     "int[2] kernel_size, int[2] output_size, Tensor indices) -> Tensor",
+     TB_KEEP, max_pool2d_backward},
+    {"fractional_max_pool3d_backward(Tensor grad_output, Tensor self, "
+     "int[3] kernel_size, int[3] output_size, Tensor indices) -> Tensor",
      TB_KEEP, max_pool3d_backward},
     {"avg_pool2d_backward(Tensor grad_output, Tensor self, int[2] kernel_size, "
      "int[2] stride, int[2] padding, bool ceil_mode, bool count_include_pad, "

@@ -207,6 +207,8 @@ length(tb_graph *g, tb_val d, double p)
     uint32_t last = 1u << (RANK(d) - 1);
     tb_val a = M1(abs, d), r;
 
+    if (tb_is_complex(g, d))
+        d = a;
     if (p == 2)
         r = SQRT(RSUM(MUL(d, d), last));
     else if (p == 1)
@@ -346,8 +348,9 @@ static tb_val
 float_power(tb_opctx *c)
 {
     tb_graph *g = c->g;
+    tb_dtype t = tb_dtype_is_complex(tb_body_common(c, 3)) ? TB_C128 : TB_F64;
 
-    return POW(tb_body_promoted(c, 0, TB_F64), tb_body_promoted(c, 1, TB_F64));
+    return POW(tb_body_promoted(c, 0, t), tb_body_promoted(c, 1, t));
 }
 
 static tb_val

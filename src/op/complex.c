@@ -439,6 +439,33 @@ tb_cplx_pow(tb_graph *g, tb_val x, tb_val y)
     return tb_cplx_whole(g, r);
 }
 
+/* b + log1p(e^(a - b)), b the one with the larger real part, x of equals: as PyTorch's CPU kernel treats
+ * NaN and infinite real parts. */
+tb_val
+tb_cplx_log_of_sum(tb_graph *g, tb_val x, tb_val y)
+{
+    z p, q, a, b, d, e, r;
+    tb_val swap, nan, none, not_a_number;
+
+    tb_broadcast(g, &x, &y);
+    p = tb_cplx_parts(g, x), q = tb_cplx_parts(g, y);
+    nan = OR(OR(NE(p.re, p.re), NE(p.im, p.im)), OR(NE(q.re, q.re), NE(q.im, q.im)));
+    swap = LE(q.re, p.re);
+    a = choose(g, swap, q, p);
+    b = choose(g, swap, p, q);
+    d = (z){SUB(a.re, b.re), SUB(a.im, b.im)};
+    e = exp_of(g, d);
+    none = EQ(d.re, K(d.re, -INFINITY)); /* whatever the angle is */
+    e = log1p_of(g, (z){WHERE(none, K(d.re, 0), e.re), WHERE(none, K(d.re, 0), e.im)});
+    r = (z){ADD(e.re, b.re), ADD(e.im, b.im)};
+    r = choose(g, EQ(b.re, K(b.re, -INFINITY)), a, r);
+    d = exp_of(g, a), e = exp_of(g, b);
+    e = log_of(g, (z){ADD(d.re, e.re), ADD(d.im, e.im)});
+    r = choose(g, EQ(a.re, K(a.re, INFINITY)), e, r);
+    not_a_number = K(a.re, NAN);
+    return tb_cplx_whole(g, (z){WHERE(nan, not_a_number, r.re), WHERE(nan, not_a_number, r.im)});
+}
+
 /* ---- operators of their own ---- */
 
 static tb_val

@@ -20,6 +20,7 @@ tb_val tb_cplx_hypot(tb_graph *g, tb_val x, tb_val y); /* of real numbers */
 /* A map of one operand; what has no complex meaning raises. */
 tb_val tb_cplx_map(tb_graph *g, tb_prim p, tb_val x);
 tb_val tb_cplx_pow(tb_graph *g, tb_val x, tb_val y);
+tb_val tb_cplx_log_of_sum(tb_graph *g, tb_val x, tb_val y); /* log(e^x + e^y) */
 
 /* tb_cplx_exp(g, x) and so on: complex functions of complex tensors. */
 #define TB_CPLX_FUNCTIONS(X)                                                             \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
  * experts.c -- what mixtures of experts need: products with a matrix for each group of
- * rows, and counts of how many rows each group has.
+ * rows.
  */
 #include "op/body.h"
 
@@ -63,37 +63,11 @@ grouped_mm(tb_opctx *c)
     return CAST(r, tb_body_dtype(c, 4, tb_dtype_of(g, x)));
 }
 
-/* (self, bins, min, max): how many elements lie in each of the bins of one width. What lies
- * outside is not counted; max is in the last bin. */
-static tb_val
-histc(tb_opctx *c)
-{
-    tb_graph *g = c->g;
-    tb_val x = V(0), at, ok, count;
-    tb_dtype t = tb_dtype_of(g, x);
-    tb_dim n = tb_body_count(g, x, ~0u), bins = INT(1);
-    double lo = FLOAT(2), hi = FLOAT(3);
-
-    if (bins < 1)
-        tb_body_raise(c, "bins must be positive");
-    if (!(lo < hi)) /* both 0: the extremes of the data */
-        tb_body_lacks(c, "min and max that depend on the data");
-    x = tb_reshape(g, CAST(x, TB_F64), 1, &n);
-    ok = AND(LE(K(x, lo), x), LE(x, K(x, hi)));
-    at = MUL(DIV(SUB(x, K(x, lo)), K(x, hi - lo)), K(x, (double)bins));
-    at = CAST(WHERE(ok, FLOOR(at), K(x, 0)), TB_I64);
-    at = MIN(at, I64(bins - 1));
-    count = tb_full_i(g, TB_I64, 1, &bins, 0);
-    return CAST(tb_scatter(g, count, CAST(ok, TB_I64), 1, 1, &at, 1), t);
-}
-
 const tb_op tb_ops_experts[] = {
     /* schema, verbatim from PyTorch; promotion; meaning */
     {"_grouped_mm(Tensor self, Tensor mat2, Tensor? offs=None, Tensor? bias=None, "
      "ScalarType? out_dtype=None) -> Tensor",
      TB_KEEP, grouped_mm},
-    {"histc(Tensor self, int bins=100, Scalar min=0, Scalar max=0) -> Tensor",
-     TB_KEEP, histc},
     {"transformers.grouped_mm_fallback(Tensor input, Tensor weight, Tensor offs) -> Tensor",
      TB_KEEP, grouped_mm_fallback},
     {0},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * linalg_ldl.c -- L D L^T of symmetric matrices with Bunch and Kaufman's pivots, as LAPACK's
- * sytrf (lower) gives it, and what is solved with it.
+ * linalg_ldl.c -- L D L^T of symmetric matrices and L D L^H of hermitian ones with Bunch and
+ * Kaufman's pivots, as LAPACK's sytrf and hetrf (lower) give it, and what is solved with it.
  *
  * Rarely used, so these are loops over the steps of the algorithm: each handles one step of
  * all matrices with masks, as a step takes one or two columns, of each matrix its own. Names
@@ -37,6 +37,32 @@ row(tb_graph *g, tb_val x, tb_val k)
     return RSUM(WHERE(EQ(places_of(g, x).i, k), x, K(x, 0)), 1u << (RANK(x) - 2));
 }
 
+/* What LAPACK compares: |re| + |im|. */
+static tb_val
+size_of(tb_graph *g, tb_val x)
+{
+    tb_cplx z;
+
+    if (!tb_is_complex(g, x))
+        return ABS(x);
+    z = tb_cplx_parts(g, x);
+    return ADD(ABS(z.re), ABS(z.im));
+}
+
+/* x without imaginary parts, in its own dtype. */
+static tb_val
+made_real(tb_graph *g, tb_val x)
+{
+    return CAST(tb_mat_real(g, x), tb_dtype_of(g, x));
+}
+
+/* `adjoint` of hermitian matrices. */
+static tb_val
+turned(tb_graph *g, tb_val x, bool hermitian)
+{
+    return hermitian ? tb_mat_adjoint(g, x) : tb_mat_flip(g, x);
+}
+
 /* Rows p and q of x change places. */
 static tb_val
 swap_rows(tb_graph *g, tb_val x, tb_val p, tb_val q)
@@ -68,18 +94,20 @@ choose(tb_graph *g, tb_val a, tb_val k)
 {
     places at = places_of(g, a);
     uint32_t rows = 1u << (RANK(a) - 2);
-    tb_val own = ABS(column(g, a, k)), below = WHERE(LT(k, at.i), own, K(a, -1));
-    tb_val absakk = row(g, own, k), colmax = MAX(RMAX(below, rows), K(a, 0));
-    tb_val imax = tb_reduce(g, TB_P_argmax, below, rows), other = ABS(column(g, a, imax));
+    tb_val own = size_of(g, column(g, a, k)), below = WHERE(LT(k, at.i), own, K(own, -1));
+    tb_val absakk = row(g, own, k), colmax = MAX(RMAX(below, rows), K(own, 0)), alpha;
+    tb_val imax = tb_reduce(g, TB_P_argmax, below, rows), other;
     tb_val beside = AND(LE(k, at.i), NE(at.i, imax)), rowmax, first, second;
     pivot p;
 
-    rowmax = RMAX(WHERE(beside, other, K(a, 0)), rows);
-    p.zero = EQ(MAX(absakk, colmax), K(a, 0));
-    first = OR(LE(MUL(K(a, ALPHA), colmax), absakk),
-               LE(MUL(K(a, ALPHA), MUL(colmax, DIV(colmax, rowmax))), absakk));
+    other = size_of(g, column(g, a, imax));
+    alpha = K(own, ALPHA);
+    rowmax = RMAX(WHERE(beside, other, K(own, 0)), rows);
+    p.zero = EQ(MAX(absakk, colmax), K(own, 0));
+    first = OR(LE(MUL(alpha, colmax), absakk),
+               LE(MUL(alpha, MUL(colmax, DIV(colmax, rowmax))), absakk));
     first = OR(first, p.zero);
-    second = LE(MUL(K(a, ALPHA), rowmax), row(g, other, imax));
+    second = LE(MUL(alpha, rowmax), row(g, other, imax));
     p.two = AND(NOT(first), NOT(second));
     p.kp = WHERE(first, k, imax);
     return p;
@@ -89,13 +117,13 @@ choose(tb_graph *g, tb_val a, tb_val k)
 static void
 factor_step(tb_graph *g, tb_val *v, void *user)
 {
-    tb_val k = v[0], a = v[1], next = ADD(k, I64(1)), x, y, d, d21, d11, d22, e, wk, wkp1;
+    bool hermitian = *(const bool *)user;
+    tb_val k = v[0], a = v[1], next = ADD(k, I64(1)), x, y, d, d21, d11, d22, e, wk, wkp1, u;
     places at = places_of(g, a);
     pivot p = choose(g, a, k);
     tb_val kk = WHERE(p.two, next, k), left, swapped, one, both, number;
     tb_val active = LT(k, tb_body_dim(g, SIZE(a, RANK(a) - 1), TB_I64));
 
-    (void)user;
     left = AND(AND(LE(k, at.i), LE(k, at.j)), active);
     swapped = swap_rows(g, a, kk, p.kp);
     swapped = tb_mat_flip(g, swap_rows(g, tb_mat_flip(g, swapped), kk, p.kp));
@@ -107,18 +135,27 @@ factor_step(tb_graph *g, tb_val *v, void *user)
     /* one column */
     one = WHERE(p.zero, x, DIV(x, d));
     wk = WHERE(p.zero, K(a, 0), one);
-    number = MUL(x, tb_mat_flip(g, wk));
-    /* two */
+    number = MUL(x, turned(g, wk, hermitian));
+    /* two; u is what makes d21 real */
     d21 = row(g, x, next);
+    u = tb_full_like(g, d21, 1);
+    if (hermitian) {
+        e = CAST(tb_cplx_abs(g, d21), tb_dtype_of(g, a));
+        u = DIV(d21, e);
+        d21 = e;
+    }
     d11 = DIV(row(g, y, next), d21);
     d22 = DIV(d, d21);
     e = DIV(DIV(K(a, 1), SUB(MUL(d11, d22), K(a, 1))), d21);
-    wk = MUL(e, SUB(MUL(d11, x), y));
-    wkp1 = MUL(e, SUB(MUL(d22, y), x));
-    both = ADD(MUL(x, tb_mat_flip(g, wk)), MUL(y, tb_mat_flip(g, wkp1)));
+    wk = MUL(e, SUB(MUL(d11, x), MUL(u, y)));
+    wkp1 = MUL(e, SUB(MUL(d22, y), MUL(tb_cplx_conj(g, u), x)));
+    both = ADD(MUL(x, turned(g, wk, hermitian)), MUL(y, turned(g, wkp1, hermitian)));
 
     left = AND(AND(LT(kk, at.i), LT(kk, at.j)), active);
-    a = WHERE(left, SUB(a, WHERE(p.two, both, number)), a);
+    number = SUB(a, WHERE(p.two, both, number));
+    if (hermitian)
+        number = WHERE(EQ(at.i, at.j), made_real(g, number), number);
+    a = WHERE(left, number, a);
     wk = WHERE(p.two, WHERE(LT(next, at.i), wk, x), one);
     a = WHERE(AND(AND(EQ(at.j, k), LT(k, at.i)), active), wk, a);
     a = WHERE(AND(AND(EQ(at.j, next), LT(next, at.i)), AND(p.two, active)), wkp1, a);
@@ -130,15 +167,6 @@ factor_step(tb_graph *g, tb_val *v, void *user)
     v[3] = WHERE(AND(AND(p.zero, active), EQ(v[3], I64(0))), next, v[3]);
     v[1] = a;
     v[0] = ADD(kk, I64(1));
-}
-
-static void
-needs_real_matrix(tb_opctx *c, tb_val a)
-{
-    if (tb_rank(c->g, a) < 2)
-        tb_body_raise(c, "expected a matrix, found rank %d", tb_rank(c->g, a));
-    if (tb_is_complex(c->g, a))
-        tb_body_lacks(c, "complex numbers");
 }
 
 /* 0 for each matrix of a: [b..., 1, 1] I64. */
@@ -153,7 +181,7 @@ none_yet(tb_graph *g, tb_val a, int64_t value)
     return tb_full_i(g, TB_I64, rank, dims, value);
 }
 
-/* (A, hermitian, check_errors): of real matrices */
+/* (A, hermitian, check_errors) */
 static tb_val
 ldl_factor_ex(tb_opctx *c)
 {
@@ -162,16 +190,19 @@ ldl_factor_ex(tb_opctx *c)
     int rank = RANK(a);
     tb_dim dims[TB_MAX_RANK];
 
-    needs_real_matrix(c, a);
+    bool hermitian = BOOL(1) && tb_is_complex(g, a);
+
+    tb_mat_needed(c, a);
     low = tb_mat_band(g, a, -TB_FAR, -1, 0);
     v[0] = none_yet(g, a, 0);
-    v[1] = ADD(tb_mat_band(g, a, -TB_FAR, 0, 0), tb_mat_flip(g, low));
+    v[1] = tb_mat_band(g, a, 0, 0, 0);
+    v[1] = ADD(ADD(low, hermitian ? made_real(g, v[1]) : v[1]), turned(g, low, hermitian));
     memcpy(dims, tb_dims(g, a), sizeof *dims * (size_t)rank);
     dims[rank - 1] = 1;
     v[2] = tb_full_i(g, TB_I64, rank, dims, 0);
     v[3] = v[0];
     if (SIZE(a, rank - 1) != 0)
-        tb_body_while(g, v, 4, more_steps, factor_step, NULL);
+        tb_body_while(g, v, 4, more_steps, factor_step, &hermitian);
     info = CAST(tb_squeeze_axes(g, v[3], 3u << (rank - 2)), TB_I32);
     if (BOOL(2))
         tb_mat_check(g, info,
@@ -197,28 +228,32 @@ down(tb_graph *g, tb_val *v, void *user)
     tb_val k = v[0], b = v[1], ld = v[2], next = ADD(k, I64(1)), number = row(g, v[3], k);
     tb_val two = LT(number, I64(0)), kp = SUB(ABS(number), I64(1)), kk = WHERE(two, next, k);
     tb_val x = column(g, ld, k), y = column(g, ld, next), i = places_of(g, b).i, b0, b1;
-    tb_val d21, d11, d22, det, z0, z1, moved;
+    tb_val d21, d12, d11, d22, det, z0, z1, moved;
+    bool hermitian = *(const bool *)user;
     tb_val active = LT(k, tb_body_dim(g, SIZE(b, RANK(b) - 2), TB_I64));
 
-    (void)user;
     moved = swap_rows(g, b, kk, kp);
     b0 = row(g, moved, k);
     b1 = row(g, moved, next);
     moved = SUB(moved, MUL(below(g, x, kk), b0));
     moved = WHERE(two, SUB(moved, MUL(below(g, y, kk), b1)), moved);
     d21 = row(g, x, next);
-    d11 = DIV(row(g, x, k), d21);
+    d12 = hermitian ? tb_cplx_conj(g, d21) : d21;
+    d11 = DIV(row(g, x, k), d12);
     d22 = DIV(row(g, y, next), d21);
-    det = MUL(SUB(MUL(d11, d22), K(b, 1)), d21);
-    z0 = WHERE(two, DIV(SUB(MUL(d22, b0), b1), det), DIV(b0, row(g, x, k)));
-    z1 = DIV(SUB(MUL(d11, b1), b0), det);
+    det = SUB(MUL(d11, d22), K(b, 1));
+    z0 = DIV(b0, d12);
+    z1 = DIV(b1, d21);
+    d22 = SUB(MUL(d22, z0), z1);
+    z1 = DIV(SUB(MUL(d11, z1), z0), det);
+    z0 = WHERE(two, DIV(d22, det), DIV(b0, row(g, x, k)));
     moved = WHERE(EQ(i, k), z0, moved);
     moved = WHERE(AND(EQ(i, next), two), z1, moved);
     v[1] = WHERE(active, moved, b);
     v[0] = ADD(kk, I64(1));
 }
 
-/* L^T x = z on the way up: k is the last row of its block. */
+/* L^T x = z (L^H) on the way up: k is the last row of its block. */
 static void
 up(tb_graph *g, tb_val *v, void *user)
 {
@@ -227,7 +262,10 @@ up(tb_graph *g, tb_val *v, void *user)
     uint32_t rows = 1u << (RANK(b) - 2);
     tb_val x = below(g, column(g, ld, k), k), y = below(g, column(g, ld, first), k), moved;
 
-    (void)user;
+    if (*(const bool *)user) {
+        x = tb_cplx_conj(g, x);
+        y = tb_cplx_conj(g, y);
+    }
     x = RSUM(MUL(x, b), rows);
     y = RSUM(MUL(y, b), rows);
     moved = WHERE(EQ(i, k), SUB(b, x), b);
@@ -236,15 +274,17 @@ up(tb_graph *g, tb_val *v, void *user)
     v[0] = WHERE(two, SUB(first, I64(1)), first);
 }
 
-/* (LD, pivots, B, hermitian): of real matrices */
+/* (LD, pivots, B, hermitian) */
 static tb_val
 ldl_solve(tb_opctx *c)
 {
     tb_graph *g = c->g;
     tb_val ld = V(0), b = V(2), pivots = CAST(V(1), TB_I64), v[4];
+    bool hermitian = BOOL(3) && tb_is_complex(g, ld);
     tb_dim n;
 
-    needs_real_matrix(c, ld);
+    tb_mat_needed(c, ld);
+    tb_mat_needed(c, b);
     n = SIZE(ld, RANK(ld) - 1);
     tb_mat_broadcast(g, &ld, &b);
     pivots = tb_unsqueeze(g, pivots, RANK(pivots));
@@ -256,9 +296,9 @@ ldl_solve(tb_opctx *c)
     v[1] = b;
     v[2] = ld;
     v[3] = pivots;
-    tb_body_while(g, v, 4, more_steps, down, NULL);
+    tb_body_while(g, v, 4, more_steps, down, &hermitian);
     v[0] = ADD(none_yet(g, b, -1), tb_body_dim(g, n, TB_I64));
-    tb_body_while(g, v, 4, more_steps, up, NULL);
+    tb_body_while(g, v, 4, more_steps, up, &hermitian);
     return v[1];
 }
 

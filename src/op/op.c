@@ -21,6 +21,7 @@
     X(experts)                                                                           \
     X(fft)                                                                               \
     X(grid)                                                                              \
+    X(histogram)                                                                         \
     X(index)                                                                             \
     X(index_write)                                                                       \
     X(join)                                                                              \
@@ -36,9 +37,11 @@
     X(pointwise)                                                                         \
     X(polynomial)                                                                        \
     X(pool)                                                                              \
+    X(pool_random)                                                                       \
     X(random)                                                                            \
     X(reduce)                                                                            \
     X(rnn)                                                                               \
+    X(segment)                                                                           \
     X(select)                                                                            \
     X(shape)                                                                             \
     X(softmax)                                                                           \

@@ -68,35 +68,37 @@ pad_mode(tb_opctx *c, int mode)
     return x;
 }
 
+/* Negative amounts cut off, after the others have been put on: one side may cut into what
+ * the other side got. */
 static tb_val
-pad_constant(tb_opctx *c, double value)
+pad_constant(tb_opctx *c, tb_val value)
 {
     tb_graph *g = c->g;
     tb_val x = V(0);
     int n = (int)tb_body_n(c, 1) / 2;
     tb_dim p[2 * TB_MAX_RANK], lo[TB_MAX_RANK] = {0}, hi[TB_MAX_RANK] = {0};
-    bool cuts = false;
+    tb_dim cut_lo[TB_MAX_RANK] = {0}, cut_hi[TB_MAX_RANK] = {0};
 
     if (n > RANK(x) || tb_body_n(c, 1) % 2)
         tb_body_raise(c, "expected pairs of numbers for at most %d axes, found %u",
                       RANK(x), tb_body_n(c, 1));
     tb_body_dims(c, 1, 2 * n, p);
     for (int i = 0; i < n; i++) {
-        lo[RANK(x) - 1 - i] = p[2 * i];
-        hi[RANK(x) - 1 - i] = p[2 * i + 1];
-        cuts = cuts || is_negative(p[2 * i]) || is_negative(p[2 * i + 1]);
+        int ax = RANK(x) - 1 - i;
+
+        *(is_negative(p[2 * i]) ? &cut_lo[ax] : &lo[ax]) = p[2 * i];
+        *(is_negative(p[2 * i + 1]) ? &cut_hi[ax] : &hi[ax]) = p[2 * i + 1];
     }
-    if (!cuts)
-        return tb_pad(g, x, lo, hi, K(x, value));
+    x = tb_pad(g, x, lo, hi, value);
     for (int i = 0; i < RANK(x); i++)
-        x = tb_body_pad_axis(g, x, i, lo[i], hi[i], value);
+        x = tb_body_pad_axis(g, x, i, cut_lo[i], cut_hi[i], 0);
     return x;
 }
 
 static tb_val
 constant_pad_nd(tb_opctx *c)
 {
-    return pad_constant(c, FLOAT(2));
+    return pad_constant(c, tb_body_promoted(c, 2, tb_dtype_of(c->g, V(0))));
 }
 
 static tb_val
@@ -120,8 +122,10 @@ circular_pad(tb_opctx *c)
 static tb_val
 pad(tb_opctx *c)
 {
+    tb_graph *g = c->g;
+
     if (tb_body_is(c, 2, "constant"))
-        return pad_constant(c, given(c, 3) ? FLOAT(3) : 0);
+        return pad_constant(c, K(V(0), given(c, 3) ? FLOAT(3) : 0));
     if (tb_body_is(c, 2, "reflect"))
         return pad_mode(c, REFLECT);
     if (tb_body_is(c, 2, "replicate"))

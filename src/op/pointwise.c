@@ -98,9 +98,9 @@ lerp(tb_opctx *c)
     tb_graph *g = c->g;
     tb_dtype t = tb_dtype_of(g, V(0));
     tb_val a = tb_body_wide(g, V(0)), b = tb_body_wide(g, V(1)), d = SUB(b, a);
-    tb_val w = tb_body_wide(g, V(2));
+    tb_val w = tb_body_wide(g, V(2)), size = M1(abs, w);
 
-    return CAST(WHERE(LT(M1(abs, w), K(w, 0.5)), ADD(a, MUL(w, d)),
+    return CAST(WHERE(LT(size, K(size, 0.5)), ADD(a, MUL(w, d)),
                       SUB(b, MUL(d, SUB(K(w, 1), w)))),
                 t);
 }
@@ -355,8 +355,12 @@ BINARY(heaviside, WHERE(EQ(x, K(x, 0)), y, CAST(LT(K(x, 0), x), tb_dtype_of(g, x
 static tb_val
 log_of_sum(tb_graph *g, tb_val x, tb_val y, double unit)
 {
-    tb_val d = M1(abs, SUB(x, y)), big = MAX(x, y), r;
+    tb_val d, big, r;
 
+    if (tb_is_complex(g, x))
+        return tb_cplx_log_of_sum(g, x, y);
+    d = M1(abs, SUB(x, y));
+    big = MAX(x, y);
     r = ADD(big, MUL(M1(log1p, EXP(DIV(M1(neg, d), K(d, unit)))), K(d, unit)));
     return WHERE(EQ(x, y), ADD(x, K(x, unit * 0.69314718055994530942)), r);
 }

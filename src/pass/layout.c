@@ -13,6 +13,10 @@
  */
 #include "pass/pass.h"
 
+/* Of depthwise convolutions in planes: taps of the kernel, step from lane to lane, outputs of
+ * a row. */
+enum { MAX_PLANE_TAPS = 25, MAX_PLANE_STRIDE = 4, LEAST_PLANE_ROW = 16 };
+
 /* ---- permutes ---- */
 static bool
 is_permute(const tb_graph *g, tb_val v)
@@ -334,6 +338,57 @@ depthwise(tb_graph *g, tb_val x, tb_val w, tb_val bias, const tb_conv_attr *c)
     return y;
 }
 
+/* The same where x is channels first and stays so: lanes run along the last spatial axis. w
+ * [C, 1, kernel]. */
+static tb_val
+depthwise_planes(tb_graph *g, tb_val x, tb_val w, tb_val bias, const tb_conv_attr *c)
+{
+    int ns = c->ns, rank = ns + 2;
+    tb_dim dims[TB_MAX_RANK], lo[TB_MAX_RANK] = {0}, hi[TB_MAX_RANK] = {0};
+    bool pads = false;
+
+    for (int i = 0; i < ns; i++) {
+        lo[2 + i] = c->lo[i];
+        hi[2 + i] = c->hi[i];
+        pads = pads || c->lo[i] || c->hi[i];
+    }
+    if (pads)
+        x = tb_pad(g, x, lo, hi, tb_full_f(g, tb_dtype_of(g, x), 0, NULL, 0));
+    for (int i = 0; i < ns; i++)
+        x = tb_window(g, x, 2 + i, tb_dims(g, w)[2 + i], c->stride[i], c->dil[i]);
+    for (int i = 0; i < rank; i++)
+        dims[i] = i == 1 ? c->groups : 1;
+    for (int i = 0; i < ns; i++)
+        dims[rank + i] = tb_dims(g, w)[2 + i];
+    w = tb_expand_like(g, tb_reshape(g, w, rank + ns, dims), x);
+    tb_val y = tb_reduce(g, TB_P_rsum, tb_map2(g, TB_P_mul, x, w), ((1u << ns) - 1) << rank);
+    y = tb_squeeze_axes(g, y, ((1u << ns) - 1) << rank);
+    if (bias.id)
+        y = tb_map2(g, TB_P_add, y, tb_expand_like(g, tb_reshape(g, bias, rank, dims), y));
+    return y;
+}
+
+/* Does it pay? Where channels are last anyhow, not; nor where rows are shorter than a vector. */
+static bool
+is_better_in_planes(const tb_graph *g, tb_val x, tb_val w, const tb_conv_attr *c,
+                    const tb_dim *y)
+{
+    int64_t taps = 1;
+    tb_dtype t = tb_dtype_of(g, x);
+
+    if (c->groups == 1 || tb_dims(g, w)[1] != 1 || tb_dims(g, w)[0] != c->groups ||
+        tb_dims(g, x)[1] != c->groups || 2 * c->ns + 2 > TB_MAX_RANK || t == TB_F16 ||
+        t == TB_BF16)
+        return false;
+    for (int i = 0; i < c->ns; i++) {
+        taps *= tb_dims(g, w)[2 + i];
+        if (c->lo[i] < 0 || c->hi[i] < 0)
+            return false;
+    }
+    return taps <= MAX_PLANE_TAPS && c->stride[c->ns - 1] <= MAX_PLANE_STRIDE &&
+           tb_dim_hint(g->unit, y[c->ns + 1]) >= LEAST_PLANE_ROW;
+}
+
 /* A depthwise convolution takes a pad with zeros before it along: the convolution of what is
  * padded, with the pad's amounts added to its own; NO_VAL if it cannot. x is channels last. */
 static tb_val
@@ -381,6 +436,8 @@ conv(tb_rewrite *rw, tb_val v)
         tb_dim dims[TB_MAX_RANK];
         for (int i = 0; i < c.ns + 2; i++)
             dims[i] = tb_dim_canon(g->unit, tb_dims(rw->from, v)[i]);
+        if (is_better_in_planes(g, x, w, &c, dims))
+            return depthwise_planes(g, x, w, bias, &c);
         y = tb_conv_by_patches(g, x, w, bias, &c, dims);
         if (y.id)
             return y;

@@ -81,6 +81,7 @@ struct tb_vm_module {
     void *user;
     tb_flatread flat; /* as it is after reading: without a fault */
     const char *name;
+    uint32_t version, bytecode; /* of the module; of the machine, major << 16 | minor */
     tb_vm_typedef *types;
     tb_vm_import_def *imports;
     tb_vm_export *exports;

@@ -11,6 +11,7 @@
 /* Slots of BytecodeModuleDef and the tables below it. */
 enum {
     M_NAME = 0,
+    M_MODULE_VERSION = 1,
     M_REQUIREMENTS = 2,
     M_TYPES = 4,
     M_DEPENDENCIES = 5,
@@ -304,6 +305,8 @@ read_version(tb_vm_module *m, uint32_t root)
     uint32_t has = tb_flatread_u32(&m->flat, root, M_VERSION, 0), want = release->bytecode;
     uint32_t features = tb_flatread_u32(&m->flat, root, M_REQUIREMENTS, 0);
 
+    m->version = tb_flatread_u32(&m->flat, root, M_MODULE_VERSION, 0);
+    m->bytecode = has;
     CHECK_FLAT(&m->flat);
     if (has >> 16 != want >> 16 || (has & 0xffff) > (want & 0xffff))
         return tb_status_make(TB_INCOMPATIBLE,

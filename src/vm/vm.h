@@ -13,6 +13,7 @@
  *   exec.c     the interpreter: control, calls, references; exec_num.c has arithmetic,
  *              exec_mem.c buffers and lists
  *   siphash.c  for buffer.hash
+ *   dump.c     a module as text
  *   release.c  imports and versions of IREE's releases (release.h)
  *
  *   tb_vm_module   a verified file. Immutable, counted; any number of threads and states.
@@ -169,6 +170,13 @@ uint32_t tb_vm_module_import_count(const tb_vm_module *m);
 const char *tb_vm_module_import_name(const tb_vm_module *m, uint32_t i); /* "hal.fence.create" */
 uint32_t tb_vm_module_dependency_count(const tb_vm_module *m);
 const char *tb_vm_module_dependency_name(const tb_vm_module *m, uint32_t i);
+
+/* Constants: bytes of the file. */
+uint32_t tb_vm_module_constant_count(const tb_vm_module *m);
+const uint8_t *tb_vm_module_constant(const tb_vm_module *m, uint32_t i, size_t *n);
+/* Text: types, imports, exports with what is said about them, constants; instructions. */
+void tb_vm_module_describe(const tb_vm_module *m, tb_buf *out);
+void tb_vm_module_disassemble(const tb_vm_module *m, tb_buf *out);
 
 /* ---- states ---- */
 typedef struct tb_vm_state tb_vm_state;

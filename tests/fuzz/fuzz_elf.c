@@ -2,7 +2,7 @@
 /*
  * fuzz_elf.c -- any bytes as an ELF image of an executable library: an error, or an image whose
  * segments, relocations and tables lie in it. Its code is not run: the library is looked for
- * where the last eight bytes of the input say.
+ * where the last eight bytes of the input say, and where the listing finds one.
  */
 #include "artifact/layout.h"
 #include "hal/internal.h"
@@ -59,5 +59,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     }
     tb_status_free(st);
     tb_image_unload(&im);
+    tb_buf text = {0};
+    tb_status_free(tb_hal_executable_describe(data, n, &text));
+    tb_buf_free(&text);
     return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * fuzz_vm.c -- any bytes as a module of IREE's compiler: refused, or run. What verifies is run
- * with a budget, each exported function with numbers and a list, with one import that may
+ * fuzz_vm.c -- any bytes as a module of IREE's compiler: refused, or listed and run. What
+ * verifies is run with a budget, each exported function with numbers and a list, with one import that may
  * fail; nothing may be read or written outside, and nothing left behind.
  */
 #include <stdlib.h>
@@ -63,6 +63,17 @@ argument(char kind, uint32_t i)
 }
 
 static void
+list(const tb_vm_module *m)
+{
+    tb_buf text = {0};
+
+    tb_vm_module_describe(m, &text);
+    tb_vm_module_disassemble(m, &text);
+    TB_CHECK(!text.failed && text.n > 0);
+    tb_buf_free(&text);
+}
+
+static void
 call(tb_vm_state *s, const char *cconv, uint32_t number)
 {
     tb_vm_value args[16], results[16];
@@ -102,6 +113,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     tb_status st = tb_vm_module_load_memory(data, n, NULL, NULL, &m);
 
     if (!st) {
+        list(m);
         for (uint32_t i = 0; i < tb_vm_module_export_count(m); i++)
             tb_vm_module_export_attr(m, i, "iree.abi.declaration");
         st = tb_vm_state_create(m, &options, &s);

@@ -239,6 +239,62 @@ vm.module @m {
     assert int(second[2]) == 2 * int(first[2])
 
 
+NUMBERS = """
+vm.module @m {
+  vm.export @f
+  vm.func @f(%a: i32, %b: i64, %c: f32, %d: f64) -> (i32, i64, f32, f64) {
+    vm.return %a, %b, %c, %d : i32, i64, f32, f64
+  }
+  vm.export @nothing
+  vm.func @nothing() { vm.return }
+}
+"""
+
+
+def test_numbers_print_as_iree_prints_them(tmp_path):
+    path = iree_compile(tmp_path, NUMBERS, "--compile-mode=vm")
+    inputs = [
+        ("-5", str(2**40), "1.5", "0.1"),
+        (str(2**31 - 1), str(-(2**63)), "1e30", "1e300"),
+        (str(-(2**31)), str(2**63 - 1), "-0.0", "1e-300"),
+        ("0", "0", "inf", "nan"),
+        ("1", "-1", "-nan", "-inf"),
+        ("1", "1", "16777216", "123456789.123456789"),
+        ("1", "1", "1e-40", "100000"),
+        ("1", "1", "999999.5", "1000000"),
+    ]
+    for values in inputs:
+        flags = ["--function=f", *(f"--input={v}" for v in values)]
+        want = tool("iree-run-module", f"--module={path}", *flags)
+        assert run_module(path, *flags) == want and "result[3]: f64=" in want
+    flags += ["--output=-", "--output=", f"--output=@{tmp_path}/f.bin", "--output=-"]
+    want = tool("iree-run-module", f"--module={path}", *flags)
+    assert run_module(path, *flags) == want.removeprefix("EXEC @f\n")
+    flags = ["--function=nothing"]
+    want = tool("iree-run-module", f"--module={path}", *flags)
+    assert run_module(path, *flags) == want
+
+
+def test_numbers_beside_tensors(tmp_path):
+    path = iree_compile(
+        tmp_path,
+        """
+func.func @main(%x: tensor<4xi32>, %n: i32) -> (tensor<4xi32>, i32, tensor<i32>, f32) {
+  %r = arith.addi %x, %x : tensor<4xi32>
+  %m = arith.muli %n, %n : i32
+  %f = arith.sitofp %m : i32 to f32
+  %t = tensor.from_elements %m : tensor<i32>
+  return %r, %m, %t, %f : tensor<4xi32>, i32, tensor<i32>, f32
+}
+""",
+    )
+    for more in ([], ["--output=-"] * 4):
+        flags = ["--function=main", "--input=4xi32=1 2 3 -4", "--input=-1234567", *more]
+        want = tool("iree-run-module", f"--module={path}", *flags)
+        got = run_module(path, *flags)
+        assert got == (want.removeprefix("EXEC @main\n") if more else want)
+
+
 # ---- models ----
 
 
@@ -430,6 +486,88 @@ func.func @main(%x: tensor<2x4xf32>) -> tensor<2x3xf32> {
     assert "w" in said and "model" in said
 
 
+def dump(path, *flags, fails=False):
+    command = [TOOLS / "turbine-dump-module", *flags, path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert (done.returncode != 0) == fails, done.stdout + done.stderr
+    return done.stderr if fails else done.stdout
+
+
+def same_instructions(said, text):
+    """Of all functions, one after the other; text is as IREE spells it."""
+    listed = re.findall(r"^  (?:%.* = )?vm\.([a-z0-9_.]+)", text, re.M)
+    functions = said.split("\nfunction ", 1)[1]
+    shown = re.findall(r"^ +[0-9a-f]+  (?:%.* = )?([a-z0-9_.]+)", functions, re.M)
+    assert shown == listed
+
+
+def same_listing(path):
+    """Types, imports, exports and instructions are those that IREE's tool lists."""
+    said, want = dump(path), tool("iree-dump-module", path)
+    heads = {
+        "types": "Required Types",
+        "exports": "Exported F",
+        "imports": "Imported F",
+    }
+    for ours, theirs in heads.items():
+        rows = re.search(rf"\n{theirs}.*:\n((?:  .*\n)*)", want)
+        names = re.findall(r"^  \[ *\d+\] !?([^ (<]+)", rows[1] if rows else "", re.M)
+        mine = re.search(rf"\n{ours}\n((?:  .*\n)*)", said)[1]
+        assert re.findall(r"^ {2,5}\d+  ([^ (]+)", mine, re.M) == names, ours
+    same_instructions(said, want)
+    return said
+
+
+def test_dump(tmp_path):
+    path = compiled(tmp_path, Linear(), (torch.randn(2, 4),))
+    said = same_listing(path)
+    assert "needs hal, version 7 or later\n" in said
+    assert re.search(
+        r"\n   +0  main\$async_dispatch_0_\w+  \d buffers, 0 constants\n", said
+    )
+    assert '  "embedded-elf-x86_64"\n' in said and "turbine.abi: {" in said
+    assert dump(path, "--check") == ""
+    assert "in its instructions only" in dump(path, "--parameters", fails=True)
+    args = (torch.randn(5, 8), torch.arange(6), torch.tensor([True, False, True]))
+    flags = ["--iree-flow-trace-dispatch-tensors"]
+    same_listing(compiled(tmp_path, Kinds(), args, *flags))
+    source, numbers = tmp_path / "ops.vmasm", tmp_path / "ops.vmfb"
+    text = assembly()[0]
+    source.write_text(text)
+    tool("iree-as-module", source, f"--output={numbers}")
+    same_instructions(dump(numbers), text)
+    broken = tmp_path / "broken.vmfb"
+    whole = path.read_bytes()
+    elf = whole.index(b"\x7fELF")
+    for data, why in (
+        (whole[: len(whole) // 2], "cut short"),
+        (whole.replace(b"\0\0\x11\0", b"\0\0\x12\0"), "bytecode is 18.0"),
+        (whole[: elf + 32] + b"\xff" * 8 + whole[elf + 40 :], "program headers"),
+        (whole[: elf + 16] + b"\x02" + whole[elf + 17 :], "not a shared object"),
+    ):
+        broken.write_bytes(data)
+        for flags in ([], ["--check"]):
+            assert why in dump(broken, *flags, fails=True)
+    path = compiled(
+        tmp_path, Linear(), (torch.randn(2, 4),), "--iree-llvmcpu-link-embedded=false"
+    )
+    said = dump(path)
+    assert '"system-elf-x86_64"' in said and "\nexecutable in constant " in said
+
+
+def test_dump_of_our_module_for_iree(tmp_path):
+    path = tmp_path / "ours.vmfb"
+    aot.export(Linear(), args=(torch.randn(2, 4),)).compile(str(path), stock_iree=True)
+    assert "function main\n" in dump(path) and "\nimports\n" not in dump(path)
+    want = tool("iree-dump-module", path)
+    said = dump(path, "--iree")
+    for name in re.findall(r"^  \[ *\d+\] (hal\.[^ (<]+)\(", want, re.M):
+        assert f"  {name}(" in said
+    assert (
+        "\nexecutable in constant " in said and "hal.command_buffer.dispatch(" in said
+    )
+
+
 def test_what_is_refused(tmp_path):
     path = compiled(tmp_path, Linear(), (torch.randn(2, 4),))
     whole = path.read_bytes()
@@ -469,10 +607,19 @@ def new_ones(x, size, dtype=None, layout=None, device=None, pin_memory=None):
     return (x.sum().abs() >= 0).to(dtype).expand(size)
 
 
+def index_copy(x, dim, index, source):
+    hit = index[:, None] == torch.arange(x.shape[dim])
+    shape = [1] * x.dim()
+    shape[dim] = -1
+    moved = source.index_select(dim, hit.to(torch.int64).argmax(0))
+    return torch.where(hit.any(0).view(shape), moved, x)
+
+
 aten = torch.ops.aten
 SPELLED = {
     aten._native_batch_norm_legit_no_training.default: batch_norm,
     aten.diff.default: diff,
+    aten.index_copy.default: index_copy,
     aten.new_ones.default: new_ones,
     aten.__and__.Tensor: lambda a, b: torch.bitwise_and(a, b),
 }
@@ -508,3 +655,38 @@ def test_tiny(tmp_path, name):
 @pytest.mark.parametrize("name", ["resnet50", "minilm", "gpt2"])
 def test_full(tmp_path, name):
     zoo_check(tmp_path, name, "full")
+
+
+def check_decoder(tmp_path, model, length):
+    """Prefill and decode over one cache that the module keeps: two prompts, one after the other."""
+    decoders = pytest.importorskip("decoder_test")
+    fxb = decoders.programs(model, length)
+    for name, program in fxb.programs.items():
+        with torch.no_grad():
+            fxb.programs[name] = program.run_decompositions(SPELLED)
+    text = str(aot.export(fxb).mlir_module)
+    path = iree_compile(tmp_path, text, "--iree-input-type=torch")
+    prompts = [([5, 9, 33, 2], [7, 1, 60]), ([7, 7], [3])]
+    calls, want = [], []
+    for prompt, tokens in prompts:
+        calls += [("reset", []), ("prefill", [np.array([prompt])])]
+        calls += [("decode", [np.array([[t]])]) for t in tokens]
+        with torch.no_grad():
+            logits = model(torch.tensor([prompt + tokens]), use_cache=False).logits[0]
+        want += [None, *logits[len(prompt) - 1 :].numpy()]
+    for got, w in zip(check(path, calls), want, strict=True):
+        assert w is None or np.allclose(got[0], w, rtol=1e-3, atol=1e-3)
+
+
+def test_tiny_decoder(tmp_path):
+    decoders = pytest.importorskip("decoder_test")
+    torch.manual_seed(3)
+    check_decoder(tmp_path, decoders.gpt2().eval(), decoders.LENGTH)
+
+
+@pytest.mark.slow
+def test_full_decoder(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(3)
+    model = transformers.GPT2LMHeadModel(transformers.GPT2Config()).eval()
+    check_decoder(tmp_path, model, 64)

@@ -20,7 +20,7 @@ needs_stock = pytest.mark.skipif(
 def tool(name, *arguments):
     """Output of one of IREE's tools."""
     command = [PYTHON.with_name(name), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return done.stdout
 

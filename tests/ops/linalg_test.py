@@ -278,6 +278,26 @@ def test_ldl_solve():
     check(torch.linalg.ldl_solve, ld, pivots, b, grad=False)
 
 
+@pytest.mark.parametrize("hermitian", [False, True])
+def test_ldl_of_complex(hermitian):
+    a = torch.randn(4, 6, 6, dtype=torch.complex128)
+    a = a + (a.mH if hermitian else a.mT)
+    a[1].diagonal().zero_()
+    a[2] = 0
+    check(lambda a: torch.linalg.ldl_factor_ex(a, hermitian=hermitian), a, grad=False)
+    a[2] = torch.eye(6)
+    ld, pivots = torch.linalg.ldl_factor(a, hermitian=hermitian)
+    assert (pivots < 0).any()
+    b = torch.randn(4, 6, 3, dtype=torch.complex128)
+    check(
+        lambda ld, p, b: torch.linalg.ldl_solve(ld, p, b, hermitian=hermitian),
+        ld,
+        pivots,
+        b,
+        grad=False,
+    )
+
+
 BAD = torch.stack([torch.eye(3), torch.zeros(3, 3)])
 
 

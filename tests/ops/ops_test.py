@@ -96,9 +96,6 @@ LIMITS = {
     ("arange", "a range of floats with a symbolic end"),  # torch.arange(False, True)
     ("einsum", "'.' in the equation"),
     ("einsum", "a letter twice in one operand"),
-    ("linalg.ldl_factor", "complex numbers"),
-    ("linalg.ldl_factor_ex", "complex numbers"),
-    ("linalg.ldl_solve", "complex numbers"),
 }
 # Of equal values any may be named: only the values are compared.
 TIES = {"kthvalue", "topk", "sort", "mode", "median", "msort", "nanmedian", "argsort"}

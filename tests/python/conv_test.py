@@ -139,3 +139,45 @@ def test_random_chain(seed):
         Chain(),
         torch.randn(r.choice([1, 2]), c, r.randrange(6, 30), r.randrange(6, 30)),
     )
+
+
+def draw_planes(r):
+    """A convolution of each channel by itself, alone, with rows that fill vectors: it stays
+    channels-first. Strides and paddings up to more than the kernel, ends that fill no vector."""
+    rank = r.choice([1, 2, 2, 2, 3])
+    channels = r.choice([1, 3, 16, 20])
+    kernel = [r.choice([1, 2, 3, 3, 5]) if rank < 3 else r.choice([1, 3])] * rank
+    options = {
+        "stride": [r.choice([1, 1, 2, 2, 3, 4, 5]) for _ in range(rank)],
+        "padding": [r.randrange(k + 2) for k in kernel],
+        "dilation": r.choice([1, 1, 2]),
+        "groups": channels,
+        "bias": r.random() < 0.5,
+    }
+    make = getattr(torch.nn, f"Conv{rank}d")
+    conv = make(channels, channels, kernel, **options)
+    width = r.choice([60, 112, 130, 300]) + r.randrange(20)
+    shape = [9 + r.randrange(9)] * (rank - 1) + [width]
+    return conv, torch.randn(r.choice([1, 2]), channels, *shape)
+
+
+@pytest.mark.parametrize("seed", range(120, 150))
+def test_random_planes(seed):
+    torch.manual_seed(seed)
+    r = random.Random(seed)
+    conv, x = draw_planes(r)
+    check(torch.nn.Sequential(conv, torch.nn.ReLU()) if r.random() < 0.5 else conv, x)
+
+
+def test_planes_of_doubles():
+    torch.manual_seed(1)
+    conv = torch.nn.Conv2d(5, 5, 3, 2, 1, groups=5).double()
+    check(conv, torch.randn(2, 5, 19, 77, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("pixels, channels", [(28, 256), (13, 200), (57, 70)])
+def test_pointwise_in_tiles(pixels, channels):
+    """1x1 on many pixels and channels, alone: each tile packs the pixels that it multiplies."""
+    torch.manual_seed(2)
+    conv = torch.nn.Conv2d(channels, 48, 1)
+    check(conv, torch.randn(2, channels, 2 * pixels, 2 * pixels))

@@ -49,12 +49,12 @@ class Decoder(torch.nn.Module):
 
     KEPT = ("keys", "values", "cumulative_length")
 
-    def __init__(self, model):
+    def __init__(self, model, length=LENGTH):
         super().__init__()
         config = model.config
         heads = getattr(config, "num_key_value_heads", config.num_attention_heads)
         self.model = model
-        self.cache = transformers.StaticCache(config=config, max_cache_len=LENGTH)
+        self.cache = transformers.StaticCache(config=config, max_cache_len=length)
         self.cache.early_initialization(
             batch_size=1,
             num_heads=heads,
@@ -78,9 +78,9 @@ class Decoder(torch.nn.Module):
             getattr(self, f"cumulative_length_{i}").zero_()
 
 
-def export(model):
-    fxb = aot.FxProgramsBuilder(Decoder(model))
-    n = Dim("n", min=2, max=LENGTH)
+def programs(model, length=LENGTH):
+    fxb = aot.FxProgramsBuilder(Decoder(model, length))
+    n = Dim("n", min=2, max=length)
     example = torch.ones(1, 5, dtype=torch.int64)
 
     @fxb.export_program(args=(example,), dynamic_shapes={"ids": {1: n}})
@@ -95,7 +95,11 @@ def export(model):
     def reset(module):
         module.reset()
 
-    return aot.export(fxb)
+    return fxb
+
+
+def export(model):
+    return aot.export(programs(model))
 
 
 def session(binary):

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /* reduction_test.c -- reductions of much to few numbers: compiled code against the
  * evaluator. */
+#define C_MAX 16
 #include "unit/compile_t.h"
 
+#define DIMS(...) (tb_dim[]) { __VA_ARGS__ }
 #define RED(op, a, axes) tb_reduce(g, TB_P_##op, a, axes)
 
 static void
@@ -79,6 +81,66 @@ kept(void)
     c_run((c_case){.sizes = sizes, .n_sizes = TB_COUNT(sizes), .tolerance = 1e-4});
 }
 
+/* Axes of a row that lie one after the other are one, where nothing asks for them alone. */
+static void
+axes_of_a_row(void)
+{
+    tb_dim n = c_sym("n", 1, 40);
+    tb_val x = IN(F32, 70, 7, 7), y = IN(F32, 2, 3, 5, 11), z = IN(F32, 6, n, 9);
+    int64_t sizes[][C_MAX] = {{1}, {2}, {7}, {33}};
+
+    c_out(RED(rsum, x, 6));
+    c_out(RED(rmax, tb_transpose(g, x, 1, 2), 6)); /* not one after the other */
+    c_out(RED(rmin, IN(F64, 40, 5, 3), 6));
+    c_out(RED(rsum, y, 12));
+    c_out(RED(rsum, y, 14));
+    c_out(RED(rsum, y, 10)); /* 3 and 11, with 5 between them */
+    c_out(RED(rsum, z, 6));
+    c_out(softmax(y, 12));
+    c_out(softmax(z, 6));
+    c_run((c_case){.sizes = sizes, .n_sizes = TB_COUNT(sizes), .tolerance = 1e-4});
+}
+
+static void
+axes_of_a_row_read_apart(void)
+{
+    tb_val y = IN(F32, 2, 3, 5, 11), w = tb_expand(g, IN(F32, 11), 4, DIMS(2, 3, 5, 11));
+
+    c_out(softmax(tb_transpose(g, y, 2, 3), 12));
+    c_out(RED(rsum, tb_map2(g, TB_P_mul, y, w), 12));
+    c_out(RED(rsum, tb_slice_axis(g, y, 3, 1, 10, 1), 12));
+    c_out(RED(argmax, tb_reshape(g, y, 2, DIMS(6, 55)), 2));
+    c_out(RED(argmax, y, 8));
+    c_run((c_case){.tolerance = 1e-4});
+}
+
+/* Lengths around whole vectors, and rows so short that lanes run across them. */
+static void
+sums_and_softmaxes(const int64_t *lengths, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        tb_val x = IN(F32, 45, lengths[i]);
+        c_out(RED(rsum, x, 2));
+        c_out(softmax(x, 2));
+    }
+}
+
+static void
+longer_rows(void)
+{
+    sums_and_softmaxes((int64_t[]){31, 49, 63, 64, 65, 129}, 6);
+    c_run((c_case){.tolerance = 1e-5});
+}
+
+static void
+short_rows(void)
+{
+    sums_and_softmaxes((int64_t[]){3, 5, 8, 15, 17}, 5);
+    c_out(RED(rmax, IN(I64, 45, 13), 2));
+    c_out(RED(argmin, IN(F32, 45, 6), 2));
+    c_run((c_case){.tolerance = 1e-5});
+}
+
 /* Windows of size x size over the last two axes of x, padded by `pad` with `value`. */
 static tb_val
 pooled(tb_prim fold, tb_val x, int64_t size, int64_t stride, int64_t dilation, int64_t pad,
@@ -114,6 +176,8 @@ windows_of_types(void)
     c_out(pooled(TB_P_rsum, IN(F32, 2, n, 33), 5, 1, 1, 2, 0));
     c_out(pooled(TB_P_rsum, IN(F32, 2, 12, 33), 3, 2, 1, 1, 0.5)); /* the padding counts */
     c_out(pooled(TB_P_rmin, IN(F64, 2, 11, 35), 3, 2, 2, 1, 1));
+    c_out(pooled(TB_P_rsum, IN(F32, 2, 12, 150), 3, 2, 1, 1, 0)); /* a loop along the row */
+    c_out(pooled(TB_P_rmax, IN(F32, 2, 12, 300), 3, 2, 1, 1, -INFINITY));
     c_out(pooled(TB_P_rsum, IN(BF16, 2, 11, 35), 3, 2, 1, 1, 0));
     c_out(pooled(TB_P_rmax, IN(I32, 2, 11, 35), 3, 3, 1, 0, 0));
     c_run((c_case){.sizes = sizes, .n_sizes = TB_COUNT(sizes), .tolerance = 2e-2});
@@ -137,6 +201,10 @@ main(void)
     CASE(windows);
     CASE(windows_of_types);
     CASE(kept);
+    CASE(axes_of_a_row);
+    CASE(axes_of_a_row_read_apart);
+    CASE(longer_rows);
+    CASE(short_rows);
     CASE(to_one);
     CASE(one_axis);
     CASE(lengths_and_types);

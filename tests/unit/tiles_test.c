@@ -3,7 +3,8 @@
  * tiles_test.c -- are kernels cut into tiles that any number of workers can share?
  *
  * Graphs are lowered; then 1 to 64 workers take the tiles of each kernel as those of
- * local_task.c do: a range each, in chunks, and others' when theirs is empty.
+ * local_task.c do: a range each, in chunks, and others' when theirs is empty. All levels of a
+ * processor are lowered together: lowering fails where they do not agree about the tiles.
  */
 #include <math.h>
 
@@ -73,13 +74,17 @@ lower(void)
 {
     size_t n;
     const tb_cpu_level *levels = tb_cpu_levels(&n);
-    tb_target target = tb_target_of(&levels[0]);
+    tb_target targets[16];
+    uint32_t n_targets = 0;
     tb_packs packs = {0};
     tb_choices choices = {0};
     const tb_lowered *low;
 
-    low = tb_lower_groups(tb_group_graph(tb_run_passes(g, NULL, NULL, NULL)), &target, 1, &packs,
-                          false, &choices);
+    for (size_t i = 0; i < n && CHECK(n_targets < TB_COUNT(targets)); i++)
+        if (levels[i].machine == levels[0].machine)
+            targets[n_targets++] = tb_target_of(&levels[i]);
+    low = tb_lower_groups(tb_group_graph(tb_run_passes(g, NULL, NULL, NULL)), targets, n_targets,
+                          &packs, false, &choices);
     n_steps = 0;
     for (uint32_t i = 0; i < low->steps.n && CHECK(i < MAX_STEPS); i++) {
         steps[n_steps].tiles = (double)low->steps.at[i]->tiles;
@@ -152,6 +157,18 @@ sum(void)
     out(tb_reduce(g, TB_P_rsum, IN(F32, rows, cols), 1));
 }
 
+/* Rows of `depth`, shorter than the vectors of some levels. */
+static void
+short_rows(void)
+{
+    tb_val x = IN(F32, rows, cols, depth);
+    out(tb_reduce(g, TB_P_rsum, x, 4));
+    out(tb_reduce(g, TB_P_argmax, x, 4));
+    out(tb_reduce(g, TB_P_rmax, IN(F64, rows, cols, depth), 4));
+    out(tb_reduce(g, TB_P_rsum, IN(F32, cols, depth, depth), 6));
+    out(tb_map2(g, TB_P_mul, x, tb_expand_like(g, tb_reduce(g, TB_P_rsum, x, 4), x)));
+}
+
 static void
 gather(void)
 {
@@ -222,6 +239,9 @@ main(void)
     SHARED(attention, 1.5, 2048, 0, 4);
     SHARED(sum, 1.25, 16384, 1024, 0);
     SHARED(sum, 1.25, 100, 50000, 0);
+    for (int n = 2; n <= 17; n += 3)
+        SHARED(short_rows, 1.5, 1, 2048, n);
+    SHARED(short_rows, 1.5, 3, 20000, 10);
     SHARED(gather, 1.25, 512, 768, 30000);
     SHARED(scan, 1.25, 1000, 1000, 0);
     return t_done();

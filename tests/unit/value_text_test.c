@@ -130,6 +130,26 @@ alike(const char *a, const char *b, char *why, size_t why_bytes)
 }
 
 static void
+numbers_by_themselves(void)
+{
+    static const char *const rows[][2] = {
+        {"i32=-5", "i32=-5"},     {"ui8=200", "ui8=200"},       {"f32=0.1", "f32=0.1"},
+        {"f32=-0", "f32=-0"},     {"f32=1e30", "f32=1e+30"},    {"f64=123456789.5", "f64=1.23457e+08"},
+        {"f64=-inf", "f64=-inf"}, {"i64=-9223372036854775808", "i64=-9223372036854775808"},
+    };
+    for (size_t i = 0; i < TB_COUNT(rows); i++) {
+        tb_tensor t = {0};
+        tb_buf b = {0};
+        CHECK(!value_parse(rows[i][0], NULL, &t));
+        value_print_number(&t, &b);
+        tb_buf_put(&b, "", 1);
+        EQ_STR((char *)b.at, rows[i][1]);
+        tb_tensor_release(&t);
+        tb_buf_free(&b);
+    }
+}
+
+static void
 comparisons(void)
 {
     char why[200];
@@ -252,6 +272,7 @@ main(void)
     RUN(texts);
     RUN(floats_read_back);
     RUN(bare_numbers);
+    RUN(numbers_by_themselves);
     RUN(comparisons);
     RUN(npy_round_trip);
     RUN(npy_headers);
