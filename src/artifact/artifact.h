@@ -142,7 +142,7 @@ typedef struct tb_cpu_level {
 } tb_cpu_level;
 const tb_cpu_level *tb_cpu_levels(size_t *n); /* best first within one architecture */
 const tb_cpu_level *tb_cpu_find(const char *name); /* NULL if unknown */
-const tb_cpu_level *tb_cpu_host(void);             /* best level this machine runs */
+const tb_cpu_level *tb_cpu_host(void);             /* best level for this machine */
 /* The levels that the name of a target means, best first; all callers take the names that
  * this takes:
  *
@@ -153,6 +153,9 @@ enum { TB_CPU_MAX_LEVELS = 8 }; /* of one name */
 tb_status tb_cpu_parse(const char *target, const tb_cpu_level *out[TB_CPU_MAX_LEVELS],
                        size_t *n) TB_MUST_CHECK;
 uint64_t tb_cpu_features(void);
+/* False if code for a level of these features has instructions that this machine runs slower
+ * than what the next level has instead: dot products of bf16 on some. */
+bool tb_cpu_pays(uint64_t features);
 uint16_t tb_cpu_machine(void);
 bool tb_cpu_is_32bit(uint32_t machine);
 /* As /proc/cpuinfo spells it; "an unknown feature" if the bit has no name. */

@@ -108,6 +108,7 @@ tb_emit_arg(tb_emitter *e, const tb_kinst *i, uint32_t n)
 /* emit_map.c */
 LLVMValueRef tb_emit_map(tb_emitter *e, const tb_kinst *i);
 LLVMValueRef tb_emit_fma(tb_emitter *e, const tb_kinst *i);
+LLVMValueRef tb_emit_dot_bf16(tb_emitter *e, const tb_kinst *i);
 LLVMValueRef tb_emit_hreduce(tb_emitter *e, const tb_kinst *i);
 /* A MAP row with two operands of the same type. */
 LLVMValueRef tb_emit_binary(tb_emitter *e, tb_prim p, tb_dtype t, LLVMValueRef a,

@@ -427,6 +427,20 @@ tb_emit_fma(tb_emitter *e, const tb_kinst *i)
     return LLVMBuildFAdd(e->b, LLVMBuildFMul(e->b, a[0], a[1], ""), a[2], "");
 }
 
+LLVMValueRef
+tb_emit_dot_bf16(tb_emitter *e, const tb_kinst *i)
+{
+    const char *name = i->lanes == 16  ? "llvm.x86.avx512bf16.dpbf16ps.512"
+                       : i->lanes == 8 ? "llvm.x86.avx512bf16.dpbf16ps.256"
+                                       : "llvm.x86.avx512bf16.dpbf16ps.128";
+    LLVMTypeRef pairs = tb_emit_vec(LLVMBFloatTypeInContext(e->cx), 2 * i->lanes);
+    LLVMValueRef a[3] = {tb_emit_arg(e, i, 2),
+                         LLVMBuildBitCast(e->b, tb_emit_arg(e, i, 0), pairs, ""),
+                         LLVMBuildBitCast(e->b, tb_emit_arg(e, i, 1), pairs, "")};
+
+    return tb_emit_intrinsic(e, name, NULL, 0, a, 3);
+}
+
 /* Lane i meets lane i + n/2, and so on with the n/2 results. */
 LLVMValueRef
 tb_emit_hreduce(tb_emitter *e, const tb_kinst *i)

@@ -23,7 +23,8 @@ enum { MIN_MC = 12, MANY_TILES = 256, MAX_PARTS = 32, SHORT_NS = 16000 };
 /* Fewer tiles than that cannot be shared out evenly: they may be shorter. */
 enum { FEW_TILES = 16, LEAST_NS = 4000 };
 enum { FLOPS_PER_NS = 100, BYTES_PER_NS = 20 }; /* of one worker */
-enum { INNER_ROWS = 256 }; /* with more, packing pays */
+enum { INNER_ROWS = 256, INNER_HALF_ROWS = 48 }; /* with more, packing pays */
+enum { INNER_PAIRS = 32 }; /* elements of the longest vector */
 enum { SHALLOW = 64 };     /* rows of B */
 enum { STREAM_COLS = 512, STREAM_ELEMENTS = 1 << 20 }; /* B is no longer in cache */
 
@@ -38,6 +39,13 @@ tile_ns(const tb_contract *c, double rows, double width, double depth)
 }
 
 /* ---- B ---- */
+tb_dim
+tb_contract_rows(const tb_contract *c)
+{
+    tb_unit *u = c->l->u;
+    return c->micro.pairs ? tb_dim_mul(u, tb_dim_ceildiv(u, c->R, 2), 2) : c->R;
+}
+
 static void
 choose_b(tb_contract *c)
 {
@@ -53,6 +61,9 @@ choose_b(tb_contract *c)
         c->b_batched = c->b_batched || tb_ix_uses(&l->ix, &c->b_flat, c->batch[i]);
     fixed = fixed && tb_dim_is_const(c->b_step_r) && tb_dim_is_const(c->b_step_n) &&
             (!c->b_batched || c->conv);
+    /* rows of bf16 in pairs, where no run of A begins in the middle of one */
+    bool pairs = c->b_mem == TB_BF16 && c->acc == TB_F32 &&
+                 (c->n_runs == 1 || (tb_dim_is_const(c->run) && c->run % 2 == 0));
     if (fixed) {
         tb_dim per_group = 0;
         if (c->b_batched)
@@ -69,17 +80,22 @@ choose_b(tb_contract *c)
         if (l->out->bf16_weights && !c->conv && c->b_mem == TB_F32) {
             q.rounded = 1;
             c->b_mem = c->micro.b_mem = TB_BF16;
+            pairs = c->acc == TB_F32;
         }
+        q.pairs = c->micro.pairs = pairs;
         c->packed = tb_pack_const(l, (uint32_t)tb_attrs(c->g, c->b_store)[0], &q);
         return;
     }
     /* Inner products: columns of B are read where they lie. */
     if (!other && !c->conv && c->b_step_r == 1 && c->a_step == 1 && c->b_step_n != 1 &&
-        tb_dim_is_const(c->R) && c->R >= 16 && most_rows <= INNER_ROWS) {
+        tb_dim_is_const(c->R) && c->R >= 16 &&
+        most_rows <= (pairs ? INNER_HALF_ROWS : INNER_ROWS)) {
         c->b_kind = TB_B_ROWS;
         c->panel = c->micro.panel = c->R <= 1024 ? 64 : 16;
         c->micro.cols = TB_INNER_COLS;
-        c->micro.ragged = c->R % 16 != 0;
+        c->micro.dot = l->target->bf16_dot && c->a_mem == TB_BF16 && c->b_mem == TB_BF16 &&
+                       c->R >= INNER_PAIRS;
+        c->micro.ragged = c->R % (c->micro.dot ? INNER_PAIRS : 16) != 0;
         return;
     }
     int64_t rows = tb_dim_hint(l->u, c->M), cols = tb_dim_hint(l->u, c->N);
@@ -107,8 +123,9 @@ choose_b(tb_contract *c)
         return;
     }
     c->b_kind = TB_B_TEMP;
+    c->micro.pairs = pairs;
     tb_dim panels = tb_dim_ceildiv(l->u, c->N, c->panel);
-    tb_dim bytes = tb_dim_mul(l->u, tb_dim_mul(l->u, panels, c->panel), c->R);
+    tb_dim bytes = tb_dim_mul(l->u, tb_dim_mul(l->u, panels, c->panel), tb_contract_rows(c));
     bytes = tb_dim_mul(l->u, bytes, (tb_dim)tb_dtype_bytes(c->b_mem));
     if (c->b_batched)
         bytes = tb_dim_mul(l->u, bytes, c->batches);
@@ -131,6 +148,7 @@ repack(tb_contract *c)
                    .mem = c->b_mem,
                    .temp = c->temp,
                    .panel = c->panel,
+                   .pairs = c->micro.pairs,
                    .batches = 1};
     if (c->b_batched) {
         p.batch = c->batch;
@@ -173,6 +191,8 @@ choose_tiles(tb_contract *c)
     bool whole = c->b_kind == TB_B_TILE; /* all rows */
     int64_t least, most;
 
+    if (c->micro.pairs)
+        c->micro.dot = t->bf16_dot;
     tb_dim_range(u, c->M, &least, &most);
     if (!tb_dim_is_const(c->M) && rows < OPEN_ROWS) /* an example's few rows say little */
         rows = most < OPEN_ROWS ? (double)most : OPEN_ROWS;

@@ -19,6 +19,8 @@ typedef struct tb_micro {
     bool unit_step;       /* a's step is 1 */
     bool runs;            /* a is read in several runs (unit_step only) */
     bool pitched;         /* b's rows are `pitch` apart, else panel */
+    bool pairs;           /* b's rows lie in pairs, see tb_micro_write */
+    bool dot;             /* with pairs or cols, both bf16: the target's dot products */
     int cols;             /* 0, or: both operands lie along r (inner.c), so many columns */
     bool ragged;          /* with cols: r is no multiple of the lanes */
     uint32_t tails;       /* bit i: fewer than mr rows come, in pieces of 1 << i */
@@ -29,7 +31,9 @@ int tb_micro_panel(tb_dim cols);
 /* Chooses mr, nv and lanes for a target; `rows` is how many rows there are in all, which
  * come in blocks of `block`; 0: of any size. */
 void tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block);
-/* Writes the functions. */
+/* Writes the functions. With `pairs` b is bf16 and a word of 32 bits holds rows 2k (below) and
+ * 2k + 1 of one column; an odd last row has zeros beside it. One layout for all targets: with
+ * `dot` a word is an operand, elsewhere a shift and a mask make two f32 of it. */
 void tb_micro_write(tb_kernel *k, tb_micro *m);
 typedef struct tb_micro_operands {
     tb_kv (*row)(void *user, tb_kv i); /* pointer to a's row i, from 0 to n - 1 */
@@ -43,7 +47,8 @@ typedef struct tb_micro_operands {
 void tb_micro_call(tb_kernel *k, const tb_micro *m, tb_kv n, const tb_micro_operands *o);
 
 /* ---- inner.c ---- */
-/* The function of mr rows where both operands lie along r; at least `lanes` of it. */
+/* The function of mr rows where both operands lie along r; at least `lanes` of it, with dot
+ * twice as many. */
 uint32_t tb_inner_function(tb_kernel *k, const tb_micro *m, int mr);
 
 /* ---- pack.c ---- */
@@ -53,12 +58,14 @@ uint32_t tb_inner_function(tb_kernel *k, const tb_micro *m, int mr);
 typedef struct tb_pack_request {
     int64_t offset, R, N, step_r, step_n, groups, step_group, panel;
     int64_t rounded; /* f32 is stored as bf16 */
+    int64_t pairs;   /* [ceil(R/2)][panel][2] for [R][panel]: see tb_micro_write */
 } tb_pack_request;
 uint32_t tb_pack_const(tb_lower *l, uint32_t unit_const, const tb_pack_request *q);
 
 /* ---- repack.c ---- */
 /* An operand (r, n) of R x N at `flat` of a stored node, to be laid out in panels in a
- * temporary: [batch][ceil(N/panel)][R][panel]; columns past N hold anything. */
+ * temporary: [batch][ceil(N/panel)][R][panel]; columns past N hold anything, and so does the
+ * row beside an odd last one. */
 typedef struct tb_repack {
     tb_lower *l;
     tb_val store;
@@ -68,6 +75,7 @@ typedef struct tb_repack {
     tb_dtype mem;
     uint32_t temp;
     int64_t panel;
+    bool pairs;            /* as in tb_pack_request */
     const uint32_t *batch; /* variables; n_batch 0: the operand is the same for all */
     uint32_t n_batch;
     tb_dim batches;
@@ -110,6 +118,7 @@ typedef struct tb_contract {
     int64_t parts;                  /* of r, each in tiles of its own */
     tb_dim tiles;                   /* of one part */
     bool one_chunk;                 /* all of r in one chunk: epilogue right after */
+    tb_dtype copied;                /* A's rows are copied in this type for the micro-kernel */
     const tb_ix *root_at;           /* the root's indices */
     bool turned;                    /* the root is contiguous along m, not n */
 } tb_contract;
@@ -117,6 +126,7 @@ typedef struct tb_contract {
 /* Everything of a tile that stays the same while it is computed. */
 typedef struct tb_tile {
     tb_kv a, b, block, offsets; /* pointers: A, B, C block, row offsets (I64) */
+    tb_kv copy;                 /* of A's rows, those of a register tile */
     tb_kv own;                  /* TILE: scratch of one panel */
     tb_kv no, part, temp; /* of parts: which one, pointer to all their blocks */
     tb_kv batch, m0, rows, panel0, panels;
@@ -134,6 +144,8 @@ tb_ix tb_ix_without(const tb_ix *a, uint32_t var);
 /* Fill in the variables, A and B. */
 void tb_dot_geometry(tb_contract *c);
 void tb_conv_geometry(tb_contract *c);
+/* Rows of a panel of B, as packed: R, even where they lie in pairs (contract.c). */
+tb_dim tb_contract_rows(const tb_contract *c);
 /* Indices of the group's root in terms of the product's variables. */
 void tb_contract_root(tb_contract *c);
 

@@ -546,6 +546,18 @@ tb_k_fma(tb_kernel *k, tb_kv a, tb_kv b, tb_kv c)
     return tb_k_pure(k, TB_K_FMA, t, lanes, TB_NONE, 0, in, 3, false);
 }
 
+tb_kv
+tb_k_dot_bf16(tb_kernel *k, tb_kv a, tb_kv b, tb_kv c)
+{
+    int lanes = tb_k_lanes(k, c);
+    tb_kv in[3] = {tb_k_splat(k, a, lanes), tb_k_splat(k, b, lanes), c};
+
+    TB_CHECK(k->target->bf16_dot && (lanes == 4 || lanes == 8 || lanes == 16));
+    TB_CHECK(tb_k_type(k, a) == TB_U32 && tb_k_type(k, b) == TB_U32);
+    TB_CHECK(tb_k_type(k, c) == TB_F32);
+    return tb_k_pure(k, TB_K_DOT_BF16, TB_F32, lanes, TB_NONE, 0, in, 3, false);
+}
+
 /* ---- I64 helpers ---- */
 
 #define HELPER(name, prim)                                                               \

@@ -28,7 +28,8 @@ typedef struct tb_target {
     int vregs;       /* vector registers */
     bool fma;        /* fused multiply-add in hardware */
     bool masks;      /* masked loads and stores are cheap (AVX-512, RVV) */
-    bool bf16_dot, amx;
+    bool bf16_dot;   /* tb_k_dot_bf16 is an instruction, and worth using */
+    bool amx;
     int64_t l1_bytes, l2_bytes;
 } tb_target;
 /* Fills in the description of a CPU level. */
@@ -59,6 +60,8 @@ typedef enum tb_kop {
     TB_K_SPLAT,    /*         a                   scalar to all lanes */
     TB_K_MAP,      /*         a, b, c; imm=prim   a MAP row of prims.def (also cast, bitcast) */
     TB_K_FMA,      /*         a, b, c             a * b + c, rounded once if target->fma */
+    TB_K_DOT_BF16, /*         a, b, c             c + products of pairs; only where
+                                                  target->bf16_dot; see tb_k_dot_bf16 */
     TB_K_PTR_ADD,  /*         ptr, i64; imm=bytes ptr + index * imm bytes */
     TB_K_LOAD,     /*         ptr, index, mask?   imm = element offset; mem = memory dtype;
                                                   lanes consecutive elements; masked-off
@@ -151,6 +154,10 @@ tb_kv tb_k_map(tb_kernel *k, tb_prim p, tb_kv a, tb_kv b, tb_kv c);
 tb_kv tb_k_cast(tb_kernel *k, tb_kv a, tb_dtype to);
 tb_kv tb_k_bitcast(tb_kernel *k, tb_kv a, tb_dtype to);
 tb_kv tb_k_fma(tb_kernel *k, tb_kv a, tb_kv b, tb_kv c);
+/* a and b: U32 lanes of two BF16 each, c: F32, 4, 8 or 16 lanes. First c + a.high * b.high,
+ * then that + a.low * b.low, each rounded once, to nearest even, with subnormals taken for
+ * zero in operands and results. The targets' own instruction, so only where bf16_dot is set. */
+tb_kv tb_k_dot_bf16(tb_kernel *k, tb_kv a, tb_kv b, tb_kv c);
 /* integer helpers on I64 scalars or vectors */
 tb_kv tb_k_add(tb_kernel *k, tb_kv a, tb_kv b);
 tb_kv tb_k_sub(tb_kernel *k, tb_kv a, tb_kv b);

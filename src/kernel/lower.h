@@ -187,7 +187,7 @@ typedef struct tb_strided { /* every step-th element, shuffled together: 0 outsi
 /* Constants laid out for kernels so far (pack.c), shared by all functions of a unit. */
 typedef struct tb_pack {
     uint32_t source; /* constant of the unit */
-    int64_t key[9];
+    int64_t key[10];
     uint32_t packed;
 } tb_pack;
 typedef TB_VEC(tb_pack) tb_packs;

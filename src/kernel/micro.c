@@ -7,23 +7,160 @@
  *
  * fn(a0 .. a[mr-1], b, pitch, c, len, step): c[i][0 .. nv*lanes) gets (or is added) the sum
  * over r < len of a_i[r * step] * b[r * pitch ..]. Accumulators are carried by the loop, so
- * they stay in registers. With `runs` there are two more arguments, runs and distance: a_i is
+ * they stay in registers. With `pairs` two rows of b are one of words. With `runs` there are two more arguments, runs and distance: a_i is
  * read in so many runs of len, `distance` apart, while b goes on. For the shape of the tile see docs/codegen.md; after Goto and van
  * de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008.
  */
 #include "kernel/contract.h"
+
+/* A function being written. */
+typedef struct tile {
+    tb_kernel *k;
+    const tb_micro *m;
+    int mr;
+    tb_kv a[TB_MICRO_ARGS], step;
+    tb_kv acc[65]; /* mr * nv, and the pointer into b */
+    uint32_t n_acc;
+} tile;
+
+/* All sums += a's elements, at `index + imm` of their rows, times a row of b. */
+static void
+add_products(tile *t, tb_kv index, int64_t imm, const tb_kv *b)
+{
+    tb_kernel *k = t->k;
+    for (int i = 0; i < t->mr; i++) {
+        tb_kv s = tb_k_load(k, t->m->a_mem, 1, t->a[i], index, imm, TB_NO_KV);
+        s = tb_k_splat(k, s, t->m->lanes);
+        for (int j = 0; j < t->m->nv; j++)
+            t->acc[i * t->m->nv + j] = tb_k_fma(k, s, b[j], t->acc[i * t->m->nv + j]);
+    }
+}
+
+static tb_kv
+element(const tile *t, tb_kv r)
+{
+    return t->m->unit_step ? r : tb_k_mul(t->k, r, t->step);
+}
+
+/* One row of b. */
+static void
+row_step(tile *t, tb_kv r, tb_kv pitch)
+{
+    tb_kernel *k = t->k;
+    const tb_micro *m = t->m;
+    tb_kv b[8];
+
+    for (int j = 0; j < m->nv; j++)
+        b[j] = tb_k_load(k, m->b_mem, m->lanes, t->acc[t->n_acc], TB_NO_KV, (int64_t)j * m->lanes,
+                         TB_NO_KV);
+    add_products(t, element(t, r), 0, b);
+    t->acc[t->n_acc] =
+        tb_k_ptr_add(k, t->acc[t->n_acc], pitch, (int64_t)tb_dtype_bytes(m->b_mem));
+}
+
+/* The lower or upper halves of words of b as f32. */
+static void
+halves(const tile *t, bool upper, tb_kv *b)
+{
+    tb_kernel *k = t->k;
+    tb_kv mask = tb_k_const_int(k, TB_U32, 0xffff0000), bits = tb_k_const_int(k, TB_U32, 16);
+
+    for (int j = 0; j < t->m->nv; j++) {
+        tb_kv w = tb_k_load(k, TB_U32, t->m->lanes, t->acc[t->n_acc], TB_NO_KV,
+                            (int64_t)j * t->m->lanes, TB_NO_KV);
+        w = upper ? tb_k_map(k, TB_P_and, w, mask, TB_NO_KV)
+                  : tb_k_map(k, TB_P_shl, w, bits, TB_NO_KV);
+        b[j] = tb_k_bitcast(k, w, TB_F32);
+    }
+}
+
+/* Rows 2 * pair and 2 * pair + 1 of b; `last`: the latter is not there. */
+static void
+pair_step(tile *t, tb_kv pair, bool last)
+{
+    tb_kernel *k = t->k;
+    const tb_micro *m = t->m;
+    tb_kv b[8], r = tb_k_mul(k, pair, tb_k_int(k, 2));
+
+    if (m->dot && !last) {
+        for (int j = 0; j < m->nv; j++)
+            b[j] = tb_k_load(k, TB_U32, m->lanes, t->acc[t->n_acc], TB_NO_KV,
+                             (int64_t)j * m->lanes, TB_NO_KV);
+        for (int i = 0; i < t->mr; i++) {
+            tb_kv s = tb_k_load(k, TB_U32, 1, t->a[i], pair, 0, TB_NO_KV);
+            s = tb_k_splat(k, s, m->lanes);
+            for (int j = 0; j < m->nv; j++)
+                t->acc[i * m->nv + j] = tb_k_dot_bf16(k, s, b[j], t->acc[i * m->nv + j]);
+        }
+    } else {
+        halves(t, false, b);
+        add_products(t, element(t, r), 0, b);
+        if (!last) {
+            halves(t, true, b);
+            if (m->unit_step)
+                add_products(t, r, 1, b);
+            else
+                add_products(t, element(t, tb_k_add(k, r, tb_k_int(k, 1))), 0, b);
+        }
+    }
+    t->acc[t->n_acc] = tb_k_ptr_add(k, t->acc[t->n_acc], tb_k_int(k, m->panel), 4);
+}
+
+static tb_kv
+begin_loop(tile *t, tb_kv lo, tb_kv hi)
+{
+    tb_kv i = tb_k_for(t->k, lo, hi, 1, t->acc, t->n_acc + 1);
+    for (uint32_t j = 0; j <= t->n_acc; j++)
+        t->acc[j] = tb_k_carried(t->k, j);
+    return i;
+}
+
+static void
+end_loop(tile *t)
+{
+    tb_k_end_for(t->k, t->acc, t->acc);
+}
+
+/* `len` elements of a's rows, which begin `first` elements from where they point. */
+static void
+sum_run(tile *t, tb_kv first, tb_kv len, tb_kv pitch)
+{
+    tb_kernel *k = t->k;
+    const tb_micro *m = t->m;
+    tb_kv rows[TB_MICRO_ARGS];
+
+    if (!m->pairs) {
+        tb_kv r = begin_loop(t, first, tb_k_add(k, first, len));
+        row_step(t, r, pitch);
+        end_loop(t);
+        return;
+    }
+    memcpy(rows, t->a, sizeof rows);
+    for (int i = 0; i < t->mr; i++)
+        t->a[i] = tb_k_ptr_add(k, t->a[i], first, (int64_t)tb_dtype_bytes(m->a_mem));
+    tb_kv pairs = tb_k_div(k, len, tb_k_int(k, 2));
+    pair_step(t, begin_loop(t, tb_k_int(k, 0), pairs), false);
+    end_loop(t);
+    if (m->ragged) {
+        tb_kv all = tb_k_div(k, tb_k_add(k, len, tb_k_int(k, 1)), tb_k_int(k, 2));
+        pair_step(t, begin_loop(t, pairs, all), true);
+        end_loop(t);
+    }
+    memcpy(t->a, rows, sizeof rows);
+}
 
 static uint32_t
 write_function(tb_kernel *k, const tb_micro *m, int mr)
 {
     int nv = m->nv, w = m->lanes;
     uint16_t params[TB_MICRO_ARGS];
-    tb_kv acc[64], a[TB_MICRO_ARGS], vb[8];
-    int64_t b_bytes = (int64_t)tb_dtype_bytes(m->b_mem);
-    uint32_t n = 0, n_acc = (uint32_t)(mr * nv);
+    uint32_t n = 0;
+    tile t = {.k = k, .m = m, .mr = mr, .n_acc = (uint32_t)(mr * nv)};
 
-    TB_CHECK(n_acc < TB_COUNT(acc) && nv <= 8 && mr + 7 <= TB_MICRO_ARGS);
+    TB_CHECK(t.n_acc < TB_COUNT(t.acc) && nv <= 8 && mr + 7 <= TB_MICRO_ARGS);
     TB_CHECK(!m->runs || m->unit_step);
+    TB_CHECK(!m->pairs || (m->b_mem == TB_BF16 && !m->pitched && m->acc == TB_F32));
+    TB_CHECK(!m->dot || (m->pairs && m->a_mem == TB_BF16 && m->unit_step));
     for (int i = 0; i < mr + 1; i++)
         params[n++] = TB_K_PTR | 1 << 8;
     params[n++] = TB_I64 | 1 << 8; /* pitch of b in elements */
@@ -33,48 +170,31 @@ write_function(tb_kernel *k, const tb_micro *m, int mr)
     for (int i = 0; m->runs && i < 2; i++)
         params[n++] = TB_I64 | 1 << 8; /* runs of a, elements from one to the next */
     uint32_t fn = tb_k_fn_begin(k, TB_STR("micro"), params, n);
-    tb_kv b = tb_k_param(k, (uint32_t)mr);
     tb_kv pitch = m->pitched ? tb_k_param(k, (uint32_t)mr + 1) : tb_k_int(k, m->panel);
     tb_kv out = tb_k_param(k, (uint32_t)mr + 2), len = tb_k_param(k, (uint32_t)mr + 3);
     tb_kv zero = tb_k_splat(k, tb_k_const(k, m->acc, 0), w);
 
+    t.step = tb_k_param(k, (uint32_t)mr + 4);
     for (int i = 0; i < mr; i++)
-        a[i] = tb_k_param(k, (uint32_t)i);
+        t.a[i] = tb_k_param(k, (uint32_t)i);
     for (int i = 0; i < mr; i++)
         for (int j = 0; j < nv; j++)
-            acc[i * nv + j] = m->fresh ? zero
-                                       : tb_k_load(k, m->acc, w, out, TB_NO_KV,
-                                                   (int64_t)i * m->panel + (int64_t)j * w,
-                                                   TB_NO_KV);
-    acc[n_acc] = b;
-    tb_kv first = tb_k_int(k, 0);
+            t.acc[i * nv + j] = m->fresh ? zero
+                                         : tb_k_load(k, m->acc, w, out, TB_NO_KV,
+                                                     (int64_t)i * m->panel + (int64_t)j * w,
+                                                     TB_NO_KV);
+    t.acc[t.n_acc] = tb_k_param(k, (uint32_t)mr);
     if (m->runs) {
-        tb_kv run = tb_k_for(k, first, tb_k_param(k, (uint32_t)mr + 5), 1, acc, n_acc + 1);
-        for (uint32_t i = 0; i <= n_acc; i++)
-            acc[i] = tb_k_carried(k, i);
-        first = tb_k_mul(k, run, tb_k_param(k, (uint32_t)mr + 6));
-        len = tb_k_add(k, first, len);
+        tb_kv run = begin_loop(&t, tb_k_int(k, 0), tb_k_param(k, (uint32_t)mr + 5));
+        sum_run(&t, tb_k_mul(k, run, tb_k_param(k, (uint32_t)mr + 6)), len, pitch);
+        end_loop(&t);
+    } else {
+        sum_run(&t, tb_k_int(k, 0), len, pitch);
     }
-    tb_kv r = tb_k_for(k, first, len, 1, acc, n_acc + 1);
-    for (uint32_t i = 0; i <= n_acc; i++)
-        acc[i] = tb_k_carried(k, i);
-    for (int j = 0; j < nv; j++)
-        vb[j] = tb_k_load(k, m->b_mem, w, acc[n_acc], TB_NO_KV, (int64_t)j * w, TB_NO_KV);
-    tb_kv ra = m->unit_step ? r : tb_k_mul(k, r, tb_k_param(k, (uint32_t)mr + 4));
-    for (int i = 0; i < mr; i++) {
-        tb_kv s = tb_k_load(k, m->a_mem, 1, a[i], ra, 0, TB_NO_KV);
-        s = tb_k_splat(k, s, w);
-        for (int j = 0; j < nv; j++)
-            acc[i * nv + j] = tb_k_fma(k, s, vb[j], acc[i * nv + j]);
-    }
-    acc[n_acc] = tb_k_ptr_add(k, acc[n_acc], pitch, b_bytes);
-    tb_k_end_for(k, acc, acc);
-    if (m->runs)
-        tb_k_end_for(k, acc, acc);
     for (int i = 0; i < mr; i++)
         for (int j = 0; j < nv; j++)
             tb_k_store(k, m->acc, out, TB_NO_KV, (int64_t)i * m->panel + (int64_t)j * w,
-                       acc[i * nv + j], TB_NO_KV);
+                       t.acc[i * nv + j], TB_NO_KV);
     tb_k_fn_end(k);
     return fn;
 }
@@ -99,7 +219,7 @@ static void
 call(tb_kernel *k, const tb_micro *m, uint32_t fn, int mr, tb_kv first, const tb_micro_operands *o)
 {
     tb_kv args[TB_MICRO_ARGS];
-    int64_t b_bytes = (int64_t)tb_dtype_bytes(m->b_mem);
+    int64_t b_bytes = m->pairs ? 4 : (int64_t)tb_dtype_bytes(m->b_mem);
     int64_t c_bytes = (int64_t)tb_dtype_bytes(m->acc);
     tb_kv c = tb_k_ptr_add(k, o->c, tb_k_mul(k, first, tb_k_int(k, m->panel)), c_bytes);
 
@@ -205,6 +325,9 @@ tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block)
     if (m->acc == TB_F64 && m->lanes > 1)
         m->lanes /= 2;
     m->nv = t->lanes == 1 ? 4 : t->vregs >= 32 ? 4 : 2;
+    /* what widening b costs is shared by more rows */
+    if (m->pairs && !m->dot && m->nv > 2 && m->panel % (2 * m->lanes) == 0)
+        m->nv = 2;
     while (m->nv > 1 && m->panel % (m->nv * m->lanes) != 0)
         m->nv--;
     if (m->cols)

@@ -60,8 +60,10 @@ typedef struct packing {
     tb_recipe recipe;
     tb_const from;
     tb_pack_request q;
-    size_t elem; /* bytes of one, as packed first */
-    int64_t n;   /* elements of the result */
+    size_t elem;   /* bytes of one, as packed first */
+    int64_t n;     /* elements, as packed first */
+    int64_t rows;  /* of a panel of the result: R, even where they are pairs */
+    int64_t panels;
 } packing;
 
 static bool
@@ -84,19 +86,34 @@ pack_plain(const packing *p, void *to)
     return true;
 }
 
+/* A row of a panel, every step-th element, in bf16. */
+static void
+narrow_row(uint16_t *to, int64_t step, const uint8_t *from, const packing *p)
+{
+    for (int64_t j = 0; j < p->q.panel; j++)
+        to[j * step] = p->q.rounded ? tb_f32_to_bf16(((const float *)(const void *)from)[j])
+                                    : ((const uint16_t *)(const void *)from)[j];
+}
+
 static bool
 make_packed(const tb_recipe *r, void *to)
 {
     const packing *p = (const packing *)(const void *)r;
 
-    if (!p->q.rounded)
+    const tb_pack_request *q = &p->q;
+
+    if (!q->rounded && !q->pairs)
         return pack_plain(p, to);
-    float *wide = malloc((size_t)p->n * sizeof *wide + 1);
-    bool made = wide && pack_plain(p, wide);
-    uint16_t *rounded = to;
-    for (int64_t i = 0; made && i < p->n; i++)
-        rounded[i] = tb_f32_to_bf16(wide[i]);
-    free(wide);
+    uint8_t *plain = malloc((size_t)p->n * p->elem + 1);
+    bool made = plain && pack_plain(p, plain);
+    if (made && q->R % 2) /* what is beside the last row */
+        memset(to, 0, (size_t)(p->panels * p->rows * q->panel) * sizeof(uint16_t));
+    for (int64_t row = 0; made && row < p->panels * q->R; row++) {
+        int64_t i = row % q->R, at = row / q->R * p->rows * q->panel, step = q->pairs ? 2 : 1;
+        at += q->pairs ? i / 2 * 2 * q->panel + i % 2 : i * q->panel;
+        narrow_row((uint16_t *)to + at, step, plain + (size_t)(row * q->panel) * p->elem, p);
+    }
+    free(plain);
     return made;
 }
 
@@ -116,15 +133,18 @@ tb_pack_const(tb_lower *l, uint32_t unit_const, const tb_pack_request *q)
     packing *p = TB_NEW(a, packing);
     *p = (packing){.recipe = {make_packed}, .from = l->u->consts.at[unit_const], .q = *q};
     p->elem = tb_dtype_bytes(p->from.dtype);
-    p->n = q->groups * ((q->N + q->panel - 1) / q->panel) * q->R * q->panel;
-    TB_CHECK(!q->rounded || p->from.dtype == TB_F32);
+    p->panels = q->groups * ((q->N + q->panel - 1) / q->panel);
+    p->n = p->panels * q->R * q->panel;
+    p->rows = q->pairs ? TB_ALIGN_UP(q->R, 2) : q->R;
+    int64_t n = p->panels * p->rows * q->panel;
+    TB_CHECK(p->from.dtype == (q->rounded ? TB_F32 : q->pairs ? TB_BF16 : p->from.dtype));
     tb_dtype dtype = q->rounded ? TB_BF16 : p->from.dtype;
     tb_const c = {.name = tb_sprintf(a, "%.*s.packed", TB_FMT(p->from.name)),
                   .dtype = dtype,
                   .rank = 1,
-                  .dims = {p->n},
+                  .dims = {n},
                   .recipe = &p->recipe,
-                  .n_bytes = (size_t)p->n * tb_dtype_bytes(dtype)};
+                  .n_bytes = (size_t)n * tb_dtype_bytes(dtype)};
     want.packed = tb_unit_const(l->u, c);
     TB_PUSH(a, packs, want);
     return want.packed;

@@ -195,6 +195,10 @@ put_body(printer *p, const tb_kinst *i, int indent)
         tb_buf_puts(o, "fma ");
         put_args(p, i, 0);
         break;
+    case TB_K_DOT_BF16:
+        tb_buf_puts(o, "dot_bf16 ");
+        put_args(p, i, 0);
+        break;
     case TB_K_PTR_ADD:
         put(p, arg(p, i, 0));
         tb_buf_puts(o, " + ");

@@ -71,6 +71,64 @@ multiply_rows(tb_contract *c, const tb_tile *t, tb_kv i, tb_kv n, tb_kv n0, tb_k
     tb_k_end_for(k, NULL, NULL);
 }
 
+/* ---- copies of A's rows, in the type that the micro-kernel wants ---- */
+
+enum { COPY_PAD = 16 }; /* rows of a power of two would fall on each other in the cache */
+
+typedef struct copying {
+    tb_contract *c;
+    tb_kv from, to; /* pointers to a row */
+} copying;
+
+static void
+copy_lanes(tb_lower *l, void *arg)
+{
+    const copying *s = arg;
+    tb_contract *c = s->c;
+    tb_kernel *k = c->k;
+    tb_kv r = l->env.at[c->r].value, v;
+
+    if (c->a_step == 1) {
+        v = tb_k_load(k, c->a_mem, l->lanes, s->from, r, 0, l->mask);
+    } else {
+        tb_kv at = tb_k_splat(k, r, l->lanes);
+        if (l->lanes > 1)
+            at = tb_k_add(k, at, tb_k_lane_ids(k, TB_I64, l->lanes));
+        at = tb_k_mul(k, at, tb_k_splat(k, tb_contract_dim(c, c->a_step), l->lanes));
+        v = tb_k_gather(k, c->a_mem, s->from, at, l->mask);
+    }
+    tb_k_store(k, c->copied, s->to, r, 0, v, l->mask);
+}
+
+static tb_kv
+copied_row(void *user, tb_kv row)
+{
+    const row_source *s = user;
+    tb_kernel *k = s->c->k;
+    return tb_k_ptr_add(k, s->t->copy, tb_k_mul(k, row, tb_k_int(k, s->c->kc + COPY_PAD)),
+                        (int64_t)tb_dtype_bytes(s->c->copied));
+}
+
+/* `runs` runs of `len` elements of n rows, one after the other. */
+static void
+copy_rows(row_source *rows, tb_kv n, tb_kv len, tb_kv runs)
+{
+    tb_contract *c = rows->c;
+    tb_kernel *k = c->k;
+    tb_kv distance = tb_contract_dim(c, c->n_run_axes ? c->run_stride[0] : 0);
+    tb_kv row = tb_k_for(k, tb_k_int(k, 0), n, 1, NULL, 0);
+    tb_kv run = tb_k_for(k, tb_k_int(k, 0), runs, 1, NULL, 0);
+    copying s = {.c = c};
+
+    s.from = tb_k_ptr_add(k, row_pointer(rows, row),
+                          tb_k_mul(k, run, distance), (int64_t)tb_dtype_bytes(c->a_mem));
+    s.to = tb_k_ptr_add(k, copied_row(rows, row), tb_k_mul(k, run, len),
+                        (int64_t)tb_dtype_bytes(c->copied));
+    tb_lane_loop(c->l, c->r, c->micro.lanes, tb_k_int(k, 0), len, copy_lanes, &s);
+    tb_k_end_for(k, NULL, NULL);
+    tb_k_end_for(k, NULL, NULL);
+}
+
 /* One chunk of r against n rows (from i on) of one panel. */
 static void
 multiply(tb_contract *c, const tb_tile *t, tb_kv i, tb_kv n, tb_kv a_off, tb_kv b_off, tb_kv pitch,
@@ -78,16 +136,22 @@ multiply(tb_contract *c, const tb_tile *t, tb_kv i, tb_kv n, tb_kv a_off, tb_kv 
 {
     tb_kernel *k = c->k;
     row_source rows = {c, t, i, a_off};
+    tb_kv runs = tb_contract_dim(c, c->n_runs);
+    if (c->copied) {
+        runs = c->one_chunk ? runs : tb_k_int(k, 1);
+        copy_rows(&rows, n, len, runs);
+        len = tb_k_mul(k, len, runs);
+    }
     tb_micro_call(k, &c->micro, n,
                   &(tb_micro_operands){
-                      .row = row_pointer,
+                      .row = c->copied ? copied_row : row_pointer,
                       .user = &rows,
                       .b = tb_k_ptr_add(k, c->b_kind == TB_B_TILE ? t->own : t->b, b_off, (int64_t)tb_dtype_bytes(c->b_mem)),
                       .c = tb_k_ptr_add(k, t->block, c_off, (int64_t)tb_dtype_bytes(c->acc)),
                       .pitch = pitch,
                       .len = len,
                       .step = tb_contract_dim(c, c->a_step),
-                      .runs = tb_contract_dim(c, c->n_runs),
+                      .runs = runs,
                       .distance = tb_contract_dim(c, c->n_run_axes ? c->run_stride[0] : 0)});
 }
 
@@ -129,7 +193,7 @@ write_chunks(tb_contract *c, tb_tile *t)
     tb_kv zero = tb_k_int(k, 0), one_panel = tb_k_int(k, c->mc * c->panel), i;
 
     tb_dim per_run = tb_dim_ceildiv(u, c->run, c->kc);
-    tb_dim chunks = c->micro.runs ? 1 : tb_dim_mul(u, per_run, c->n_runs);
+    tb_dim chunks = c->one_chunk ? 1 : tb_dim_mul(u, per_run, c->n_runs);
     tb_kv chunk = tb_k_for(k, zero, tb_contract_dim(c, chunks), 1, NULL, 0);
     tb_kv run = tb_k_div(k, chunk, tb_contract_dim(c, per_run));
     tb_kv r0 = tb_k_mul(k, tb_k_mod(k, chunk, tb_contract_dim(c, per_run)), tb_k_int(k, c->kc));
@@ -155,8 +219,8 @@ write_chunks(tb_contract *c, tb_tile *t)
         if (c->b_batched)
             at = tb_k_add(
                 k, tb_k_mul(k, t->batch, tb_contract_dim(c, tb_dim_ceildiv(u, c->N, c->panel))), panel);
-        b_off = tb_k_mul(k, tb_k_add(k, tb_k_mul(k, at, tb_contract_dim(c, c->R)), r),
-                         tb_k_int(k, c->panel));
+        at = tb_k_mul(k, at, tb_contract_dim(c, tb_contract_rows(c)));
+        b_off = tb_k_mul(k, tb_k_add(k, at, r), tb_k_int(k, c->panel));
     }
     tb_kv c_panel = c->one_chunk ? zero : tb_k_mul(k, p, one_panel);
     i = tb_k_for(k, zero, t->rows, step, NULL, 0);
@@ -278,6 +342,30 @@ bind(tb_contract *c, tb_product_part part, tb_tile *t)
         tb_bind_node(l, l->group->root, true);
 }
 
+/* Pairs of bf16: in what type the target wants A. */
+static void
+choose_copies(tb_contract *c)
+{
+    tb_micro *m = &c->micro;
+
+    if (!m->pairs)
+        return;
+    m->ragged = !tb_dim_is_const(c->run) || c->run % 2 != 0;
+    if (m->dot && (c->a_mem != TB_BF16 || c->a_step != 1))
+        c->copied = TB_BF16;
+    if (!m->dot && c->a_mem != TB_F32 && c->a_step == 1)
+        c->copied = TB_F32;
+    if (c->copied)
+        m->a_mem = c->copied;
+}
+
+static int64_t
+copy_bytes(const tb_contract *c, int64_t depth)
+{
+    return !c->copied ? 0
+                      : c->micro.mr * (depth + COPY_PAD) * (int64_t)tb_dtype_bytes(c->copied);
+}
+
 /* Chunks of r, the micro-kernel, and scratch. */
 static void
 prepare(tb_contract *c, tb_product_part part, tb_tile *t)
@@ -286,17 +374,21 @@ prepare(tb_contract *c, tb_product_part part, tb_tile *t)
     int64_t bytes = c->panel * (int64_t)tb_dtype_bytes(c->acc);
     int64_t panel_row = c->panel * (int64_t)tb_dtype_bytes(c->b_mem);
 
+    choose_copies(c);
     c->kc = KC;
     c->micro.runs = c->conv && c->n_run_axes == 1 && c->a_step == 1;
     c->one_chunk = tb_dim_is_const(c->R) && (c->n_runs == 1 || c->micro.runs) && c->R > 0 &&
-                   (c->R <= KC || c->R * panel_row <= c->l->target->l2_bytes / 2);
+                   (c->R <= KC || (c->R * panel_row <= c->l->target->l2_bytes / 2 &&
+                                   copy_bytes(c, c->R) <= c->l->target->l1_bytes / 2));
     if (c->b_kind == TB_B_ROWS)
         c->one_chunk = true;
     if (c->b_kind == TB_B_STREAM)
         c->one_chunk = false;
-    c->micro.runs = c->micro.runs && c->one_chunk;
+    c->micro.runs = c->micro.runs && c->one_chunk && !c->copied;
     if (c->one_chunk)
         c->kc = c->R;
+    if (c->copied)
+        t->copy = tb_k_scratch(k, copy_bytes(c, c->kc));
     int64_t rows = !c->one_chunk ? c->nb * c->mc : c->turned ? c->mc : c->micro.mr;
     if (c->turned)
         rows += c->micro.lanes; /* the last square may go past its rows */
@@ -308,7 +400,7 @@ prepare(tb_contract *c, tb_product_part part, tb_tile *t)
     if (c->b_kind == TB_B_TILE)
         t->own = tb_k_scratch(k, c->kc * panel_row);
     c->micro.fresh = c->one_chunk;
-    c->micro.unit_step = c->a_step == 1;
+    c->micro.unit_step = c->a_step == 1 || c->copied;
     c->micro.pitched = c->b_kind == TB_B_DIRECT;
     tb_micro_write(k, &c->micro);
 }

@@ -34,7 +34,17 @@ dimv(const tb_repack *p, tb_dim d)
     return tb_k_dim(p->l->k, p->l->u, d);
 }
 
-/* The squares of rows [0, whole) of one panel. */
+/* Where row r of the panel at `dst` is; in pairs, rows and places count words. */
+static tb_kv
+row_at(const tb_repack *p, tb_kv dst, tb_kv r)
+{
+    tb_kernel *k = p->l->k;
+    if (p->pairs)
+        r = tb_k_div(k, r, tb_k_int(k, 2));
+    return tb_k_add(k, dst, tb_k_mul(k, r, tb_k_int(k, p->panel)));
+}
+
+/* The squares of rows [0, whole) of one panel; those of pairs are of words, as they lie. */
 static void
 squares(const tb_repack *p, tb_kv to, tb_kv dst, tb_kv n0, tb_kv whole)
 {
@@ -43,21 +53,46 @@ squares(const tb_repack *p, tb_kv to, tb_kv dst, tb_kv n0, tb_kv whole)
     int w = l->target->lanes;
     tb_kv from = tb_bind_node(l, p->store, false), rows[64];
     tb_kv last = tb_k_sub(k, dimv(p, p->N), tb_k_int(k, 1));
-    tb_kv r = tb_k_for(k, tb_k_int(k, 0), whole, w, NULL, 0);
+    int64_t each = p->pairs ? 2 : 1;
+    tb_dtype mem = p->pairs ? TB_U32 : p->mem;
+    tb_kv r = tb_k_for(k, tb_k_int(k, 0), whole, each * w, NULL, 0);
 
     tb_bind_var(l, p->r, r, 0);
     tb_kv j = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, p->panel), w, NULL, 0);
     for (int i = 0; i < w; i++) { /* columns past N repeat the last one: nobody reads them */
         tb_kv n = tb_k_add(k, tb_k_add(k, n0, j), tb_k_int(k, i));
         tb_bind_var(l, p->n, tb_k_min(k, n, last), 0);
-        rows[i] = tb_k_load(k, p->mem, w, from, tb_ix_value(l, &p->flat), 0, TB_NO_KV);
+        tb_kv at = tb_k_ptr_add(k, from, tb_ix_value(l, &p->flat),
+                                (int64_t)tb_dtype_bytes(p->mem));
+        rows[i] = tb_k_load(k, mem, w, at, TB_NO_KV, 0, TB_NO_KV);
     }
     tb_transpose_square(k, rows, w);
-    tb_kv at = tb_k_add(k, tb_k_add(k, dst, tb_k_mul(k, r, tb_k_int(k, p->panel))), j);
+    tb_kv at = tb_k_add(k, row_at(p, dst, r), j);
     for (int i = 0; i < w; i++)
-        tb_k_store(k, p->mem, to, at, (int64_t)i * p->panel, rows[i], TB_NO_KV);
+        tb_k_store(k, mem, to, at, (int64_t)i * p->panel, rows[i], TB_NO_KV);
     tb_k_end_for(k, NULL, NULL);
     tb_k_end_for(k, NULL, NULL);
+}
+
+/* Lanes of row r. */
+static tb_kv
+load_row(const tb_repack *p, tb_kv r)
+{
+    tb_bind_var(p->l, p->r, r, 0);
+    return tb_k_splat(p->l->k, tb_pull_load(p->l, p->store, &p->flat), p->l->lanes);
+}
+
+/* Lanes of rows r and r + 1 as words; without the latter it is the former twice. */
+static tb_kv
+load_pair(const tb_repack *p, tb_kv r)
+{
+    tb_kernel *k = p->l->k;
+    tb_kv last = tb_k_sub(k, dimv(p, p->R), tb_k_int(k, 1));
+    tb_kv low = tb_k_bitcast(k, load_row(p, r), TB_U32);
+    tb_kv high = load_row(p, tb_k_min(k, tb_k_add(k, r, tb_k_int(k, 1)), last));
+
+    low = tb_k_map(k, TB_P_shr, low, tb_k_const_int(k, TB_U32, 16), TB_NO_KV);
+    return tb_k_map(k, TB_P_or, tb_k_bitcast(k, high, TB_U32), low, TB_NO_KV);
 }
 
 /* Rows [r0, R) of one panel, row by row. */
@@ -68,10 +103,9 @@ rows_of(const tb_repack *p, tb_kv to, tb_kv dst, tb_kv n0, tb_kv r0)
     tb_kernel *k = l->k;
     int w = l->target->lanes;
     bool ragged = !tb_dim_is_const(p->N) || p->N % p->panel != 0;
-    tb_kv r = tb_k_for(k, r0, dimv(p, p->R), 1, NULL, 0);
+    tb_kv r = tb_k_for(k, r0, dimv(p, p->R), p->pairs ? 2 : 1, NULL, 0);
+    tb_kv row = row_at(p, dst, r);
 
-    tb_bind_var(l, p->r, r, 0);
-    tb_kv row = tb_k_add(k, dst, tb_k_mul(k, r, tb_k_int(k, p->panel)));
     for (int64_t j = 0; j < p->panel; j += w) {
         tb_kv n = tb_k_add(k, n0, tb_k_int(k, j));
         l->lanes = w;
@@ -82,9 +116,9 @@ rows_of(const tb_repack *p, tb_kv to, tb_kv dst, tb_kv n0, tb_kv r0)
             l->mask = tb_k_lt(k, ids, tb_k_splat(k, dimv(p, p->N), w));
         }
         tb_bind_var(l, p->n, n, w > 1);
-        tb_kv v = tb_pull_load(l, p->store, &p->flat);
+        tb_kv v = p->pairs ? load_pair(p, r) : load_row(p, r);
         l->mask = TB_NO_KV;
-        tb_k_store(k, p->mem, to, row, j, tb_k_splat(k, v, w), TB_NO_KV);
+        tb_k_store(k, p->pairs ? TB_U32 : p->mem, to, row, j, v, TB_NO_KV);
     }
     l->lanes = 1;
     tb_k_end_for(k, NULL, NULL);
@@ -107,10 +141,12 @@ tb_repack_kernel(const tb_repack *p)
     l->step->tiles = tb_dim_mul(u, panels, p->batches);
     l->step->tile_cost_ns = (uint64_t)tb_dim_hint(u, p->R) * (p->step_n == 1 ? 8 : 16) + 1;
     tb_kv n0 = tb_k_mul(k, panel, tb_k_int(k, p->panel));
-    tb_kv dst = tb_k_mul(k, t, tb_k_mul(k, dimv(p, p->R), tb_k_int(k, p->panel)));
-    int w = l->target->lanes;
+    tb_dim rows = p->pairs ? tb_dim_ceildiv(u, p->R, 2) : p->R;
+    tb_kv dst = tb_k_mul(k, t, tb_k_mul(k, dimv(p, rows), tb_k_int(k, p->panel)));
+    int w = l->target->lanes, square = p->pairs ? 2 * w : w;
     if (p->step_r == 1 && p->step_n != 1 && w > 1 && tb_dtype_bytes(p->mem) <= 4) {
-        whole = tb_k_mul(k, tb_k_div(k, dimv(p, p->R), tb_k_int(k, w)), tb_k_int(k, w));
+        whole = tb_k_mul(k, tb_k_div(k, dimv(p, p->R), tb_k_int(k, square)),
+                         tb_k_int(k, square));
         squares(p, to, dst, n0, whole);
     }
     rows_of(p, to, dst, n0, whole);

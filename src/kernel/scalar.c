@@ -11,6 +11,7 @@
  *     shows there). U64 takes the upper half too.
  *   - which of two equal zeros min and max return follows `a > b ? a : b` literally.
  */
+#include <float.h>
 #include <math.h>
 
 #include "kernel/build.h"
@@ -243,6 +244,37 @@ tb_lane_fma(tb_dtype t, bool fused, uint64_t a, uint64_t b, uint64_t c)
     if (t == TB_F64 && fused)
         return tb_lane_of_f64(fma(tb_lane_f64(a), tb_lane_f64(b), tb_lane_f64(c)));
     return tb_lane_map(TB_P_add, t, t, tb_lane_map(TB_P_mul, t, t, a, b, 0), c, 0);
+}
+
+/* a * b + c, rounded once; subnormals are zero, before and after. */
+static float
+flushed(float x)
+{
+    return fabsf(x) < FLT_MIN ? copysignf(0, x) : x;
+}
+
+static float
+flushing_fma(float a, float b, float c)
+{
+    a = flushed(a);
+    b = flushed(b);
+    c = flushed(c);
+    float x = fmaf(a, b, c);
+    if (!(fabsf(x) <= FLT_MIN) || x == 0)
+        return x;
+    /* Whether it is subnormal is asked after rounding to 24 bits: scaled, so that it has them.
+     * A sum that small has a factor and an addend that do not overflow. */
+    bool a_least = fabsf(a) < fabsf(b);
+    x = fmaf(a_least ? a * 0x1p64f : a, a_least ? b : b * 0x1p64f, c * 0x1p64f) * 0x1p-64f;
+    return flushed(x);
+}
+
+uint64_t
+tb_lane_dot_bf16(uint64_t a, uint64_t b, uint64_t c)
+{
+    float high = flushing_fma(tb_lane_f32(a & 0xffff0000), tb_lane_f32(b & 0xffff0000),
+                              tb_lane_f32(c));
+    return tb_lane_of_f32(flushing_fma(tb_lane_f32(a << 16), tb_lane_f32(b << 16), high));
 }
 
 uint64_t

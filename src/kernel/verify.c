@@ -189,6 +189,13 @@ check_inst(checker *c, uint32_t id, const tb_kinst *i)
         for (uint32_t n = 0; n < 3; n++)
             MUST(c, id, is(operand(c, id, n), i->dtype, i->lanes));
         break;
+    case TB_K_DOT_BF16:
+        MUST(c, id, c->k->target->bf16_dot && i->dtype == TB_F32);
+        MUST(c, id, i->lanes == 4 || i->lanes == 8 || i->lanes == 16);
+        MUST(c, id, is(operand(c, id, 0), TB_U32, i->lanes));
+        MUST(c, id, is(operand(c, id, 1), TB_U32, i->lanes));
+        MUST(c, id, is(operand(c, id, 2), TB_F32, i->lanes));
+        break;
     case TB_K_PTR_ADD:
         MUST(c, id, operand(c, id, 0)->dtype == TB_K_PTR);
         MUST(c, id, is(operand(c, id, 1), TB_I64, 1));

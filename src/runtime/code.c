@@ -55,17 +55,29 @@ no_image(const tb_module *m)
         m->plan.n_images == 0 ? "nothing" : t.text);
 }
 
+static bool
+runs(const tb_plan_image *im)
+{
+    return im->arch == tb_cpu_machine() && (im->features & ~tb_cpu_features()) == 0;
+}
+
+/* The first that runs here; but one that does not pay makes way for one that lacks nothing
+ * else: with AVX-512, for one with AVX-512. */
 static tb_status
 choose_image(tb_module *m)
 {
     for (uint32_t i = 0; i < m->plan.n_images; i++) {
         const tb_plan_image *im = &m->plan.images[i];
-        if (im->arch == tb_cpu_machine() && (im->features & ~tb_cpu_features()) == 0) {
+        if (!runs(im))
+            continue;
+        if (!m->image)
+            m->image = im;
+        if (tb_cpu_pays(im->features) && !(m->image->features & ~im->features & TB_CPU_V4)) {
             m->image = im;
             return NULL;
         }
     }
-    return no_image(m);
+    return m->image ? NULL : no_image(m);
 }
 
 /* ---- executable memory ---- */

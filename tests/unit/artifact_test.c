@@ -90,8 +90,10 @@ cpu_levels(void)
     if (tb_cpu_machine()) {
         CHECK(host && host->machine == tb_cpu_machine());
         CHECK(host && (host->features & ~tb_cpu_features()) == 0);
+        CHECK(host && tb_cpu_pays(host->features));
     }
     EQ_INT(tb_cpu_features(), tb_cpu_features());
+    CHECK(tb_cpu_pays(0) && tb_cpu_pays(TB_CPU_V4) && tb_cpu_pays(TB_CPU_V4_AMX));
 }
 
 /* `want`: the levels' names, each with a space after it, or part of the message. */

@@ -142,7 +142,12 @@ gen_other(gen *g)
     int l = lanes(g);
     tb_kv a = any(g, t, l);
 
-    switch (pick(8)) {
+    switch (pick(target.bf16_dot ? 9 : 8)) {
+    case 8:
+        if (g->lanes <= 16)
+            add(g, tb_k_dot_bf16(g->k, any(g, TB_U32, l), any(g, TB_U32, g->lanes),
+                                 any(g, TB_F32, g->lanes)));
+        break;
     case 0:
         add(g, tb_k_map(g->k, TB_P_where, any(g, TB_BOOL, l), a, any(g, t, l)));
         break;

@@ -435,6 +435,102 @@ small_floats_body(void)
 }
 LEVELS(small_floats)
 
+/* ---- dot products of pairs of bf16 ---- */
+
+enum { DOTS = 1 << 15 };
+static uint32_t dot_a[DOTS], dot_b[DOTS], dot_c[DOTS], dot_got[DOTS];
+
+static uint32_t
+next_bits(uint64_t *state)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(*state >> 32);
+}
+
+/* All sorts of numbers; where `near`, products and sums about the least normal number. */
+static void
+fill_dots(bool near)
+{
+    uint64_t state = near ? 7 : 5;
+    for (int n = 0; n < DOTS; n++) {
+        dot_a[n] = next_bits(&state);
+        dot_b[n] = next_bits(&state);
+        dot_c[n] = next_bits(&state);
+        if (near) { /* exponents of 60 to 63, twice, and of 0 to 3 for the addend */
+            dot_a[n] = (dot_a[n] & 0x81ff81ff) | 0x1e001e00;
+            dot_b[n] = (dot_b[n] & 0x81ff81ff) | 0x1e001e00;
+            dot_c[n] &= 0x81ffffff;
+        }
+    }
+}
+
+static void
+dots(int lanes, bool near)
+{
+    tb_kernel *k = begin("k7_dots");
+    void *bind[4] = {dot_a, dot_b, dot_c, dot_got};
+    int faults = 0, tiny = 0;
+    tb_kv i = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, DOTS), lanes, NULL, 0);
+    tb_kv a = tb_k_load(k, TB_U32, lanes, tb_k_binding(k, 0), i, 0, NO);
+    tb_kv b = tb_k_load(k, TB_U32, lanes, tb_k_binding(k, 1), i, 0, NO);
+    tb_kv c = tb_k_load(k, TB_F32, lanes, tb_k_binding(k, 2), i, 0, NO);
+
+    tb_k_store(k, TB_F32, tb_k_binding(k, 3), i, 0, tb_k_dot_bf16(k, a, b, c), NO);
+    tb_k_end_for(k, NULL, NULL);
+    tb_kernel_verify(k);
+    fill_dots(near);
+    EQ_INT(t_call(k, bind, NULL, 0, 1), 0);
+    for (int n = 0; n < DOTS && faults < 5; n++) {
+        uint32_t want = (uint32_t)tb_lane_dot_bf16(dot_a[n], dot_b[n], dot_c[n]);
+        tiny += (want & 0x7fffffff) == 0;
+        if (same_lane(TB_F32, want, dot_got[n]))
+            continue;
+        printf("# %s x%d: %x . %x + %x is %x, not %x\n", target.level->name, lanes, dot_a[n],
+               dot_b[n], dot_c[n], dot_got[n], want);
+        faults++;
+    }
+    EQ_INT(faults, 0);
+    CHECK(!near || tiny > 100);
+}
+
+static void
+dot_products_body(void)
+{
+    if (!target.bf16_dot)
+        return;
+    for (int lanes = 4; lanes <= 16; lanes *= 2) {
+        dots(lanes, false);
+        dots(lanes, true);
+    }
+}
+LEVELS(dot_products)
+
+/* Only targets that have the instruction may be given it. */
+static void
+refused_dot_body(void)
+{
+    tb_target with = target, without = target;
+    with.bf16_dot = true;
+    without.bf16_dot = false;
+    tb_kernel *k = tb_kernel_new(cx, &with, TB_STR("k0_dot"));
+    tb_kv a = tb_k_splat(k, tb_k_const_int(k, TB_U32, 3), 8);
+    tb_kv c = tb_k_splat(k, tb_k_const(k, TB_F32, 0), 8);
+    tb_k_store(k, TB_F32, tb_k_binding(k, 0), NO, 0, tb_k_dot_bf16(k, a, a, c), NO);
+    tb_kernel_verify(k);
+    k->target = &without;
+    tb_kernel_verify(k);
+}
+
+static void
+refused_dot(void)
+{
+    size_t level = 0;
+
+    t_next_level(&level);
+    t_guarded(refused_dot_body, "kernel k0_dot, function k0_dot, v5: does not hold: "
+                                "c->k->target->bf16_dot && i->dtype == TB_F32");
+}
+
 /* ---- images ---- */
 
 static const tb_kernel *
@@ -642,6 +738,8 @@ main(void)
     RUN(rows);
     RUN(casts);
     RUN(small_floats);
+    RUN(dot_products);
+    RUN(refused_dot);
     RUN(threads);
     RUN(dumps);
     RUN(refused_objects);

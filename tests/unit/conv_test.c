@@ -39,6 +39,27 @@ conv_plain(void)
     conv_case((conv_shape){3, 16, 1, 3, 1, 1, 1, 14, 13}, true);
 }
 
+/* bf16: runs of channels that are pairs, or not; groups; weights that are inputs. */
+static const conv_shape half_shapes[] = {
+    {16, 20, 1, 3, 1, 1, 1, 9, 11}, {3, 33, 1, 3, 2, 1, 1, 12, 9}, {17, 64, 1, 1, 1, 0, 1, 9, 7},
+    {12, 40, 2, 3, 1, 1, 2, 9, 9},  {6, 10, 1, 5, 1, 2, 1, 8, 8},
+};
+static size_t half_shape;
+
+static void
+conv_bf16(void)
+{
+    const conv_shape *s = &half_shapes[half_shape];
+    tb_val x = IN(BF16, c_sym("n", 1, 100), s->in, s->height, s->width);
+    tb_val w = tb_cast(g, CONST(s->out, s->in / s->groups, s->kernel, s->kernel), TB_BF16);
+    tb_val given = IN(BF16, s->out, s->in / s->groups, s->kernel, s->kernel);
+    tb_val b = tb_cast(g, CONST(s->out), TB_BF16);
+    for (int i = 0; i < 2; i++)
+        c_out(tb_conv(g, TB_P_conv, x, i ? given : w, b, 2, s->groups, AXES(s->stride, s->stride),
+                      AXES(s->pad, s->pad), AXES(s->pad, s->pad), AXES(s->dilation, s->dilation)));
+    c_run((c_case){SIZES({1}, {3}), .tolerance = 2e-2});
+}
+
 static void
 conv_strided(void)
 {
@@ -310,5 +331,7 @@ main(void)
     CASE(turned_maps);
     CASE(turned_pad_and_slice);
     CASE(merged_axes);
+    for (half_shape = 0; half_shape < TB_COUNT(half_shapes); half_shape++)
+        CASE(conv_bf16);
     return t_done();
 }

@@ -136,6 +136,91 @@ bf16_weights(void)
     c_run((c_case){.tolerance = 3e-2, .bf16 = true});
 }
 
+/* ---- bf16: rows of B in pairs, an odd last one, A copied or not ---- */
+
+static tb_val
+half(tb_val x)
+{
+    return tb_cast(g, x, TB_BF16);
+}
+
+static tb_val
+wide(tb_val x)
+{
+    return tb_cast(g, x, TB_F32);
+}
+
+static void
+pairs_depths(void)
+{
+    c_out(tb_dot(g, IN(BF16, 13, size), half(CONST(size, 100))));
+    c_out(wide(tb_dot(g, IN(BF16, 1, size), tb_transpose(g, half(CONST(33, size)), 0, 1))));
+    c_run((c_case){.tolerance = 2e-2});
+}
+
+static void
+pairs_rows(void)
+{
+    tb_val y = wide(tb_dot(g, IN(BF16, size, 33), half(CONST(33, 64))));
+    c_out(tb_map2(g, TB_P_max, tb_map2(g, TB_P_add, y, IN(F32, size, 64)), tb_full_like(g, y, 0)));
+    c_out(tb_dot(g, tb_transpose(g, IN(BF16, 50, size), 0, 1), half(CONST(50, 48))));
+    c_run((c_case){.tolerance = 2e-2});
+}
+
+/* More than a chunk of r; results the other way round; parts of larger operands. */
+static void
+pairs_long(void)
+{
+    tb_dim k = c_sym("k", 1, 100000), m = c_sym("m", 0, 1000);
+    c_out(tb_dot(g, IN(BF16, m, k), IN(BF16, k, 70)));
+    c_out(tb_transpose(g, tb_dot(g, IN(BF16, m, 1030), half(CONST(1030, 40))), 0, 1));
+    c_out(tb_dot(g, tb_slice_axis(g, IN(BF16, m, 90), 1, 7, 31, 1), half(CONST(31, 20))));
+    c_run((c_case){SIZES({1, 1}, {2, 300}, {511, 3}, {513, 14}, {1025, 25}, {5, 0}),
+                   .tolerance = 4e-2});
+}
+
+/* Operands of the call, packed while it runs: along n, along r, and not long enough. */
+static void
+pairs_inputs(void)
+{
+    c_out(tb_dot(g, IN(BF16, 70, size), IN(BF16, size, 1030)));
+    c_out(linear(IN(BF16, 300, size), IN(BF16, 70, size)));
+    c_out(linear(IN(BF16, 300, 70), tb_slice_axis(g, IN(BF16, 9, 90), 1, 5, 70, 1)));
+    c_run((c_case){.tolerance = 2e-2});
+}
+
+/* Both along r, few rows: words of neighbours; the last ones are partly counted before. */
+static void
+pairs_inner(void)
+{
+    tb_val x = IN(BF16, 3, size), w = IN(BF16, 5, size);
+    tb_val big = tb_map2(g, TB_P_lt, tb_full_like(g, w, 0.5), w);
+    c_out(linear(IN(BF16, 7, size), IN(BF16, 19, size)));
+    c_out(linear(IN(BF16, 1, size), IN(BF16, 19, size)));
+    c_out(linear(x, tb_where(g, big, tb_full_like(g, w, INFINITY), w)));
+    c_run((c_case){.tolerance = 2e-2});
+}
+
+static void
+pairs_batched(void)
+{
+    tb_dim b = c_sym("b", 0, 100), r = c_sym("r", 1, 1000);
+    c_out(tb_dot(g, IN(BF16, b, 3, 9, r), IN(BF16, b, 3, r, 21)));
+    c_out(tb_dot(g, tb_transpose(g, IN(BF16, b, r, 17), 1, 2), IN(BF16, b, r, 50)));
+    c_run((c_case){SIZES({1, 1}, {2, 33}, {3, 64}, {0, 5}), .tolerance = 2e-2});
+}
+
+/* A number beside an odd last row that is none must not get in. */
+static void
+pairs_specials(void)
+{
+    tb_val x = IN(BF16, 9, 21), w = IN(BF16, 21, 70);
+    tb_val inf = tb_full_like(g, w, INFINITY);
+    tb_val big = tb_map2(g, TB_P_lt, tb_full_like(g, w, 0.5), w);
+    c_out(tb_dot(g, x, tb_where(g, big, inf, w)));
+    c_run((c_case){.tolerance = 2e-2});
+}
+
 int
 main(void)
 {
@@ -155,6 +240,18 @@ main(void)
         CASE(stream_rows);
     for (size = 1; size <= 70; size += 23)
         CASE(bf16_weights);
+    for (size_t i = 0; i < TB_COUNT(depths); i++) {
+        size = depths[i];
+        CASE(pairs_depths);
+        CASE(pairs_inner);
+        if (size <= 100)
+            CASE(pairs_inputs);
+    }
+    for (size = 1; size <= 26; size += 5)
+        CASE(pairs_rows);
+    CASE(pairs_long);
+    CASE(pairs_batched);
+    CASE(pairs_specials);
     CASE(stream_parts);
     CASE(stream_batched);
     CASE(stream_open);

@@ -245,6 +245,42 @@ first_image_that_runs(void)
 #endif
 }
 
+/* Dot products of bf16, and beside them the level below, or one that lacks more. */
+static void
+want_dots(t_artifact *s)
+{
+    s->images[0].features = TB_CPU_V4_BF16;
+    s->images[1].features = TB_CPU_V4;
+}
+
+static void
+want_dots_or_little(t_artifact *s)
+{
+    s->images[0].features = TB_CPU_V4_BF16;
+    s->images[1].features = TB_CPU_V3;
+}
+
+static void
+loads(void (*change)(t_artifact *s), const char *target)
+{
+    size_t n;
+    tb_module *m = NULL;
+    uint8_t *bytes = sample_bytes(change, &n);
+    OK(tb_module_load_memory(bytes, n, 0, NULL, NULL, &m));
+    EQ_STR(m ? tb_module_target(m) : NULL, target);
+    tb_module_release(m);
+    free(bytes);
+}
+
+static void
+image_that_pays(void)
+{
+    if (tb_cpu_machine() != TB_EM_X86_64 || (TB_CPU_V4_BF16 & ~tb_cpu_features()))
+        return;
+    loads(want_dots, tb_cpu_pays(TB_CPU_V4_BF16) ? "x86_64-v4" : "x86_64");
+    loads(want_dots_or_little, "x86_64-v4");
+}
+
 static void
 no_image_runs(void)
 {
@@ -287,6 +323,7 @@ main(void)
     RUN(bytes_that_are_no_module);
     RUN(files_that_are_no_module);
     RUN(first_image_that_runs);
+    RUN(image_that_pays);
     RUN(no_image_runs);
     return t_done();
 }
