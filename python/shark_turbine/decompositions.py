@@ -80,22 +80,16 @@ def _traced():
     return _of_torch(core())
 
 
-def _late():
-    """Operators that parts of torch define when they are imported."""
-    fma = getattr(torch.ops.prims, "fma", None)  # torch/_inductor/inductor_prims.py
-    return {fma.default: lambda a, b, c: a * b + c} if fma is not None else {}
-
-
 def default_table():
     """{operator: decomposition} for what the compiler lacks; a copy."""
-    return {**_default(), **_late()}
+    return {**_default(), **spelled.late()}
 
 
 def traced_table(lists=True):
     """The same for AOTAutograd, which itself takes composite operators apart: listing those
     takes longer than a small model's compilation, and so do operators on lists of tensors,
     which only optimizers use."""
-    return {**_traced(), **(_lists() if lists else {}), **_late()}
+    return {**_traced(), **(_lists() if lists else {}), **spelled.late()}
 
 
 def current_aot_decompositions() -> dict[Any, Callable[..., Any]]:

@@ -5,6 +5,7 @@ The graphs come from torch.export or from AOTAutograd; both are functional and s
 of every value in `meta["val"]`. Sizes keep their expressions: a SymInt becomes a Dim.
 """
 
+import fractions
 import operator
 import re
 
@@ -107,6 +108,7 @@ class Symbols:
         self.ranges = ranges or (lambda symbol: (0, None))
         self.hints = hints or (lambda symbol: 0)
         self.dims = {}
+        self.importer = None  # of the function whose nodes are added now
 
     def define(self, symbol, argument=None, prefix=""):
         """A symbol that is read from the shapes of inputs, an integer argument, or a size
@@ -165,6 +167,12 @@ class Symbols:
             return -(-self.expression(e.args[0]) // self.expression(e.args[1]))
         if isinstance(e, sympy.Piecewise):
             return self._choice(e)
+        if name in scalars.ROUNDINGS:
+            exact = _exact_part(e)
+            if exact is not None:
+                by, rest = exact
+                return self.expression(rest) * by.numerator // by.denominator
+            return self._computed(e, lambda f: scalars.rounded(f, e), 0, None)
         if isinstance(e, (sf.Max, sympy.Max)):
             return self._fold(e.args, _larger)
         if isinstance(e, (sf.Min, sympy.Min)):
@@ -177,19 +185,30 @@ class Symbols:
         raise Unsupported(f"sizes that depend on {e} are not supported")
 
     def _choice(self, e):
-        """One of two numbers, by a bool that is a symbol: Eq(u0, 1), u0 from 0 to 1."""
+        """One of two numbers, by a condition. One that is a symbol, Eq(u0, 1) with u0 from
+        0 to 1, is as good as a number."""
         (yes, when), (no, otherwise), *more = e.args
-        symbol = when.args[0] if when.func is sympy.Eq else None
-        if (
-            more
-            or otherwise != sympy.true
-            or not getattr(symbol, "is_Symbol", False)
-            or when.args[1] != 1
-            or self.ranges(symbol) != (0, 1)
-        ):
+        if more or otherwise != sympy.true:
             raise Unsupported(f"sizes that depend on {e} are not supported")
+        symbol = when.args[0] if when.func is sympy.Eq and when.args[1] == 1 else None
+        if getattr(symbol, "is_Symbol", False) and self.ranges(symbol) == (0, 1):
+            which = self.expression(symbol)
+        else:
+            which = self._computed(when, lambda f: scalars.condition(f, when), 0, 1)
         yes, no = self.expression(yes), self.expression(no)
-        return no + (yes - no) * self.expression(symbol)
+        return no + (yes - no) * which
+
+    def _computed(self, e, value, low, high):
+        """A number that the program computes as a tensor, and reads. `value`(importer)
+        gives the tensor."""
+        if self.importer is None:
+            raise Unsupported(f"sizes that depend on {e} are not supported")
+        known = self.importer.numbers
+        if e not in known:
+            tensor = value(self.importer)
+            name = f"m{len(known)}"
+            known[e] = self.importer.function.item(tensor, name, low, high, None)
+        return known[e]
 
     def _product(self, e):
         number, rest = e.as_coeff_Mul()
@@ -209,6 +228,18 @@ class Symbols:
         for d in dims[1:]:
             result = fn(result, d)
         return result
+
+
+def _exact_part(e):
+    """(p, n) where e is n * p rounded down or to 0, n a size, and doubles have no rounding in
+    it: p is a number of few bits. Else None."""
+    (e,), up = e.args, type(e).__name__ not in ("TruncToInt", "FloorToInt")
+    factor, rest = e.as_coeff_Mul()
+    if up or type(rest).__name__ != "ToFloat" or not factor.is_number or factor <= 0:
+        return None
+    factor = fractions.Fraction(float(factor))
+    small = factor.denominator <= 64 and factor.numerator < 1 << 20
+    return (factor, rest.args[0]) if small and rest.args[0].is_nonnegative else None
 
 
 def _larger(a, b):
@@ -241,6 +272,7 @@ class FunctionImporter:
         self.unit = function.unit
         self.symbols = symbols
         self.values = {}  # fx.Node -> Value, list of Values, or a number
+        self.numbers = {}  # expression -> Dim of what is computed on the way
         self._constants = {}
 
     # ---- inputs and constants ----
@@ -297,7 +329,14 @@ class FunctionImporter:
 
     def run(self, module, nodes=None):
         """Imports all nodes but placeholders and output; returns the output's argument."""
-        for node in module.graph.nodes if nodes is None else nodes:
+        outer, self.symbols.importer = self.symbols.importer, self
+        try:
+            return self._run(module, module.graph.nodes if nodes is None else nodes)
+        finally:
+            self.symbols.importer = outer
+
+    def _run(self, module, nodes):
+        for node in nodes:
             if node.op == "placeholder":
                 continue
             if node.op == "output":

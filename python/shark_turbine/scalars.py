@@ -9,7 +9,6 @@ import operator
 
 import torch
 
-from . import _compiler
 from .locations import location_of
 
 _REAL = {
@@ -68,13 +67,63 @@ def real(importer, node):
     return importer.function.call(_REAL[node.target], sides, [("f64", [])])[0]
 
 
+# ---- sizes that were computed with floats, or chosen by a condition ----
+
+ROUNDINGS = {
+    "TruncToInt": "aten.trunc",
+    "FloorToInt": "aten.floor",
+    "CeilToInt": "aten.ceil",
+}
+_EXPRESSIONS = {
+    "IntTrueDiv": "aten.div.Tensor",
+    "FloatTrueDiv": "aten.div.Tensor",
+    "Mul": "aten.mul.Tensor",
+    "Add": "aten.add.Tensor",
+}
+
+
+def rounded(importer, e):
+    """A float (sympy) rounded, as an i64 tensor of rank 0."""
+    call = importer.function.call
+    x = _real_of(importer, e.args[0])
+    x = call(ROUNDINGS[type(e).__name__], [x], [("f64", [])])[0]
+    return call("aten.to.dtype", [x, 4], [("i64", [])])[0]
+
+
+def condition(importer, e):
+    """A relation between sizes (sympy) as an i64 tensor of rank 0: 0 or 1."""
+    from .control_flow import comparison
+
+    x = comparison(importer, e, None)
+    return importer.function.call("aten.to.dtype", [x, 4], [("i64", [])])[0]
+
+
+def _real_of(importer, e):
+    """The f64 that Python has for an expression, by the same operations."""
+    if e.is_number:
+        return _number(importer, e)
+    name = type(e).__name__
+    if name == "ToFloat" or e.is_integer:
+        size = e.args[0] if name == "ToFloat" else e
+        value = importer.function.dim_value(importer.symbols.expression(size))
+        return _as_real(importer, value)
+    if name not in _EXPRESSIONS or len(e.args) != 2:  # more: in which order?
+        raise NotImplementedError(f"sizes that depend on {e} are not supported")
+    sides = [_real_of(importer, a) for a in e.args]
+    return importer.function.call(_EXPRESSIONS[name], sides, [("f64", [])])[0]
+
+
 def _operand(importer, a):
     a = importer.lookup(a)
     if isinstance(a, torch.SymFloat):
         return None
-    if not isinstance(a, _compiler.Value):
-        a = importer.value_of(float(a) if isinstance(a, (int, float)) else a)
-    return _as_real(importer, a)
+    if isinstance(a, (int, float)):
+        return _number(importer, a)
+    return _as_real(importer, importer.value_of(a))
+
+
+def _number(importer, a):
+    return importer.constant(torch.tensor(float(a), dtype=torch.float64))
 
 
 def _of_rank_0(importer, x):

@@ -5,6 +5,8 @@ in ATen operators. `NotImplemented` leaves the operator as it is.
 Most are derivatives, many of something linear: then its transpose.
 """
 
+import sys
+
 import torch
 
 aten = torch.ops.aten
@@ -23,6 +25,18 @@ def spells(*ops):
 def table():
     """{operator: decomposition}; a copy."""
     return dict(_table)
+
+
+def late():
+    """The same for operators that parts of torch define when they are imported."""
+    found = {}
+    if "torch.nn.modules.linear_cross_entropy" in sys.modules:
+        ops, name = torch.ops.torch_nn, "_linear_cross_entropy_batch_chunked"
+        found[getattr(ops, name).default] = linear_cross_entropy
+        found[getattr(ops, f"{name}_no_reduction").default] = linear_cross_entropy_rows
+    if hasattr(torch.ops.prims, "fma"):  # torch/_inductor/inductor_prims.py
+        found[torch.ops.prims.fma.default] = lambda a, b, c: a * b + c
+    return found
 
 
 @spells(aten._efficientzerotensor.default)
@@ -64,22 +78,31 @@ def atan2_out(self, other, *, out):
 # ---- parts of tensors put back ----
 
 
-def _is_dense(t):
-    return all(isinstance(n, int) for n in t.shape) and t.is_contiguous()
-
-
-@spells(aten.as_strided_scatter.default)
-def as_strided_scatter(self, src, size, stride, storage_offset=None):
-    if not _is_dense(self):
-        return NotImplemented
-    offset = self.storage_offset() if storage_offset is None else storage_offset
-    at = torch.full(tuple(size), offset, dtype=torch.int64)
+def _places(size, stride, offset):
+    """Where the elements of such a view are in memory."""
+    at = torch.full(tuple(size), 0, dtype=torch.int64) + offset
     for axis, (n, step) in enumerate(zip(size, stride, strict=True)):
         along = [1] * len(size)
         along[axis] = n
         at = at + (torch.arange(n) * step).view(along)
-    flat = self.reshape(-1).scatter(0, at.reshape(-1), src.expand(size).reshape(-1))
-    return flat.view(self.shape)
+    return at.reshape(-1)
+
+
+@spells(aten.as_strided_scatter.default)
+def as_strided_scatter(self, src, size, stride, storage_offset=None):
+    """Strides are of the memory that self lies in, which may have gaps."""
+    mine = self.storage_offset()
+    offset = mine if storage_offset is None else storage_offset
+    new = _places(size, stride, offset)
+    src = src.expand(size).reshape(-1)
+    if self.is_contiguous() and isinstance(mine, int) and mine == 0:
+        return self.reshape(-1).scatter(0, new, src).view(self.shape)
+    room = mine + 1
+    for n, step in zip(self.shape, self.stride()):
+        room = room + (n - 1) * step
+    old = _places(self.shape, self.stride(), mine)
+    memory = self.new_zeros([room]).scatter(0, old, self.reshape(-1))
+    return memory.scatter(0, new, src)[old].view(self.shape)
 
 
 @spells(aten.masked_scatter_backward.default)
@@ -405,6 +428,111 @@ def grid_sampler_backward(
     return (
         to_input.movedim(-1, 1).to(dtype) if output_mask[0] else None,
         torch.stack(to_grid, -1).to(dtype) if output_mask[1] else None,
+    )
+
+
+# ---- cross entropy of a linear layer, some rows at a time ----
+
+MANY_CHUNKS = 64
+
+
+def _row_weights(target, weight, ignore_index, dtype):
+    """Each row's target, kept among the classes, and how much the row counts."""
+    ignored = target == ignore_index
+    target = torch.where(ignored, 0, target)
+    counts = torch.ones_like(target, dtype=dtype) if weight is None else weight[target]
+    return target, torch.where(ignored, 0, counts.to(dtype))
+
+
+def _row_chunks(n, size):
+    """(first, how many) of each chunk: all rows where nobody knows how many there are."""
+    if not isinstance(n, int) or n > size * MANY_CHUNKS or n == 0:
+        return [(0, n)]
+    return [(i, min(size, n - i)) for i in range(0, n, size)]
+
+
+def _log_softmax_at(x, linear_weight, bias, target):
+    """(exponentials [rows, classes], their sums, logarithms of the targets' parts)"""
+    logits = x @ linear_weight.T
+    logits = logits if bias is None else logits + bias
+    logits = logits - logits.amax(1, keepdim=True)
+    e = logits.exp()
+    total = e.sum(1)
+    at = logits.gather(1, target.unsqueeze(1)).squeeze(1)
+    return e, total, at - total.log()
+
+
+def linear_cross_entropy_rows(
+    input,
+    linear_weight,
+    target,
+    linear_bias,
+    weight,
+    ignore_index,
+    batch_chunk_size,
+    acc_policy,
+    acc_dtype,
+):
+    target, counts = _row_weights(target, weight, ignore_index, acc_dtype)
+    linear_weight = linear_weight.to(acc_dtype)
+    bias = None if linear_bias is None else linear_bias.to(acc_dtype)
+    losses = []
+    for first, n in _row_chunks(input.shape[0], batch_chunk_size):
+        x, at = input.narrow(0, first, n).to(acc_dtype), target.narrow(0, first, n)
+        losses.append(_log_softmax_at(x, linear_weight, bias, at)[2])
+    return (torch.cat(losses).neg() * counts).to(input.dtype)
+
+
+def linear_cross_entropy(
+    input,
+    linear_weight,
+    target,
+    linear_bias,
+    weight,
+    reduction,
+    ignore_index,
+    label_smoothing,
+    batch_chunk_size,
+    acc_policy,
+    acc_dtype,
+    allow_retain_graph,
+    to_input,
+    to_weight,
+    to_bias,
+):
+    """The loss, and with it its derivatives, as each chunk has what they are made of."""
+    if reduction not in ("mean", "sum") or label_smoothing != 0:
+        return NotImplemented
+    dtype, classes = input.dtype, linear_weight.shape[0]
+    target, counts = _row_weights(target, weight, ignore_index, acc_dtype)
+    total = counts.sum()
+    if reduction == "mean":
+        counts = counts / torch.where(total == 0, float("nan"), total)
+    linear_weight = linear_weight.to(acc_dtype)
+    bias = None if linear_bias is None else linear_bias.to(acc_dtype)
+    loss, by_input = input.new_zeros([], dtype=acc_dtype), []
+    by_weight, by_bias = torch.zeros_like(linear_weight), counts.new_zeros([classes])
+    for first, n in _row_chunks(input.shape[0], batch_chunk_size):
+        x, at = input.narrow(0, first, n).to(acc_dtype), target.narrow(0, first, n)
+        w = counts.narrow(0, first, n)
+        e, sums, log = _log_softmax_at(x, linear_weight, bias, at)
+        loss = loss - (w * log).sum()
+        p = e * (w / sums).unsqueeze(1)
+        if to_input:
+            own = linear_weight[at] * w.unsqueeze(1)
+            by_input.append(p @ linear_weight - own)
+        if to_weight:
+            by_weight = by_weight + p.T @ x
+            by_weight = by_weight.index_add(0, at, x * w.unsqueeze(1), alpha=-1)
+        if to_bias:
+            by_bias = (by_bias + p.sum(0)).index_add(0, at, w, alpha=-1)
+    if reduction == "mean":  # also without rows
+        loss = torch.where(total == 0, float("nan"), loss)
+    return (
+        loss.to(dtype),
+        torch.cat(by_input).to(dtype) if to_input else input.new_zeros([0, 0]),
+        by_weight.to(dtype) if to_weight else input.new_zeros([0, 0]),
+        by_bias.to(dtype) if to_bias else input.new_zeros([0]),
     )
 
 

@@ -209,14 +209,14 @@ set_value(tb_emitter *e, uint32_t id, LLVMValueRef v)
     e->slots[id] = s;
 }
 
-static LLVMBasicBlockRef
-new_block(tb_emitter *e)
+LLVMBasicBlockRef
+tb_emit_block(tb_emitter *e)
 {
     return LLVMAppendBasicBlockInContext(e->cx, e->fn, "");
 }
 
-static void
-enter(tb_emitter *e, LLVMBasicBlockRef b)
+void
+tb_emit_enter(tb_emitter *e, LLVMBasicBlockRef b)
 {
     LLVMPositionBuilderAtEnd(e->b, b);
     e->block++;
@@ -240,7 +240,7 @@ emit_for(tb_emitter *e, uint32_t id)
 {
     const tb_kinst *i = &e->f->insts.at[id];
     const tb_kregion *r = &e->f->regions.at[i->body];
-    LLVMBasicBlockRef before = LLVMGetInsertBlock(e->b), body = new_block(e), latch,
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(e->b), body = tb_emit_block(e), latch,
                       after;
     LLVMValueRef lo = tb_emit_arg(e, i, 0), hi = tb_emit_arg(e, i, 1), next, cond;
     uint32_t n = r->next.n;
@@ -253,12 +253,12 @@ emit_for(tb_emitter *e, uint32_t id)
 
     for (uint32_t j = 0; j < n; j++)
         init[j] = kept_value(e, tb_emit_in(e, i, j + 2));
-    after = new_block(e);
+    after = tb_emit_block(e);
     if (runs)
         LLVMBuildBr(e->b, body);
     else
         LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, lo, hi, ""), body, after);
-    enter(e, body);
+    tb_emit_enter(e, body);
     phis[n] = LLVMBuildPhi(e->b, e->i64, "");
     LLVMAddIncoming(phis[n], &lo, &before, 1);
     for (uint32_t j = 0; j < n; j++) {
@@ -278,7 +278,7 @@ emit_for(tb_emitter *e, uint32_t id)
     latch = LLVMGetInsertBlock(e->b);
     LLVMAddIncoming(phis[n], &next, &latch, 1);
     LLVMMoveBasicBlockAfter(after, latch);
-    enter(e, after);
+    tb_emit_enter(e, after);
     for (uint32_t j = 0; j < n; j++) {
         LLVMAddIncoming(phis[j], &outs[j], &latch, 1);
         if (!runs) {
@@ -295,21 +295,21 @@ static void
 emit_if(tb_emitter *e, const tb_kinst *i)
 {
     LLVMValueRef cond = tb_emit_arg(e, i, 0);
-    LLVMBasicBlockRef then = new_block(e), other = i->other ? new_block(e) : NULL;
-    LLVMBasicBlockRef after = new_block(e);
+    LLVMBasicBlockRef then = tb_emit_block(e), other = i->other ? tb_emit_block(e) : NULL;
+    LLVMBasicBlockRef after = tb_emit_block(e);
 
     LLVMBuildCondBr(e->b, cond, then, other ? other : after);
-    enter(e, then);
+    tb_emit_enter(e, then);
     emit_region(e, i->body);
     LLVMBuildBr(e->b, after);
     if (other) {
         LLVMMoveBasicBlockAfter(other, LLVMGetInsertBlock(e->b));
-        enter(e, other);
+        tb_emit_enter(e, other);
         emit_region(e, i->other);
         LLVMBuildBr(e->b, after);
     }
     LLVMMoveBasicBlockAfter(after, LLVMGetInsertBlock(e->b));
-    enter(e, after);
+    tb_emit_enter(e, after);
 }
 
 static void
@@ -584,8 +584,9 @@ define(tb_emitter *e, uint32_t n)
     e->fn = e->fns[n];
     e->slots = TB_NEWN(&e->arena, tb_slot, e->f->insts.n);
     e->error = e->trash = NULL;
-    e->entry = new_block(e);
-    enter(e, e->entry);
+    e->past_caches = false;
+    e->entry = tb_emit_block(e);
+    tb_emit_enter(e, e->entry);
     for (uint32_t i = 1; i < e->f->insts.n; i++)
         fails = fails || e->f->insts.at[i].op == TB_K_FAIL;
     if (fails) {
@@ -593,6 +594,8 @@ define(tb_emitter *e, uint32_t n)
         LLVMBuildStore(e->b, LLVMConstNull(e->i32), e->error);
     }
     emit_region(e, 0);
+    if (e->past_caches) /* such stores are not ordered with what tells others that we are done */
+        tb_emit_intrinsic(e, "llvm.x86.sse.sfence", NULL, 0, NULL, 0);
     if (n)
         LLVMBuildRetVoid(e->b);
     else

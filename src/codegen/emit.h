@@ -40,6 +40,7 @@ typedef struct tb_emitter {
     LLVMBuilderRef b;
     const tb_target *target;
     bool x86;
+    bool past_caches; /* the function stores past the caches */
     bool half_hw;  /* conversions between f16 and f32 are instructions */
     bool round_hw; /* floor, ceil, trunc, round are instructions */
     bool narrow;   /* no division, and no conversions of 64-bit integers */
@@ -86,6 +87,8 @@ LLVMValueRef tb_emit_float(LLVMTypeRef t, double x);
 /* Calls an intrinsic by name, overloaded on `types`. */
 LLVMValueRef tb_emit_intrinsic(tb_emitter *e, const char *name, LLVMTypeRef *types,
                                size_t n_types, LLVMValueRef *args, unsigned n_args);
+LLVMBasicBlockRef tb_emit_block(tb_emitter *e); /* a new one, at the end */
+void tb_emit_enter(tb_emitter *e, LLVMBasicBlockRef b); /* goes on writing there */
 /* A stack slot, made once at the function's start. */
 LLVMValueRef tb_emit_alloca(tb_emitter *e, LLVMTypeRef t, unsigned align);
 

@@ -442,12 +442,22 @@ tb_emit_dot_bf16(tb_emitter *e, const tb_kinst *i)
 }
 
 /* Lane i meets lane i + n/2, and so on with the n/2 results. */
+/* Of two halves of a vector; where NaN has been looked for in all lanes, one instruction. */
+static LLVMValueRef
+combine(tb_emitter *e, tb_prim p, tb_dtype t, bool ordered, LLVMValueRef a, LLVMValueRef b)
+{
+    if (!ordered)
+        return tb_emit_binary(e, p, t, a, b);
+    return where(e, fcmp(e, p == TB_P_max ? LLVMRealOGT : LLVMRealOLT, a, b), a, b);
+}
+
 LLVMValueRef
 tb_emit_hreduce(tb_emitter *e, const tb_kinst *i)
 {
-    LLVMValueRef v = tb_emit_arg(e, i, 0), lanes[256];
+    LLVMValueRef v = tb_emit_arg(e, i, 0), nan = NULL, lanes[256];
     tb_dtype t = (tb_dtype)i->dtype;
     unsigned n = LLVMGetVectorSize(LLVMTypeOf(v));
+    bool ordered = e->x86 && tb_dtype_is_float(t) && (i->imm == TB_P_max || i->imm == TB_P_min);
 
     if (t == TB_BOOL) /* all lanes as one number */
         v = LLVMBuildBitCast(e->b, v, LLVMIntTypeInContext(e->cx, n), "");
@@ -455,6 +465,11 @@ tb_emit_hreduce(tb_emitter *e, const tb_kinst *i)
         return icmp(e, LLVMIntEQ, v, LLVMConstAllOnes(LLVMTypeOf(v)));
     if (t == TB_BOOL)
         return icmp(e, LLVMIntNE, v, LLVMConstNull(LLVMTypeOf(v)));
+    if (ordered) {
+        nan = fcmp(e, LLVMRealUNO, v, v);
+        nan = LLVMBuildBitCast(e->b, nan, LLVMIntTypeInContext(e->cx, n), "");
+        nan = icmp(e, LLVMIntNE, nan, LLVMConstNull(LLVMTypeOf(nan)));
+    }
     while (n > 2) {
         LLVMValueRef half[2];
         n /= 2;
@@ -464,10 +479,10 @@ tb_emit_hreduce(tb_emitter *e, const tb_kinst *i)
             half[h] = LLVMBuildShuffleVector(e->b, v, LLVMGetPoison(LLVMTypeOf(v)),
                                              LLVMConstVector(lanes, n), "");
         }
-        v = tb_emit_binary(e, (tb_prim)i->imm, t, half[0], half[1]);
+        v = combine(e, (tb_prim)i->imm, t, ordered, half[0], half[1]);
     }
-    return tb_emit_binary(
-        e, (tb_prim)i->imm, t,
-        LLVMBuildExtractElement(e->b, v, LLVMConstInt(e->i32, 0, 0), ""),
-        LLVMBuildExtractElement(e->b, v, LLVMConstInt(e->i32, 1, 0), ""));
+    v = combine(e, (tb_prim)i->imm, t, ordered,
+                LLVMBuildExtractElement(e->b, v, LLVMConstInt(e->i32, 0, 0), ""),
+                LLVMBuildExtractElement(e->b, v, LLVMConstInt(e->i32, 1, 0), ""));
+    return nan ? where(e, nan, tb_emit_float(LLVMTypeOf(v), __builtin_nan("")), v) : v;
 }

@@ -280,13 +280,50 @@ tb_emit_load(tb_emitter *e, const tb_kinst *i)
     return widen(e, mem, v);
 }
 
+static unsigned
+vector_bytes(const tb_kinst *i)
+{
+    return i->lanes * (unsigned)tb_dtype_bytes((tb_dtype)i->mem);
+}
+
+/* The instruction faults where the address is no multiple of the vector's size, which results
+ * of the runtime's never are: a branch that is always taken. */
+static void
+store_past_caches(tb_emitter *e, LLVMValueRef v, LLVMValueRef p, unsigned bytes)
+{
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(e->b), past = tb_emit_block(e);
+    LLVMBasicBlockRef plain = tb_emit_block(e), after = tb_emit_block(e);
+    LLVMValueRef at = LLVMBuildPtrToInt(e->b, p, e->i64, ""), store;
+    LLVMMetadataRef one = LLVMValueAsMetadata(LLVMConstInt(e->i32, 1, false));
+    unsigned kind = LLVMGetMDKindIDInContext(e->cx, "nontemporal", 11);
+
+    at = LLVMBuildAnd(e->b, at, LLVMConstInt(e->i64, bytes - 1, false), "");
+    at = LLVMBuildICmp(e->b, LLVMIntEQ, at, LLVMConstNull(e->i64), "");
+    LLVMBuildCondBr(e->b, at, past, plain);
+    LLVMMoveBasicBlockAfter(past, before);
+    tb_emit_enter(e, past);
+    store = LLVMBuildStore(e->b, v, p);
+    LLVMSetAlignment(store, bytes);
+    LLVMSetMetadata(store, kind,
+                    LLVMMetadataAsValue(e->cx, LLVMMDNodeInContext2(e->cx, &one, 1)));
+    LLVMBuildBr(e->b, after);
+    tb_emit_enter(e, plain);
+    store_at(e, v, p);
+    LLVMBuildBr(e->b, after);
+    LLVMMoveBasicBlockAfter(after, past);
+    tb_emit_enter(e, after);
+    e->past_caches = true;
+}
+
 void
 tb_emit_store(tb_emitter *e, const tb_kinst *i)
 {
     tb_dtype mem = (tb_dtype)i->mem;
     LLVMValueRef p = address(e, i), v = narrow(e, mem, tb_emit_arg(e, i, 2));
 
-    if (i->n_in < 4) {
+    if (i->n_in < 4 && i->other && e->x86 && vector_bytes(i) >= 16) {
+        store_past_caches(e, v, p, vector_bytes(i));
+    } else if (i->n_in < 4) {
         store_at(e, v, p);
     } else if (i->lanes == 1) {
         store_at(e, v, LLVMBuildSelect(e->b, tb_emit_arg(e, i, 3), p, trash(e), ""));

@@ -19,6 +19,31 @@ typedef struct conv {
     const int64_t *stride, *lo, *hi, *dilation;
 } conv;
 
+/* tb_window for a size that is not known: the positions that each window sees are indices. */
+static tb_val
+open_window(tb_graph *g, tb_val x, int axis, tb_dim size, int64_t stride, int64_t dilation)
+{
+    tb_unit *u = g->unit;
+    tb_dim d[2], reach = tb_dim_mul(u, tb_dim_sub(u, size, 1), dilation);
+    int64_t order[TB_MAX_RANK];
+    int rank = tb_rank(g, x);
+    tb_val at, in, two;
+
+    d[0] = tb_dim_sub(u, tb_dim_sub(u, tb_dims(g, x)[axis], 1), reach);
+    d[0] = tb_dim_add(u, tb_dim_floordiv(u, d[0], stride), 1);
+    d[1] = size;
+    two = tb_full_i(g, TB_I64, 2, d, stride);
+    at = tb_map2(g, TB_P_mul, tb_iota(g, 2, d, 0), two);
+    two = tb_full_i(g, TB_I64, 2, d, dilation);
+    in = tb_map2(g, TB_P_mul, tb_iota(g, 2, d, 1), two);
+    at = tb_map2(g, TB_P_add, at, in);
+    x = tb_gather(g, x, 1u << axis, &at, 1); /* [P, K, other axes] */
+    for (int i = 0; i < rank; i++)
+        order[i] = i == axis ? 0 : i < axis ? i + 2 : i + 1;
+    order[rank] = 1;
+    return tb_permute(g, x, order);
+}
+
 /* x [N, C, S...] -> [N, C, P..., K...]: for each output position p the K inputs it sees */
 static tb_val
 windows(const conv *c, tb_val x, const tb_dim *kernel)
@@ -41,9 +66,10 @@ windows(const conv *c, tb_val x, const tb_dim *kernel)
         x = tb_pad(g, x, lo, hi, zero);
     }
     for (int i = 0; i < c->n; i++) {
-        if (!tb_dim_is_const(kernel[i]))
-            TB_RAISE(g, "convolution: the kernel's size must be constant");
-        x = tb_window(g, x, 2 + i, kernel[i], c->stride[i], c->dilation[i]);
+        if (tb_dim_is_const(kernel[i]))
+            x = tb_window(g, x, 2 + i, kernel[i], c->stride[i], c->dilation[i]);
+        else
+            x = open_window(g, x, 2 + i, kernel[i], c->stride[i], c->dilation[i]);
     }
     return x;
 }

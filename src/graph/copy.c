@@ -172,6 +172,8 @@ copy_other(const step *s)
         return tb_qr(g, s->in[0], s->attr[0]);
     case TB_P_jacobi:
         return tb_jacobi(g, s->in[0], s->attr[0], s->attr[1]);
+    case TB_P_schur:
+        return tb_schur(g, s->in[0], s->attr[0]);
     case TB_P_exchange:
         return tb_exchange(g, s->in[0], s->attr[0]);
     case TB_P_rand:

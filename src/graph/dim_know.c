@@ -493,6 +493,13 @@ tb_dim_assume_eq(tb_unit *u, tb_dim a, tb_dim b, tb_loc loc)
     }
     x = tb_dim_canon(u, a);
     y = tb_dim_canon(u, b);
+    for (uint32_t i = 0; i < u->equalities.n; i++) { /* written in what was learned since */
+        tb_dim ea = tb_dim_canon(u, u->equalities.at[i].a);
+        tb_dim eb = tb_dim_canon(u, u->equalities.at[i].b);
+
+        if ((ea == x && eb == y) || (ea == y && eb == x))
+            return;
+    }
     TB_PUSH(t, &u->equalities, ((tb_equality){a, b, loc}));
     solve(u, tb_dim_sub(u, x, y));
 }

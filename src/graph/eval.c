@@ -432,6 +432,7 @@ eval_node(ev *e, frame *f, const tensor *args, const tensor *const *in)
     case TB_P_lu:
     case TB_P_qr:
     case TB_P_jacobi:
+    case TB_P_schur:
         return tb_ev_linalg(e, p, in, attr);
     case TB_P_exchange:
         return tb_ev_exchange(e, in[0]);

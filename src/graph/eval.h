@@ -73,6 +73,10 @@ tensor tb_ev_argsort(ev *e, const tensor *x, int axis, bool descending);
 
 /* eval_linalg.c */
 tensor tb_ev_linalg(ev *e, tb_prim p, const tensor *const *in, const int64_t *attr);
+/* eval_schur.c: x is [n + 1, m], the last row zeros. False if it does not converge. `ulp` and
+ * `least`: the precision of the type and its smallest normal number. */
+bool tb_ev_schur(ev *e, double _Complex *x, int64_t n, int64_t m, bool real, double ulp,
+                 double least);
 tensor tb_ev_exchange(ev *e, const tensor *swaps);
 
 /* eval_move.c */

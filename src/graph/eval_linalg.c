@@ -274,6 +274,19 @@ grown(ev *e, matrix x, int64_t rows, int64_t columns)
 }
 
 static matrix
+schur(ev *e, matrix x, bool real, bool single)
+{
+    matrix r = grown(e, x, 1, 0);
+    bool ok = tb_ev_schur(e, r.at, x.m, x.n, real, single ? FLT_EPSILON : DBL_EPSILON,
+                          single ? (double)FLT_MIN : DBL_MIN);
+
+    for (int64_t i = 0; i < x.m && !ok; i++)
+        AT(r, i, i) = NAN;
+    r.m--;
+    return r;
+}
+
+static matrix
 factor(ev *e, tb_prim p, matrix x, const int64_t *attr, tb_dtype t)
 {
     bool single = t == TB_F32 || t == TB_C64;
@@ -293,6 +306,8 @@ factor(ev *e, tb_prim p, matrix x, const int64_t *attr, tb_dtype t)
     case TB_P_jacobi:
         jacobi(x, tb_ev_dim(e, attr[0]), single ? FLT_EPSILON : DBL_EPSILON);
         return x;
+    case TB_P_schur:
+        return schur(e, x, attr[0] == 0 && !tb_dtype_is_complex(t), single);
     default:
         TB_UNREACHABLE();
     }

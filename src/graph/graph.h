@@ -396,6 +396,7 @@ tb_val tb_cholesky(tb_graph *g, tb_val x, bool pairs);
 tb_val tb_lu(tb_graph *g, tb_val x, bool pivot, bool pairs); /* [m, n + 1] */
 tb_val tb_qr(tb_graph *g, tb_val x, bool pairs);             /* [m + 1, n] */
 tb_val tb_jacobi(tb_graph *g, tb_val x, tb_dim n, bool pairs);
+tb_val tb_schur(tb_graph *g, tb_val x, bool pairs);
 tb_val tb_exchange(tb_graph *g, tb_val swaps, tb_dim n); /* [b..., k] -> [b..., n] */
 tb_val tb_rand(tb_graph *g, tb_val seed, tb_val offset, int rank, const tb_dim *dims);
 /* bias may be NO_VAL. Arrays have n_spatial entries. prim: TB_P_conv or TB_P_conv_nhwc. */

@@ -99,6 +99,20 @@ tb_jacobi(tb_graph *g, tb_val x, tb_dim n, bool pairs)
 }
 
 tb_val
+tb_schur(tb_graph *g, tb_val x, bool pairs)
+{
+    int64_t attr = pairs;
+    const tb_dim *d;
+    int rank = tb_rank(g, x);
+
+    check_matrices(g, "schur", x, pairs);
+    d = tb_dims(g, x) + rank - 2;
+    if (tb_dim_is_const(d[0]) && tb_dim_is_const(d[1]) && d[0] > d[1])
+        TB_RAISE(g, "schur: %lld rows of %lld columns", (long long)d[0], (long long)d[1]);
+    return tb_add(g, TB_P_schur, tb_dtype_of(g, x), rank, tb_dims(g, x), &x, 1, &attr, 1);
+}
+
+tb_val
 tb_exchange(tb_graph *g, tb_val swaps, tb_dim n)
 {
     tb_dim dims[TB_MAX_RANK];

@@ -52,6 +52,7 @@ static const tb_attr_spec specs[TB_P_END][TB_MAX_SPECS + 1] = {
     [TB_P_lu] = {ONE("pivot", INT), ONE("pairs", INT)},
     [TB_P_qr] = {ONE("pairs", INT)},
     [TB_P_jacobi] = {ONE("n", DIM), ONE("pairs", INT)},
+    [TB_P_schur] = {ONE("pairs", INT)},
     [TB_P_exchange] = {ONE("n", DIM)},
     [TB_P_conv] = CONV,
     [TB_P_conv_nhwc] = CONV,

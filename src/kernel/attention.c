@@ -548,7 +548,7 @@ tb_lower_attention(tb_lower *l)
     a.guarded = a.has_mask || !tb_dim_is_const(a.keys) || a.keys == 0;
     int64_t least, most; /* not the hint: an example's few queries say little */
     tb_dim_range(u, a.queries, &least, &most);
-    a.panel = most <= 16 ? 16 : most <= 32 ? 32 : tb_micro_panel(a.queries);
+    a.panel = most <= 16 ? 16 : most <= 32 ? 32 : tb_micro_panel(a.queries, 0);
     prepare(&a);
 
     tb_dim blocks = tb_dim_ceildiv(u, a.queries, a.panel);

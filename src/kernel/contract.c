@@ -232,6 +232,12 @@ next_kernel(tb_contract *c)
     l->ix = ix;
 }
 
+static bool
+is_weight(const tb_contract *c)
+{
+    return tb_node_of(c->g, c->b_store)->prim == TB_P_const;
+}
+
 void
 tb_lower_contract(tb_lower *l)
 {
@@ -250,7 +256,7 @@ tb_lower_contract(tb_lower *l)
     else
         tb_dot_geometry(&c);
     tb_contract_root(&c);
-    c.panel = c.micro.panel = tb_micro_panel(c.N);
+    c.panel = c.micro.panel = tb_micro_panel(c.N, is_weight(&c) && tb_dim_is_const(c.M) ? c.M : 0);
     if (l->variant == TB_VARIANT_NARROW && c.panel > NARROW)
         c.panel = c.micro.panel = NARROW;
     if (l->variant != TB_VARIANT_OTHER && tb_is_winograd(&c)) {

@@ -26,8 +26,9 @@ typedef struct tb_micro {
     uint32_t tails;       /* bit i: fewer than mr rows come, in pieces of 1 << i */
     uint32_t fn, tail_fn[TB_MICRO_TAILS]; /* numbers of the functions */
 } tb_micro;
-/* The width of panels that leaves the fewest columns idle of `cols` in all. */
-int tb_micro_panel(tb_dim cols);
+/* The width of panels that leaves the fewest columns idle of `cols` in all, and lets a tile
+ * have all `rows` where they are few (0: they do not count). */
+int tb_micro_panel(tb_dim cols, tb_dim rows);
 /* Chooses mr, nv and lanes for a target; `rows` is how many rows there are in all, which
  * come in blocks of `block`; 0: of any size. */
 void tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block);

@@ -67,7 +67,8 @@ typedef enum tb_kop {
                                                   lanes consecutive elements; masked-off
                                                   lanes are 0 */
     TB_K_GATHER,   /*         ptr, index vector, mask?   per-lane loads */
-    TB_K_STORE,    /*         ptr, index?, value, mask?  imm = element offset */
+    TB_K_STORE,    /*         ptr, index?, value, mask?  imm = element offset; other = 1: nobody
+                                                  will read it soon, past the caches */
     TB_K_SCATTER,  /*         ptr, index vector, value, mask? (later lanes win) */
     TB_K_EXTRACT,  /*         a; imm = lane       scalar */
     TB_K_SHUFFLE,  /*         a, b; lane list     lanes from a (0..n-1) and b (n..2n-1) */
@@ -175,6 +176,8 @@ tb_kv tb_k_load(tb_kernel *k, tb_dtype mem, int lanes, tb_kv ptr, tb_kv index, i
 tb_kv tb_k_gather(tb_kernel *k, tb_dtype mem, tb_kv ptr, tb_kv index, tb_kv mask);
 void tb_k_store(tb_kernel *k, tb_dtype mem, tb_kv ptr, tb_kv index, int64_t imm, tb_kv value,
                 tb_kv mask);
+/* A vector that nobody will read soon: past the caches where its address allows that. */
+void tb_k_store_past(tb_kernel *k, tb_dtype mem, tb_kv ptr, tb_kv index, tb_kv value);
 void tb_k_scatter(tb_kernel *k, tb_dtype mem, tb_kv ptr, tb_kv index, tb_kv value,
                   tb_kv mask);
 tb_kv tb_k_extract(tb_kernel *k, tb_kv a, int lane);

@@ -160,6 +160,17 @@ tb_k_store(tb_kernel *k, tb_dtype mem, tb_kv ptr, tb_kv index, int64_t imm, tb_k
 }
 
 void
+tb_k_store_past(tb_kernel *k, tb_dtype mem, tb_kv ptr, tb_kv index, tb_kv value)
+{
+    uint32_t before = k->f->insts.n;
+
+    tb_k_store(k, mem, ptr, index, 0, value, TB_NO_KV);
+    for (uint32_t i = before; i < k->f->insts.n; i++)
+        if (k->f->insts.at[i].op == TB_K_STORE)
+            k->f->insts.at[i].other = 1;
+}
+
+void
 tb_k_scatter(tb_kernel *k, tb_dtype mem, tb_kv ptr, tb_kv index, tb_kv value, tb_kv mask)
 {
     int lanes = tb_k_lanes(k, index);

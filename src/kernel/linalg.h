@@ -6,6 +6,7 @@
  *   factor.c     Cholesky and LU
  *   reflect.c    QR
  *   jacobi.c     rotations that make rows orthogonal
+ *   schur.c      Schur's form
  *
  * A kernel takes one matrix (or some columns of it) into a buffer of its own, whose rows
  * are longer than the matrix: a loop along a row takes whole vectors, from anywhere, and
@@ -94,6 +95,15 @@ typedef struct tb_la_update {
 void tb_la_subtract(tb_la *a, const tb_la_update *u);
 /* The same for row i alone. */
 void tb_la_subtract_row(tb_la *a, const tb_la_update *u, tb_kv i);
+
+/* reflect.c: LAPACK's larfg for column c of x [m, ..] from row c on; nothing is written.
+ * What is below times `scale` is v; v[c] = 1. */
+typedef struct tb_reflector {
+    tb_num beta, tau, scale;
+} tb_reflector;
+tb_reflector tb_la_reflect(tb_la *a, tb_mat x, tb_kv c, tb_kv m);
+/* Columns (c, n) of rows [c, m) times I - conj(tau) v v^H, v in column c below row c. */
+void tb_la_reflect_rows(tb_la *a, tb_mat x, tb_kv c, tb_kv m, tb_kv n, tb_num tau);
 
 /* A typical number of elements, for costs. */
 double tb_la_hint(const tb_la *a, tb_dim d);

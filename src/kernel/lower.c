@@ -49,6 +49,7 @@ tb_lower_begin(tb_lower *l, const char *what)
     l->lanes = 1;
     l->mask = l->guard = TB_NO_KV;
     l->lane_align = 1;
+    l->past_caches = false;
     l->known.n = 0;
     tb_pull_reset(l);
 }
@@ -144,6 +145,9 @@ lower_linalg(tb_lower *l)
         return;
     case TB_P_jacobi:
         tb_lower_jacobi(l);
+        return;
+    case TB_P_schur:
+        tb_lower_schur(l);
         return;
     case TB_P_exchange:
         tb_lower_exchange(l);

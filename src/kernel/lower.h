@@ -11,7 +11,7 @@
  *   attention.c  streaming attention; attention_grad.c, attention_rows.c  its gradients
  *   depthwise.c  convolutions of each channel by itself
  *   scan.c, sort.c, scatter.c   one each; rows.c  the loops they share
- *   trisolve.c, factor.c, reflect.c, jacobi.c   linear algebra, in the words of linalg.h
+ *   trisolve.c, factor.c, reflect.c, jacobi.c, schur.c   linear algebra, in the words of linalg.h
  *   lower.c      chooses the schedule of a group
  *
  * A node is *materialised* when it has memory of its own: inputs, constants, globals and
@@ -245,6 +245,7 @@ typedef struct tb_lower {
     int64_t lane_align;/* the lane variable's value is a multiple of this */
     /* values known at certain indices (reductions of this row, a product's tile) */
     TB_VEC(tb_known) known;
+    bool past_caches; /* what tb_put stores is large and nobody's here */
     tb_kv guard; /* the lane-independent part of mask: BOOL scalar, or NO_KV */
     TB_VEC(tb_memo) memos;
     TB_VEC(tb_strided) strided;
@@ -302,4 +303,5 @@ void tb_lower_cholesky(tb_lower *l);
 void tb_lower_lu(tb_lower *l);
 void tb_lower_qr(tb_lower *l);
 void tb_lower_jacobi(tb_lower *l);
+void tb_lower_schur(tb_lower *l);
 void tb_lower_exchange(tb_lower *l);

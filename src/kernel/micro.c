@@ -7,11 +7,15 @@
  *
  * fn(a0 .. a[mr-1], b, pitch, c, len, step): c[i][0 .. nv*lanes) gets (or is added) the sum
  * over r < len of a_i[r * step] * b[r * pitch ..]. Accumulators are carried by the loop, so
- * they stay in registers. With `pairs` two rows of b are one of words. With `runs` there are two more arguments, runs and distance: a_i is
- * read in so many runs of len, `distance` apart, while b goes on. For the shape of the tile see docs/codegen.md; after Goto and van
- * de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008.
+ * they stay in registers. With `pairs` two rows of b are one of words. With `runs` there are
+ * two more arguments, runs and distance: a_i is read in so many runs of len, `distance` apart,
+ * while b goes on. For the shape of the tile see docs/codegen.md; after Goto and van de Geijn,
+ * "Anatomy of High-Performance Matrix Multiplication", 2008.
  */
 #include "kernel/contract.h"
+
+/* Rows of a register tile of four vectors, and of three. */
+enum { WIDE_ROWS = 6, ONCE_ROWS = 8 };
 
 /* A function being written. */
 typedef struct tile {
@@ -271,7 +275,7 @@ tb_micro_call(tb_kernel *k, const tb_micro *m, tb_kv n, const tb_micro_operands 
 /* ---- the shape of the tile ---- */
 
 int
-tb_micro_panel(tb_dim cols)
+tb_micro_panel(tb_dim cols, tb_dim rows)
 {
     /* time of a panel in vectors of 16; narrow ones need more loads for each product */
     static const struct {
@@ -284,6 +288,9 @@ tb_micro_panel(tb_dim cols)
     if (!tb_dim_is_const(cols))
         return TB_MAX_PANEL;
     for (size_t i = 0; i < TB_COUNT(widths); i++) {
+        /* a second time over the panel is time in which memory rests */
+        if (rows > WIDE_ROWS && rows <= ONCE_ROWS && widths[i].panel > 48)
+            continue;
         double cost = __builtin_ceil((double)cols / widths[i].panel) * widths[i].cost;
         if (cost < least) {
             least = cost;

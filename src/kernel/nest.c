@@ -17,6 +17,7 @@
 #include "kernel/nest.h"
 
 static const int64_t TILE_NS = 8000; /* work per tile: small against it, a tile grab */
+enum { PAST_CACHES = 32 << 20 }; /* bytes of a result */
 enum { SHORT_ROW = 512 }; /* elements: what is left after the unrolled loop matters */
 
 /* ---- loops ---- */
@@ -281,6 +282,32 @@ write_loops(tb_nest *n, double element_ns)
     tb_k_end_for(k, NULL, NULL);
 }
 
+/* Does anything of this function read v? */
+static bool
+is_read(const tb_graph *g, tb_val v)
+{
+    for (uint32_t id = v.id + 1; id < g->n; id++)
+        for (uint32_t i = 0; i < g->nodes[id].n_in; i++)
+            if (tb_in(g, (tb_val){id}, i).id == v.id &&
+                (g->nodes[id].prim != TB_P_reshape || is_read(g, (tb_val){id})))
+                return true;
+    return false;
+}
+
+/* A result so large that caches would not hold it, and read by nobody here: lines that are
+ * written whole need not be read first. */
+static bool
+goes_past_caches(const tb_nest *n)
+{
+    const tb_graph *g = n->l->g;
+    tb_val root = n->gr->root;
+    double bytes = (double)tb_dtype_bytes(tb_dtype_of(g, root));
+
+    for (int i = 0; i < tb_rank(g, root); i++)
+        bytes *= (double)tb_dim_hint(n->l->u, tb_dims(g, root)[i]);
+    return bytes >= PAST_CACHES && !n->kept.id && !is_read(g, root);
+}
+
 static int
 lanes_for(const tb_lower *l, const tb_target *t, bool arg)
 {
@@ -356,6 +383,7 @@ tb_lower_nest(tb_lower *l)
         n.lanes = 1;
     n.root_flat = tb_ix_flat(&l->ix, n.root_at, rank, tb_dims(l->g, gr->root));
     tb_nest_choose_kept(&n);
+    l->past_caches = goes_past_caches(&n);
     write_loops(&n, 0.03 + 0.02 * s.ops);
 }
 

@@ -217,7 +217,7 @@ put_body(printer *p, const tb_kinst *i, int indent)
         break;
     case TB_K_STORE:
     case TB_K_SCATTER:
-        tb_buf_puts(o, i->op == TB_K_STORE ? "store " : "scatter ");
+        tb_buf_puts(o, i->op == TB_K_SCATTER ? "scatter " : i->other ? "store past caches " : "store ");
         put_address(p, i);
         tb_buf_puts(o, " = ");
         put(p, arg(p, i, 2));

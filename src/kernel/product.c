@@ -146,7 +146,8 @@ multiply(tb_contract *c, const tb_tile *t, tb_kv i, tb_kv n, tb_kv a_off, tb_kv 
                   &(tb_micro_operands){
                       .row = c->copied ? copied_row : row_pointer,
                       .user = &rows,
-                      .b = tb_k_ptr_add(k, c->b_kind == TB_B_TILE ? t->own : t->b, b_off, (int64_t)tb_dtype_bytes(c->b_mem)),
+                      .b = tb_k_ptr_add(k, c->b_kind == TB_B_TILE ? t->own : t->b, b_off,
+                                        (int64_t)tb_dtype_bytes(c->b_mem)),
                       .c = tb_k_ptr_add(k, t->block, c_off, (int64_t)tb_dtype_bytes(c->acc)),
                       .pitch = pitch,
                       .len = len,

@@ -368,7 +368,9 @@ tb_put(tb_lower *l, tb_val stored, const tb_ix *flat, tb_kv value)
         return;
     }
     value = tb_k_splat(l->k, value, l->lanes);
-    if (s.step == 1 && !s.vec.id)
+    if (s.step == 1 && !s.vec.id && l->past_caches && !l->mask.id)
+        tb_k_store_past(l->k, mem, ptr, s.base, value);
+    else if (s.step == 1 && !s.vec.id)
         tb_k_store(l->k, mem, ptr, s.base, 0, value, vector_mask(l));
     else
         tb_k_scatter(l->k, mem, ptr, join(l, s), value, vector_mask(l));

@@ -28,19 +28,14 @@ squares_below(tb_la *a, tb_mat x, tb_kv c, tb_kv m)
     return sum;
 }
 
-typedef struct reflector {
-    tb_num beta, tau, scale; /* scale: of what is below, to be v */
-} reflector;
-
-/* LAPACK's larfg. */
-static reflector
-reflect(tb_la *a, tb_mat x, tb_kv c, tb_kv m)
+tb_reflector
+tb_la_reflect(tb_la *a, tb_mat x, tb_kv c, tb_kv m)
 {
     tb_kernel *k = a->k;
     tb_num alpha = tb_la_load(a, x, c, c), none = {tb_la_const(a, 0), tb_la_const(a, 0)};
     tb_num one = {tb_la_const(a, 1), none.re}, rest = alpha;
     tb_kv below = squares_below(a, x, c, m), zero = tb_k_const(k, TB_F64, 0), flat, beta, s;
-    reflector r;
+    tb_reflector r;
 
     flat = tb_la_op(a, TB_P_eq, below, zero);
     s = tb_k_cast(k, alpha.re, TB_F64);
@@ -64,10 +59,10 @@ reflect(tb_la *a, tb_mat x, tb_kv c, tb_kv m)
     return r;
 }
 
-/* The columns right of c, `vecs` vectors at a time. */
-static void
-apply(tb_la *a, tb_mat x, tb_kv c, tb_kv m, tb_kv n, tb_num tau, int vecs)
+void
+tb_la_reflect_rows(tb_la *a, tb_mat x, tb_kv c, tb_kv m, tb_kv n, tb_num tau)
 {
+    int vecs = a->vecs * (a->pairs ? 1 : 2);
     tb_kernel *k = a->k;
     tb_kv next = tb_k_add(k, c, tb_k_int(k, 1)), j, i, at[4];
     tb_num w[4], v;
@@ -111,7 +106,7 @@ tb_lower_qr(tb_lower *l)
     tb_num none;
     tb_mat x, to;
     tb_kernel *k;
-    reflector r;
+    tb_reflector r;
 
     tb_lower_begin(l, "qr");
     k = l->k;
@@ -129,12 +124,12 @@ tb_lower_qr(tb_lower *l)
 
     steps = tb_k_min(k, m, n);
     c = tb_k_for(k, zero, steps, 1, NULL, 0);
-    r = reflect(a, x, c, m);
+    r = tb_la_reflect(a, x, c, m);
     tb_la_store(a, to, m, c, r.tau);
     i = tb_k_for(k, tb_k_add(k, c, tb_k_int(k, 1)), m, 1, NULL, 0);
     tb_la_store(a, x, i, c, tb_la_mul(a, tb_la_load(a, x, i, c), r.scale));
     tb_k_end_for(k, NULL, NULL);
-    apply(a, x, c, m, n, r.tau, a->vecs * (a->pairs ? 1 : 2));
+    tb_la_reflect_rows(a, x, c, m, n, r.tau);
     tb_la_store(a, x, c, c, r.beta);
     tb_k_end_for(k, NULL, NULL);
 

@@ -245,7 +245,7 @@ glu(tb_opctx *c)
     int ax = tb_body_axis(c, 1, RANK(x));
     tb_dim half = tb_dim_floordiv(u, SIZE(x, ax), 2);
 
-    if (tb_dim_is_const(half) && half * 2 != SIZE(x, ax))
+    if (tb_dim_is_const(SIZE(x, ax)) && half * 2 != SIZE(x, ax))
         tb_body_raise(c, "the axis must have an even size");
     a = tb_body_wide(g, tb_slice_axis(g, x, ax, 0, half, 1));
     b = tb_body_wide(g, tb_slice_axis(g, x, ax, half, half, 1));

@@ -9,8 +9,10 @@ typedef struct attn {
     tb_val q, k, v; /* [b..., q, d], [b..., k, d], [b..., k, e], the same b */
     tb_val mask;
     bool causal;
-    double scale;
-    tb_dim times; /* query heads for each head of keys and values */
+    double scale, dropout;
+    tb_dtype dtype; /* of the result */
+    tb_dim times;   /* query heads for each head of keys and values */
+    tb_val factor;  /* by which queries have been multiplied, or NO_VAL */
 } attn;
 
 enum { NO_GQA = -1, GQA_IF_FEWER = -2 }; /* instead of an argument's number */
@@ -59,15 +61,21 @@ same_batch(tb_graph *g, attn *a)
     }
 }
 
+/* 1 / sqrt(head size). The composite wants a number: where the size is open, queries are
+ * multiplied by it, in the precision that the scores have. */
 static double
-default_scale(tb_opctx *c, tb_val q)
+default_scale(tb_graph *g, attn *a)
 {
-    tb_graph *g = c->g;
-    tb_dim d = SIZE(q, RANK(q) - 1);
+    tb_dim d = SIZE(a->q, RANK(a->q) - 1);
 
-    if (!tb_dim_is_const(d))
-        tb_body_lacks(c, "a head size that is not constant");
-    return d ? 1 / sqrt((double)d) : 1;
+    if (tb_dim_is_const(d))
+        return d ? 1 / sqrt((double)d) : 1;
+    a->q = tb_body_wide(g, a->q);
+    a->k = tb_body_wide(g, a->k);
+    a->v = tb_body_wide(g, a->v);
+    a->factor = CAST(RSQRT(tb_body_dim(g, d, TB_F64)), tb_dtype_of(g, a->q));
+    a->q = MUL(a->q, a->factor);
+    return 1;
 }
 
 /* Gives keys and values as many heads as there are of queries. */
@@ -103,36 +111,24 @@ static attn
 read(tb_opctx *c, uint32_t first, int mask, int dropout, int causal, int scale, int gqa)
 {
     tb_graph *g = c->g;
-    attn a = {.q = V(first), .k = V(first + 1), .v = V(first + 2), .times = 1};
+    attn a = {.q = V(first), .k = V(first + 1), .v = V(first + 2), .times = 1,
+              .dtype = tb_dtype_of(g, V(first))};
 
     if (RANK(a.q) < 2 || RANK(a.k) < 2 || RANK(a.v) < 2)
         tb_body_raise(c, "expected query, key and value of rank 2 or more");
-    if (dropout >= 0 && FLOAT((uint32_t)dropout) != 0)
-        tb_body_lacks(c, "dropout (use it only in training, which is not compiled yet)");
+    a.dropout = dropout >= 0 ? FLOAT((uint32_t)dropout) : 0;
+    if (!(a.dropout >= 0 && a.dropout <= 1))
+        tb_body_raise(c, "dropout_p must be between 0 and 1");
     a.mask = mask >= 0 ? V((uint32_t)mask) : TB_NO_VAL;
     a.causal = BOOL((uint32_t)causal);
     if (a.causal && a.mask.id)
         tb_body_raise(c, "is_causal does not go with attn_mask");
     a.scale = scale >= 0 && given(c, (uint32_t)scale) ? FLOAT((uint32_t)scale)
-                                                      : default_scale(c, a.q);
+                                                      : default_scale(g, &a);
     if (gqa >= 0 ? BOOL((uint32_t)gqa) : gqa == GQA_IF_FEWER && fewer_heads(c, &a))
         share_heads(c, &a);
     same_batch(g, &a);
     return a;
-}
-
-static tb_val
-attend(tb_graph *g, const attn *a)
-{
-    return tb_attention(g, a->q, a->k, a->v, a->mask, a->causal, a->scale);
-}
-
-static tb_val
-sdpa(tb_opctx *c)
-{
-    attn a = read(c, 0, 3, 4, 5, 6, 7);
-
-    return attend(c->g, &a);
 }
 
 /* Scores with masks applied, f32: [b..., q, k]. For results that PyTorch hands out
@@ -158,6 +154,41 @@ scores(tb_graph *g, const attn *a)
     return ADD(s, CAST(a->mask, tb_dtype_of(g, s)));
 }
 
+/* softmax of the scores, dropped out where that is asked for: [b..., q, k]. A query that
+ * sees no key has zeros. */
+static tb_val
+weights(tb_graph *g, const attn *a)
+{
+    tb_val s = scores(g, a), top, none, e, keep;
+    uint32_t keys = 1u << (RANK(s) - 1);
+
+    top = RMAX(s, keys);
+    none = EQ(top, K(top, -INFINITY));
+    e = EXP(SUB(s, WHERE(none, K(top, 0), top)));
+    e = WHERE(none, K(e, 0), DIV(e, RSUM(e, keys)));
+    return a->dropout != 0 ? tb_body_drop(g, e, a->dropout, &keep) : e;
+}
+
+static tb_val
+attend(tb_graph *g, const attn *a)
+{
+    tb_val y;
+
+    if (a->dropout != 0)
+        y = tb_dot(g, weights(g, a), tb_body_wide(g, a->v));
+    else
+        y = tb_attention(g, a->q, a->k, a->v, a->mask, a->causal, a->scale);
+    return CAST(y, a->dtype);
+}
+
+static tb_val
+sdpa(tb_opctx *c)
+{
+    attn a = read(c, 0, 3, 4, 5, 6, 7);
+
+    return attend(c->g, &a);
+}
+
 /* (attention, log of the sum of exponentials of each query's scores [b..., q]); pass/spell.c
  * computes both at once where both are used */
 static tb_val
@@ -167,6 +198,8 @@ flash_for_cpu(tb_opctx *c)
     attn a = read(c, 0, 5, 3, 4, 6, GQA_IF_FEWER);
     tb_val all = tb_attention_lse(g, a.q, a.k, a.v, a.mask, a.causal, a.scale);
 
+    if (a.dropout != 0)
+        tb_body_lacks(c, "dropout, of which the gradient knows nothing");
     return tb_body_out2(c, attend(g, &a), tb_attention_lse_sums(g, all, a.q, a.v));
 }
 
@@ -195,15 +228,19 @@ flash_backward(tb_opctx *c)
     tb_graph *g = c->g;
     attn a = read(c, 1, 8, 6, 7, 9, GQA_IF_FEWER);
     int last = RANK(a.q) - 1;
-    tb_val row, all, at[6] = {V(0), a.q, a.k, a.v};
+    tb_val row, all, dq, at[6] = {CAST(V(0), tb_dtype_of(g, a.q)), a.q, a.k, a.v};
 
+    if (a.dropout != 0)
+        tb_body_lacks(c, "dropout inside attention");
     row = RSUM(MUL(tb_body_wide(g, V(0)), tb_body_wide(g, V(4))), 1u << last);
     at[TB_GRAD_ROW] = tb_squeeze_axes(g, row, 1u << last);
     at[TB_GRAD_LSE] = CAST(V(5), tb_dtype_of(g, row));
     all = tb_attention_grad(g, at, a.mask, a.causal, a.scale);
+    dq = tb_attention_grad_of(g, all, at, TB_GRAD_Q);
+    if (a.factor.id)
+        dq = MUL(dq, a.factor);
     return tb_body_out3(
-        c, CAST(tb_attention_grad_of(g, all, at, TB_GRAD_Q), tb_dtype_of(g, a.q)),
-        over_heads(g, tb_attention_grad_of(g, all, at, TB_GRAD_K), V(2), a.times),
+        c, CAST(dq, a.dtype), over_heads(g, tb_attention_grad_of(g, all, at, TB_GRAD_K), V(2), a.times),
         over_heads(g, tb_attention_grad_of(g, all, at, TB_GRAD_V), V(3), a.times));
 }
 
@@ -213,13 +250,10 @@ math(tb_opctx *c)
 {
     tb_graph *g = c->g;
     attn a = read(c, 0, 3, 4, 5, 7, 8);
-    tb_val s = scores(g, &a), top, e;
-    uint32_t keys = 1u << (RANK(s) - 1);
+    tb_val w = weights(g, &a), y;
 
-    top = RMAX(s, keys);
-    e = EXP(SUB(s, WHERE(EQ(top, K(top, -INFINITY)), K(top, 0), top)));
-    e = WHERE(EQ(top, K(top, -INFINITY)), K(e, 0), DIV(e, RSUM(e, keys)));
-    return tb_body_out2(c, attend(g, &a), CAST(e, tb_dtype_of(g, a.q)));
+    y = a.dropout != 0 ? CAST(tb_dot(g, w, tb_body_wide(g, a.v)), a.dtype) : attend(g, &a);
+    return tb_body_out2(c, y, CAST(w, a.dtype));
 }
 
 const tb_op tb_ops_attention[] = {

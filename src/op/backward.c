@@ -36,14 +36,12 @@ static tb_val
 select_backward(tb_opctx *c)
 {
     tb_graph *g = c->g;
-    tb_unit *u = g->unit;
     tb_val x = V(0);
     int rank = RANK(x) + 1, axis = tb_body_axis(c, 2, rank);
     tb_dim d[TB_MAX_RANK], at = DIM(3);
 
     read_sizes(c, 1, rank, d);
-    if (tb_dim_is_const(at) && at < 0)
-        at = tb_dim_add(u, d[axis], at);
+    at = tb_body_wrap_dim(c, at, d[axis]);
     return put_at(g, tb_unsqueeze(g, x, axis), axis, at, d[axis]);
 }
 
@@ -60,8 +58,7 @@ slice_backward(tb_opctx *c)
     read_sizes(c, 1, rank, d);
     if (SIZE(x, axis) == 0)
         return tb_full_i(g, tb_dtype_of(g, x), rank, d, 0);
-    if (tb_dim_is_const(from) && from < 0)
-        from = tb_dim_max(u, tb_dim_add(u, d[axis], from), 0);
+    from = tb_dim_max(u, tb_body_wrap_dim(c, from, d[axis]), 0);
     return put_at(g, tb_body_dilate(g, x, axis, INT(5)), axis, from, d[axis]);
 }
 

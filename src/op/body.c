@@ -107,6 +107,16 @@ tb_body_dim(tb_graph *g, tb_dim d, tb_dtype t)
     return tb_cast(g, tb_dim_value(g, d), t);
 }
 
+tb_dim
+tb_body_count_item(tb_graph *g, tb_val n, tb_dim max)
+{
+    tb_unit *u = g->unit;
+    int64_t lo, hi;
+
+    tb_dim_range(u, max, &lo, &hi);
+    return tb_item(g, n, tb_sprintf(&u->cx->keep, "n%u", u->syms.n), 0, hi);
+}
+
 tb_val
 tb_body_mean(tb_graph *g, tb_val x, uint32_t axes)
 {
@@ -195,6 +205,17 @@ tb_body_pad_axis(tb_graph *g, tb_val x, int axis, tb_dim lo, tb_dim hi, double v
     los[axis] = lo;
     his[axis] = hi;
     return tb_pad(g, x, los, his, K(x, value));
+}
+
+tb_val
+tb_body_fit_axis(tb_graph *g, tb_val x, int axis, tb_dim lo, tb_dim hi, double value)
+{
+    tb_unit *u = g->unit;
+    tb_dim n = tb_dim_add(u, tb_dim_add(u, SIZE(x, axis), lo), hi);
+    tb_dim cut = tb_dim_max(u, tb_dim_sub(u, 0, lo), 0);
+
+    x = tb_body_pad_axis(g, x, axis, tb_dim_max(u, lo, 0), tb_dim_max(u, hi, 0), value);
+    return tb_dim_eq(u, SIZE(x, axis), n) ? x : tb_slice_axis(g, x, axis, cut, n, 1);
 }
 
 tb_dim

@@ -79,6 +79,9 @@ tb_val tb_body_all(tb_graph *g, tb_val x);
 tb_val tb_body_any(tb_graph *g, tb_val x);
 /* An integer known when a call starts, as a rank 0 tensor of dtype t. */
 tb_val tb_body_dim(tb_graph *g, tb_dim d, tb_dtype t);
+/* n, an I64 of rank 0 that is not negative, as a size of at most `max`: a symbol that gets
+ * its value when n is computed. */
+tb_dim tb_body_count_item(tb_graph *g, tb_val n, tb_dim max);
 
 /* ---- shape ---- */
 
@@ -94,6 +97,9 @@ tb_val tb_body_count_up(tb_graph *g, tb_dim n, int rank, int axis);
 tb_val tb_body_dilate(tb_graph *g, tb_val x, int axis, int64_t step);
 /* Pads one axis; negative amounts (constants) cut off. */
 tb_val tb_body_pad_axis(tb_graph *g, tb_val x, int axis, tb_dim lo, tb_dim hi,
+                        double value);
+/* The same with amounts of which nobody knows the sign. */
+tb_val tb_body_fit_axis(tb_graph *g, tb_val x, int axis, tb_dim lo, tb_dim hi,
                         double value);
 /* An index or place along an axis that may count from the end, as one that does not. */
 tb_dim tb_body_wrap_dim(tb_opctx *c, tb_dim at, tb_dim size);
@@ -143,6 +149,11 @@ const tb_arg *tb_body_at(tb_opctx *c, uint32_t i, uint32_t k);
 /* Exactly n: a list of n, or one number for all. Constants, and sizes. */
 void tb_body_ints(tb_opctx *c, uint32_t i, int n, int64_t *out);
 void tb_body_dims(tb_opctx *c, uint32_t i, int n, tb_dim *out);
+/* ---- random numbers ---- */
+
+/* x / (1 - p) where *keep, else 0; *keep has probability 1 - p. */
+tb_val tb_body_drop(tb_graph *g, tb_val x, double p, tb_val *keep);
+
 /* ---- loops ---- */
 
 /* While cond(values): values = step(values). Both build a graph of their own over its inputs

@@ -118,6 +118,8 @@ diff(tb_opctx *c)
 
     if (RANK(x) == 0)
         tb_body_raise(c, "expected at least one axis");
+    if (INT(1) == 0)
+        return x; /* as it is: nothing is put to its ends either */
     if (given(c, 3))
         part[n++] = V(3);
     part[n++] = x;

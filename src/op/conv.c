@@ -11,8 +11,9 @@
 typedef struct conv {
     int n; /* spatial axes */
     int64_t groups;
-    int64_t stride[TB_MAX_RANK], pad[TB_MAX_RANK], dilation[TB_MAX_RANK];
-    int64_t out_pad[TB_MAX_RANK];
+    int64_t stride[TB_MAX_RANK], dilation[TB_MAX_RANK];
+    tb_dim pad[TB_MAX_RANK];
+    tb_dim out_pad[TB_MAX_RANK]; /* of transposed ones, less than the stride if it is open */
 } conv;
 
 /* [groups * a, b, K...] -> [groups * b, a, K...] */
@@ -31,21 +32,34 @@ exchange(tb_graph *g, tb_val w, int64_t groups)
     return tb_reshape(g, w, rank, d);
 }
 
-static int64_t
-kernel_size(tb_opctx *c, tb_val w, int axis)
+/* How far the kernel's last tap is from its first along a spatial axis. */
+static tb_dim
+reach_of(tb_graph *g, const conv *p, tb_val w, int i)
 {
-    tb_dim k = tb_dims(c->g, w)[axis];
+    return tb_dim_mul(g->unit, tb_dim_sub(g->unit, SIZE(w, 2 + i), 1), p->dilation[i]);
+}
 
-    if (!tb_dim_is_const(k))
-        tb_body_lacks(c, "a kernel whose size is not constant");
-    return k;
+/* Pads along spatial axis i: by the composite's own padding if it can (`lo`, `hi`), which is
+ * constant and cannot cut, else before it. */
+static tb_val
+padded(tb_graph *g, tb_val x, int i, tb_dim before, tb_dim after, int64_t *lo, int64_t *hi)
+{
+    *lo = *hi = 0;
+    if (!tb_dim_is_const(before) || !tb_dim_is_const(after) || before < 0 || after < 0)
+        return tb_body_fit_axis(g, x, 2 + i, before, after, 0);
+    *lo = before, *hi = after;
+    return x;
 }
 
 static tb_val
 direct(tb_opctx *c, const conv *p, tb_val x, tb_val w, tb_val bias)
 {
-    return tb_conv(c->g, TB_P_conv, x, w, bias, p->n, p->groups, p->stride, p->pad,
-                   p->pad, p->dilation);
+    int64_t lo[TB_MAX_RANK], hi[TB_MAX_RANK];
+
+    for (int i = 0; i < p->n; i++)
+        x = padded(c->g, x, i, p->pad[i], p->pad[i], &lo[i], &hi[i]);
+    return tb_conv(c->g, TB_P_conv, x, w, bias, p->n, p->groups, p->stride, lo, hi,
+                   p->dilation);
 }
 
 /*
@@ -55,9 +69,8 @@ direct(tb_opctx *c, const conv *p, tb_val x, tb_val w, tb_val bias)
  * and take their places by movement. NO_VAL where that does not apply.
  */
 static tb_val
-by_phases(tb_opctx *c, const conv *p, tb_val x, tb_val w, tb_val bias)
+by_phases(tb_graph *g, const conv *p, tb_val x, tb_val w, tb_val bias)
 {
-    tb_graph *g = c->g;
     int n = p->n, rank = n + 2, wide = 2 * n + 3;
     int64_t one[TB_MAX_RANK], lo[TB_MAX_RANK], hi[TB_MAX_RANK], taps[TB_MAX_RANK];
     int64_t phases[TB_MAX_RANK], order[TB_MAX_RANK], all = 1;
@@ -67,8 +80,9 @@ by_phases(tb_opctx *c, const conv *p, tb_val x, tb_val w, tb_val bias)
     if (wide > TB_MAX_RANK)
         return TB_NO_VAL;
     for (int i = 0; i < n; i++) {
-        int64_t size = kernel_size(c, w, 2 + i), s = p->stride[i];
-        if (p->dilation[i] != 1 || p->pad[i] < 0 || p->out_pad[i] < 0)
+        tb_dim size = SIZE(w, 2 + i), s = p->stride[i], more = p->out_pad[i];
+        if (!tb_dim_is_const(size) || !tb_dim_is_const(p->pad[i]) ||
+            p->dilation[i] != 1 || p->pad[i] < 0 || more < 0)
             return TB_NO_VAL;
         strided = strided || s > 1;
         one[i] = 1;
@@ -76,10 +90,13 @@ by_phases(tb_opctx *c, const conv *p, tb_val x, tb_val w, tb_val bias)
         phases[i] = s < size ? s : size; /* those beyond are zero */
         all *= phases[i];
         lo[i] = taps[i] - 1;
-        hi[i] = tb_floordiv(size - p->pad[i] + p->out_pad[i] + s - 1, s) - 1;
+        if (!tb_dim_is_const(more))
+            more = s - 1;
+        hi[i] = tb_floordiv(size - p->pad[i] + more + s - 1, s) - 1;
         hi[i] = hi[i] > 0 ? hi[i] : 0;
         out[i] = tb_dim_mul(g->unit, tb_dim_sub(g->unit, SIZE(x, 2 + i), 1), s);
-        out[i] = tb_dim_add(g->unit, out[i], size - 2 * p->pad[i] + p->out_pad[i]);
+        out[i] = tb_dim_add(g->unit, out[i], size - 2 * p->pad[i]);
+        out[i] = tb_dim_add(g->unit, out[i], p->out_pad[i]);
     }
     if (!strided)
         return TB_NO_VAL;
@@ -129,22 +146,18 @@ static tb_val
 transposed(tb_opctx *c, const conv *p, tb_val x, tb_val w, tb_val bias)
 {
     tb_graph *g = c->g;
-    tb_val y = by_phases(c, p, x, w, bias);
+    tb_val y = by_phases(g, p, x, w, bias);
     if (y.id)
         return y;
     int64_t one[TB_MAX_RANK], lo[TB_MAX_RANK], hi[TB_MAX_RANK];
 
     for (int i = 0; i < p->n; i++) {
-        int64_t reach = p->dilation[i] * (kernel_size(c, w, 2 + i) - 1);
+        tb_dim before = tb_dim_sub(g->unit, reach_of(g, p, w, i), p->pad[i]);
+        tb_dim after = tb_dim_add(g->unit, before, p->out_pad[i]);
 
         one[i] = 1;
-        lo[i] = reach - p->pad[i];
-        hi[i] = reach - p->pad[i] + p->out_pad[i];
         x = tb_body_dilate(g, x, 2 + i, p->stride[i]);
-        if (lo[i] < 0 || hi[i] < 0) { /* the composite's padding cannot cut */
-            x = tb_body_pad_axis(g, x, 2 + i, lo[i], hi[i], 0);
-            lo[i] = hi[i] = 0;
-        }
+        x = padded(g, x, i, before, after, &lo[i], &hi[i]);
     }
     w = tb_flip(g, exchange(g, w, p->groups), ((1u << p->n) - 1) << 2);
     return tb_conv(g, TB_P_conv, x, w, bias, p->n, p->groups, one, lo, hi, p->dilation);
@@ -187,9 +200,9 @@ convolution(tb_opctx *c)
     conv p = begin(c, 0, 1, 8);
 
     tb_body_ints(c, 3, p.n, p.stride);
-    tb_body_ints(c, 4, p.n, p.pad);
+    tb_body_dims(c, 4, p.n, p.pad);
     tb_body_ints(c, 5, p.n, p.dilation);
-    tb_body_ints(c, 7, p.n, p.out_pad);
+    tb_body_dims(c, 7, p.n, p.out_pad);
     return batched(c, &p, BOOL(6) ? transposed : direct, V(0), V(1), V(2));
 }
 
@@ -200,7 +213,7 @@ conv_nd(tb_opctx *c)
     conv p = begin(c, 0, 1, 6);
 
     tb_body_ints(c, 3, p.n, p.stride);
-    tb_body_ints(c, 4, p.n, p.pad);
+    tb_body_dims(c, 4, p.n, p.pad);
     tb_body_ints(c, 5, p.n, p.dilation);
     return batched(c, &p, direct, V(0), V(1), V(2));
 }
@@ -208,17 +221,17 @@ conv_nd(tb_opctx *c)
 static tb_val
 padded_same(tb_opctx *c, const conv *p, tb_val x, tb_val w, tb_val bias)
 {
+    tb_graph *g = c->g;
     int64_t lo[TB_MAX_RANK], hi[TB_MAX_RANK];
 
     for (int i = 0; i < p->n; i++) {
-        int64_t total = p->dilation[i] * (kernel_size(c, w, 2 + i) - 1);
+        tb_dim total = reach_of(g, p, w, i), before = tb_dim_floordiv(g->unit, total, 2);
 
         if (p->stride[i] != 1)
             tb_body_raise(c, "padding='same' does not go with a stride");
-        lo[i] = total / 2;
-        hi[i] = total - lo[i];
+        x = padded(g, x, i, before, tb_dim_sub(g->unit, total, before), &lo[i], &hi[i]);
     }
-    return tb_conv(c->g, TB_P_conv, x, w, bias, p->n, p->groups, p->stride, lo, hi,
+    return tb_conv(g, TB_P_conv, x, w, bias, p->n, p->groups, p->stride, lo, hi,
                    p->dilation);
 }
 
@@ -243,8 +256,8 @@ conv_transpose(tb_opctx *c)
     conv p = begin(c, 0, 1, 6);
 
     tb_body_ints(c, 3, p.n, p.stride);
-    tb_body_ints(c, 4, p.n, p.pad);
-    tb_body_ints(c, 5, p.n, p.out_pad);
+    tb_body_dims(c, 4, p.n, p.pad);
+    tb_body_dims(c, 5, p.n, p.out_pad);
     tb_body_ints(c, 7, p.n, p.dilation);
     return batched(c, &p, transposed, V(0), V(1), V(2));
 }
@@ -275,16 +288,12 @@ grad_of_input(tb_opctx *c, const conv *p, tb_val dy, tb_val x, tb_val w)
     conv q = *p;
 
     for (int i = 0; i < p->n; i++) {
-        int64_t reach = p->dilation[i] * (kernel_size(c, w, 2 + i) - 1);
         tb_dim used = tb_dim_mul(u, tb_dim_sub(u, SIZE(dy, 2 + i), 1), p->stride[i]);
         /* what the stride left over at the end of x */
-        tb_dim left = tb_dim_add(u, SIZE(x, 2 + i), 2 * p->pad[i] - reach - 1);
+        tb_dim left = tb_dim_add(u, SIZE(x, 2 + i), tb_dim_mul(u, p->pad[i], 2));
 
-        left = tb_dim_sub(u, left, used);
-
-        if (!tb_dim_is_const(left))
-            tb_body_lacks(c, "a stride over an axis whose size is not constant");
-        q.out_pad[i] = left;
+        left = tb_dim_sub(u, tb_dim_sub(u, left, 1), reach_of(g, p, w, i));
+        q.out_pad[i] = tb_dim_sub(u, left, used);
     }
     return transposed(c, &q, dy, w, TB_NO_VAL);
 }
@@ -305,11 +314,10 @@ grad_of_weight(tb_opctx *c, const conv *p, tb_val dy, tb_val x, tb_val w)
     tb_val r;
 
     for (int i = 0; i < n; i++) {
-        int64_t reach = p->dilation[i] * (kernel_size(c, w, 2 + i) - 1) + 1;
-        tb_dim used = tb_dim_add(u, tb_dim_mul(u, tb_dim_sub(u, SIZE(dy, 2 + i), 1),
-                                               p->stride[i]), reach);
+        tb_dim used = tb_dim_mul(u, tb_dim_sub(u, SIZE(dy, 2 + i), 1), p->stride[i]);
 
-        x = tb_body_pad_axis(g, x, 2 + i, p->pad[i], p->pad[i], 0);
+        used = tb_dim_add(u, tb_dim_add(u, used, reach_of(g, p, w, i)), 1);
+        x = tb_body_fit_axis(g, x, 2 + i, p->pad[i], p->pad[i], 0);
         x = tb_slice_axis(g, x, 2 + i, 0, used, 1); /* leave out what no window reached */
     }
     /* x [N, G*C, S] -> [C, G*N, S] */
@@ -340,16 +348,20 @@ convolution_backward(tb_opctx *c)
     bool trans = BOOL(7);
 
     tb_body_ints(c, 4, p.n, p.stride);
-    tb_body_ints(c, 5, p.n, p.pad);
+    tb_body_dims(c, 5, p.n, p.pad);
     tb_body_ints(c, 6, p.n, p.dilation);
     tb_body_ints(c, 10, 3, mask);
     c->n_out = 3;
     c->out[0] = c->out[1] = c->out[2] = TB_NO_VAL;
     /* y = transposed(x, w) is linear in both; its adjoints are convolutions, in which x
      * and dy have exchanged their places. */
-    if (mask[0])
-        c->out[0] = trans ? direct(c, &p, dy, w, TB_NO_VAL)
-                          : grad_of_input(c, &p, dy, x, w);
+    if (mask[0] && trans) {
+        c->out[0] = direct(c, &p, dy, w, TB_NO_VAL);
+        for (int i = 0; i < p.n; i++) /* none of what is beyond x: padding of the output */
+            c->out[0] = tb_slice_axis(g, c->out[0], 2 + i, 0, SIZE(x, 2 + i), 1);
+    } else if (mask[0]) {
+        c->out[0] = grad_of_input(c, &p, dy, x, w);
+    }
     if (mask[1])
         c->out[1] = trans ? grad_of_weight(c, &p, x, dy, w)
                           : grad_of_weight(c, &p, dy, x, w);

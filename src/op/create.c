@@ -182,13 +182,19 @@ whole_range(tb_opctx *c, tb_dim start, tb_dim end, int64_t step, tb_dtype t)
 static const tb_arg zero_arg = {.kind = TB_ARG_INT, .i = 0};
 static const tb_arg one_arg = {.kind = TB_ARG_INT, .i = 1};
 
+static bool
+is_number(const tb_arg *a)
+{
+    return a->kind == TB_ARG_FLOAT || a->kind == TB_ARG_INT || a->kind == TB_ARG_BOOL;
+}
+
 static double
 as_double(tb_opctx *c, const tb_arg *a)
 {
-    double v = a->kind == TB_ARG_FLOAT ? a->f : (double)a->i;
+    double v = a->kind == TB_ARG_FLOAT ? a->f : a->kind == TB_ARG_BOOL ? a->b : (double)a->i;
 
-    if (a->kind != TB_ARG_FLOAT && a->kind != TB_ARG_INT)
-        tb_body_lacks(c, "a range of floats with a symbolic end");
+    if (!is_number(a))
+        tb_body_lacks(c, "a range of integers whose ends are floats that are not constant");
     if (!(fabs(v) < 1e15))
         tb_body_raise(c, "%g is out of range", v);
     return v;
@@ -206,6 +212,28 @@ whole_arg(tb_opctx *c, const tb_arg *a)
     return i;
 }
 
+/* A number, a size or what was computed of them, as an F64 of rank 0. */
+static tb_val
+as_f64(tb_opctx *c, const tb_arg *a)
+{
+    tb_graph *g = c->g;
+
+    if (a->kind == TB_ARG_TENSOR)
+        return CAST(a->v, TB_F64);
+    if (a->kind == TB_ARG_DIM)
+        return tb_body_dim(g, tb_dim_canon(g->unit, a->d), TB_F64);
+    return tb_full_f(g, TB_F64, 0, NULL, as_double(c, a));
+}
+
+/* How many numbers a range of floats has that is not known now. */
+static tb_dim
+open_count(tb_graph *g, tb_val from, tb_val to, tb_val by)
+{
+    tb_val n = M1(ceil, DIV(SUB(to, from), by));
+
+    return tb_body_count_item(g, CAST(MAX(n, K(n, 0)), TB_I64), TB_DIM_EXPR - 1);
+}
+
 static tb_val
 range(tb_opctx *c, const tb_arg *start, const tb_arg *end, const tb_arg *step,
       uint32_t dtype)
@@ -215,10 +243,17 @@ range(tb_opctx *c, const tb_arg *start, const tb_arg *end, const tb_arg *step,
     tb_dtype t = tb_body_dtype(c, dtype, whole ? TB_I64 : TB_F32);
     double from, by, n;
     tb_dim size;
+    tb_val first, each;
 
-    if (whole && step->kind == TB_ARG_INT)
+    if (whole && step->kind != TB_ARG_DIM)
         return whole_range(c, whole_arg(c, start), whole_arg(c, end), whole_arg(c, step),
                            t);
+    first = as_f64(c, start);
+    each = as_f64(c, step);
+    if (tb_dtype_is_float(t) && !(is_number(start) && is_number(end) && is_number(step))) {
+        size = open_count(g, first, as_f64(c, end), each);
+        return CAST(ADD(first, MUL(CAST(tb_iota(g, 1, &size, 0), TB_F64), each)), t);
+    }
     from = as_double(c, start);
     by = as_double(c, step);
     if (!tb_dtype_is_float(t)) /* of integers: all three are cut off first */
@@ -229,10 +264,7 @@ range(tb_opctx *c, const tb_arg *start, const tb_arg *end, const tb_arg *step,
     if (!(n < 1e15))
         tb_body_raise(c, "the range has no end");
     size = n > 0 ? (tb_dim)n : 0;
-    return CAST(ADD(tb_full_f(g, TB_F64, 0, NULL, from),
-                    MUL(CAST(tb_iota(g, 1, &size, 0), TB_F64),
-                        tb_full_f(g, TB_F64, 0, NULL, by))),
-                t);
+    return CAST(ADD(first, MUL(CAST(tb_iota(g, 1, &size, 0), TB_F64), each)), t);
 }
 
 static tb_val

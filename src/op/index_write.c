@@ -63,11 +63,14 @@ put(tb_graph *g, const tb_indices *ix, tb_val x, tb_val updates, int mode)
 {
     tb_dim d[TB_MAX_RANK];
     int n = update_dims(g, ix, x, d);
+    tb_dtype t = tb_dtype_of(g, x);
 
-    updates = tb_expand(g, CAST(updates, tb_dtype_of(g, x)), n, d);
-    if (mode == SUM && tb_dtype_of(g, x) == TB_BOOL)
+    updates = tb_expand(g, CAST(updates, t), n, d);
+    if (mode == SUM && t == TB_BOOL)
         mode = AMAX; /* booleans add up by `or` */
-    return tb_scatter(g, x, updates, ix->mask, mode, ix->at, ix->n);
+    if (mode == SUM || mode == PROD) /* half types are rounded once, not at each step */
+        x = tb_body_wide(g, x), updates = tb_body_wide(g, updates);
+    return CAST(tb_scatter(g, x, updates, ix->mask, mode, ix->at, ix->n), t);
 }
 
 /* a + b, where booleans add up by `or`. */

@@ -248,7 +248,8 @@ bilinear(tb_opctx *c)
 
 /* ---- einsum ---- */
 
-enum { LETTERS = 52 };
+/* What axes are called: letters, and behind them the axes of "...", the last one last. */
+enum { LETTERS = 52, NAMES = 64 };
 
 typedef struct term {
     tb_val v;
@@ -262,34 +263,79 @@ letter_of(tb_opctx *c, char ch)
         return ch - 'a';
     if (ch >= 'A' && ch <= 'Z')
         return ch - 'A' + 26;
-    tb_body_lacks(c, "'%c' in the equation", ch);
+    tb_body_raise(c, "'%c' in the equation", ch);
 }
 
-/* Reads one operand's letters; a letter that occurs twice takes the diagonal. */
-static term
-read_term(tb_opctx *c, tb_val v, tb_str s)
+static bool
+is_ellipsis(tb_str s, size_t at)
 {
-    tb_graph *g = c->g;
+    return at + 3 <= s.len && memcmp(s.ptr + at, "...", 3) == 0;
+}
+
+/* A letter that occurs twice takes the diagonal. */
+static void
+take_diagonals(tb_graph *g, term *t)
+{
+    for (int j = RANK(t->v) - 1; j > 0; j--) {
+        int i = 0;
+        tb_dim n;
+        tb_val at[2];
+
+        while (t->letter[i] != t->letter[j])
+            i++;
+        if (i == j)
+            continue;
+        n = SIZE(t->v, i);
+        tb_dim_assume_eq(g->unit, n, SIZE(t->v, j), g->loc);
+        at[0] = at[1] = tb_iota(g, 1, &n, 0);
+        t->v = tb_body_move(g, tb_gather(g, t->v, 1u << i | 1u << j, at, 2), 0, i);
+        memmove(t->letter + j, t->letter + j + 1, (size_t)(RANK(t->v) - j));
+    }
+}
+
+/* Reads one operand's letters. `*wide`: the most axes that a "..." stood for so far. */
+static term
+read_term(tb_opctx *c, tb_val v, tb_str s, int *wide)
+{
     term t = {.v = v};
-    int n = 0;
+    int rank = tb_rank(c->g, v), n = 0, more = rank;
+    bool dots = false;
 
+    for (size_t i = 0; i < s.len; i++)
+        more -= s.ptr[i] != ' ' && s.ptr[i] != '.';
+    if (more < 0)
+        tb_body_raise(c, "\"%.*s\" has too many letters for rank %d", TB_FMT(s), rank);
     for (size_t i = 0; i < s.len; i++) {
-        int l;
-
         if (s.ptr[i] == ' ')
             continue;
-        l = letter_of(c, s.ptr[i]);
-        for (int k = 0; k < n; k++)
-            if (t.letter[k] == l)
-                tb_body_lacks(c, "a letter twice in one operand");
-        if (n == RANK(v))
-            tb_body_raise(c, "\"%.*s\" has too many letters for rank %d", TB_FMT(s),
-                          RANK(v));
-        t.letter[n++] = (int8_t)l;
+        if (!is_ellipsis(s, i)) {
+            t.letter[n++] = (int8_t)letter_of(c, s.ptr[i]);
+            continue;
+        }
+        if (dots)
+            tb_body_raise(c, "\"%.*s\" has more than one ellipsis", TB_FMT(s));
+        if (more > NAMES - LETTERS)
+            tb_body_lacks(c, "an ellipsis of more than %d axes", NAMES - LETTERS);
+        for (int k = 0; k < more; k++)
+            t.letter[n++] = (int8_t)(NAMES - more + k);
+        *wide = more > *wide ? more : *wide;
+        dots = true;
+        i += 2;
     }
-    if (n != RANK(v))
-        tb_body_raise(c, "\"%.*s\" has too few letters for rank %d", TB_FMT(s), RANK(v));
+    if (n != rank)
+        tb_body_raise(c, "\"%.*s\" has too few letters for rank %d", TB_FMT(s), rank);
+    take_diagonals(c->g, &t);
     return t;
+}
+
+static uint64_t
+letters_in(const tb_graph *g, const term *t)
+{
+    uint64_t mask = 0;
+
+    for (int i = 0; i < RANK(t->v); i++)
+        mask |= UINT64_C(1) << t->letter[i];
+    return mask;
 }
 
 static int
@@ -350,14 +396,14 @@ static term
 contract(tb_opctx *c, term a, term b, uint64_t needed)
 {
     tb_graph *g = c->g;
-    int8_t batch[LETTERS], ms[LETTERS], ks[LETTERS], ns[LETTERS], x[3 * TB_MAX_RANK];
+    int8_t batch[NAMES], ms[NAMES], ks[NAMES], ns[NAMES], x[3 * TB_MAX_RANK];
     tb_dim d[TB_MAX_RANK], e[TB_MAX_RANK], r[TB_MAX_RANK], m = 1, k = 1, n = 1;
     unsigned nb = 0, nm = 0, nk = 0, nn = 0;
     tb_unit *u = g->unit;
     tb_val p, q;
     term t;
 
-    for (int l = 0; l < LETTERS; l++) {
+    for (int l = 0; l < NAMES; l++) {
         bool in_a = find(g, &a, l) >= 0, in_b = find(g, &b, l) >= 0;
 
         if (in_a && in_b && (needed >> l & 1))
@@ -402,21 +448,31 @@ contract(tb_opctx *c, term a, term b, uint64_t needed)
     return t;
 }
 
-/* The letters behind "->", or those that occur once, in alphabetical order. */
+/* The letters behind "->", or those that occur once, in alphabetical order; of "..." all
+ * `wide` axes. */
 static int
-result_letters(tb_opctx *c, tb_str eq, size_t arrow, int8_t *out)
+result_letters(tb_opctx *c, tb_str eq, size_t arrow, int wide, int8_t *out)
 {
     int count[LETTERS] = {0}, n = 0;
+    bool implied = arrow == eq.len;
 
-    if (arrow < eq.len) {
-        for (size_t i = arrow + 2; i < eq.len; i++)
-            if (eq.ptr[i] != ' ' && n < TB_MAX_RANK)
-                out[n++] = (int8_t)letter_of(c, eq.ptr[i]);
-        return n;
-    }
-    for (size_t i = 0; i < eq.len; i++)
-        if (eq.ptr[i] != ' ' && eq.ptr[i] != ',')
+    for (size_t i = implied ? 0 : arrow + 2; i < eq.len; i++) {
+        bool dots = is_ellipsis(eq, i);
+
+        if (implied && !dots && eq.ptr[i] != ' ' && eq.ptr[i] != ',')
             count[letter_of(c, eq.ptr[i])]++;
+        i += dots ? 2 : 0;
+        if (implied || eq.ptr[i] == ' ')
+            continue;
+        if (n + (dots ? wide : 1) > TB_MAX_RANK)
+            tb_body_raise(c, "a result of more than %d axes", TB_MAX_RANK);
+        if (!dots)
+            out[n++] = (int8_t)letter_of(c, eq.ptr[i]);
+        for (int k = 0; dots && k < wide; k++)
+            out[n++] = (int8_t)(NAMES - wide + k);
+    }
+    for (int k = 0; implied && k < wide; k++)
+        out[n++] = (int8_t)(NAMES - wide + k);
     for (int i = 0; i < LETTERS; i++) { /* upper case sorts first */
         int l = (i + 26) % LETTERS;
 
@@ -426,17 +482,6 @@ result_letters(tb_opctx *c, tb_str eq, size_t arrow, int8_t *out)
     return n;
 }
 
-static uint64_t
-letters_from(tb_opctx *c, tb_str eq, size_t from, size_t arrow)
-{
-    uint64_t mask = 0;
-
-    for (size_t i = from; i < arrow; i++)
-        if (eq.ptr[i] != ' ' && eq.ptr[i] != ',')
-            mask |= UINT64_C(1) << letter_of(c, eq.ptr[i]);
-    return mask;
-}
-
 /* From left to right, two operands at a time. */
 static tb_val
 einsum(tb_opctx *c)
@@ -444,43 +489,43 @@ einsum(tb_opctx *c)
     tb_graph *g = c->g;
     tb_str eq = tb_body_at(c, 0, 0)->s;
     size_t arrow = eq.len, at = 0;
+    uint32_t n_terms = tb_body_n(c, 1);
+    term *terms = TB_NEWN(&g->unit->cx->keep, term, n_terms + 1), acc;
     int8_t want[TB_MAX_RANK];
     uint64_t result = 0;
-    term acc = {0};
-    int n;
+    int n, wide = 0;
 
+    if (n_terms == 0)
+        tb_body_raise(c, "expected at least one operand");
     for (size_t i = 0; i + 1 < eq.len; i++)
         if (eq.ptr[i] == '-' && eq.ptr[i + 1] == '>')
             arrow = i;
-    n = result_letters(c, eq, arrow, want);
-    for (int i = 0; i < n; i++)
-        result |= UINT64_C(1) << want[i];
-    for (uint32_t k = 0; k < tb_body_n(c, 1); k++) {
+    for (uint32_t k = 0; k < n_terms; k++) {
         size_t end = at;
-        uint64_t later;
-        term t;
 
         while (end < arrow && eq.ptr[end] != ',')
             end++;
-        t = read_term(c, tb_body_at(c, 1, k)->v, (tb_str){eq.ptr + at, end - at});
+        terms[k] = read_term(c, tb_body_at(c, 1, k)->v, (tb_str){eq.ptr + at, end - at},
+                             &wide);
         at = end < arrow ? end + 1 : end;
-        later = result | letters_from(c, eq, at, arrow);
-        if (k == 0) {
-            acc = t;
-        } else {
-            uint64_t both = 0;
-
-            /* sum early what only one side has and nobody needs */
-            for (int i = 0; i < RANK(t.v); i++)
-                both |= UINT64_C(1) << t.letter[i];
-            drop(g, &acc, later | both);
-            both = 0;
-            for (int i = 0; i < RANK(acc.v); i++)
-                both |= UINT64_C(1) << acc.letter[i];
-            drop(g, &t, later | both);
-            acc = contract(c, acc, t, later);
-        }
     }
+    n = result_letters(c, eq, arrow, wide, want);
+    for (int i = 0; i < n; i++)
+        result |= UINT64_C(1) << want[i];
+    acc = terms[0];
+    for (uint32_t k = 1; k < n_terms; k++) {
+        uint64_t later = result;
+
+        for (uint32_t i = k + 1; i < n_terms; i++)
+            later |= letters_in(g, &terms[i]);
+        /* sum early what only one side has and nobody needs */
+        drop(g, &acc, later | letters_in(g, &terms[k]));
+        drop(g, &terms[k], later | letters_in(g, &acc));
+        acc = contract(c, acc, terms[k], later);
+    }
+    if (letters_in(g, &acc) & ~result && (tb_dtype_is_int(tb_dtype_of(g, acc.v)) ||
+                                          tb_dtype_of(g, acc.v) == TB_BOOL))
+        acc.v = CAST(acc.v, TB_I64); /* as torch.sum does */
     drop(g, &acc, result);
     return in_order(g, &acc, want, n);
 }

@@ -26,6 +26,7 @@
     X(index_write)                                                                       \
     X(join)                                                                              \
     X(linalg)                                                                            \
+    X(linalg_eig)                                                                        \
     X(linalg_factor)                                                                     \
     X(linalg_ldl)                                                                        \
     X(loss)                                                                              \

@@ -426,9 +426,8 @@ bernoulli(tb_opctx *c)
 
 /* ---- dropout ---- */
 
-/* x / (1 - p) where *keep, else 0; *keep has probability 1 - p. */
-static tb_val
-drop(tb_graph *g, tb_val x, double p, tb_val *keep)
+tb_val
+tb_body_drop(tb_graph *g, tb_val x, double p, tb_val *keep)
 {
     tb_dtype t = tb_dtype_of(g, x);
     tb_val w = tb_body_wide(g, x), r;
@@ -448,7 +447,7 @@ dropout(tb_opctx *c)
 
     if (!BOOL(2) || FLOAT(1) == 0)
         return V(0);
-    return drop(c->g, V(0), FLOAT(1), &keep);
+    return tb_body_drop(c->g, V(0), FLOAT(1), &keep);
 }
 
 static tb_val
@@ -458,7 +457,7 @@ native_dropout(tb_opctx *c)
     tb_val x = V(0), keep = tb_full_i(g, TB_BOOL, RANK(x), tb_dims(g, x), 1), y = x;
 
     if ((!given(c, 2) || BOOL(2)) && FLOAT(1) != 0)
-        y = drop(g, x, FLOAT(1), &keep);
+        y = tb_body_drop(g, x, FLOAT(1), &keep);
     return tb_body_out2(c, y, keep);
 }
 
@@ -474,7 +473,8 @@ feature_dropout(tb_opctx *c)
         return x;
     for (int i = 0; i < RANK(x); i++)
         d[i] = i < 2 ? SIZE(x, i) : 1;
-    scale = drop(g, tb_full_f(g, tb_dtype_of(g, x), RANK(x), d, 1), FLOAT(1), &keep);
+    scale = tb_full_f(g, tb_dtype_of(g, x), RANK(x), d, 1);
+    scale = tb_body_drop(g, scale, FLOAT(1), &keep);
     return MUL(x, scale);
 }
 

@@ -13,17 +13,6 @@
 
 /* ---- sizes from data ---- */
 
-/* n, an I64 of rank 0 that is not negative, as a size of at most `max`. */
-static tb_dim
-size_of(tb_graph *g, tb_val n, tb_dim max)
-{
-    tb_unit *u = g->unit;
-    int64_t lo, hi;
-
-    tb_dim_range(u, max, &lo, &hi);
-    return tb_item(g, n, tb_sprintf(&u->cx->keep, "n%u", u->syms.n), 0, hi);
-}
-
 /* How many elements of mask [N] are true, as an I64 of rank 0. */
 static tb_val
 how_many(tb_graph *g, tb_val mask)
@@ -53,7 +42,7 @@ tb_indices_true(tb_graph *g, tb_val mask)
     tb_dim n;
 
     mask = tb_body_flat(g, mask);
-    n = size_of(g, how_many(g, mask), SIZE(mask, 0));
+    n = tb_body_count_item(g, how_many(g, mask), SIZE(mask, 0));
     return tb_slice_axis(g, positions(g, mask, SIZE(mask, 0)), 0, 0, n, 1);
 }
 
@@ -310,7 +299,7 @@ bincount(tb_opctx *c)
                        TB_STR("bincount only supports 1-d non-negative integral inputs."));
         size = tb_reshape(g, RMAX(x, 1), 0, NULL);
         size = MAX(ADD(size, I64(1)), tb_body_dim(g, n, TB_I64));
-        n = size_of(g, size, MANY);
+        n = tb_body_count_item(g, size, MANY);
     }
     return tb_scatter(g, tb_expand(g, tb_body_number(g, t, 0), 1, &n), w, 1, 1, &x, 1);
 }
@@ -328,7 +317,7 @@ repeat_interleave(tb_opctx *c)
     ends = CAST(V(0), TB_I64);
     tb_assert_node(g, tb_body_all(g, LE(I64(0), ends)), TB_STR("repeats can not be negative"));
     total = tb_reshape(g, RSUM(ends, 1), 0, NULL);
-    n = size_of(g, total, MANY);
+    n = tb_body_count_item(g, total, MANY);
     if (given(c, 1))
         tb_dim_assume_eq(g->unit, n, DIM(1), c->loc);
     /* as many steps up at each place as lists end there */

@@ -369,7 +369,7 @@ numel(tb_opctx *c)
 /* ---- strides: x counts as dense and row-major ---- */
 
 static bool
-is_dense(int n, const tb_dim *size, const int64_t *stride)
+is_dense(int n, const tb_dim *size, const tb_dim *stride)
 {
     int64_t expected = 1;
 
@@ -388,12 +388,12 @@ as_strided(tb_opctx *c)
     tb_graph *g = c->g;
     tb_val x = V(0), at;
     tb_dim d[TB_MAX_RANK], total = tb_body_count(g, x, ~0u), end;
-    int64_t stride[TB_MAX_RANK], from = given(c, 3) ? INT(3) : 0;
+    tb_dim stride[TB_MAX_RANK], from = given(c, 3) ? DIM(3) : 0;
     int n = sizes(c, 1, d);
 
     if (tb_body_n(c, 2) != (uint32_t)n)
         tb_body_raise(c, "expected as many strides as sizes");
-    tb_body_ints(c, 2, n, stride);
+    tb_body_dims(c, 2, n, stride);
     x = tb_reshape(g, x, 1, &total);
     if (is_dense(n, d, stride)) {
         end = 1;
@@ -401,9 +401,9 @@ as_strided(tb_opctx *c)
             end *= d[i];
         return tb_reshape(g, tb_slice_axis(g, x, 0, from, end, 1), n, d);
     }
-    at = tb_full_i(g, TB_I64, n, d, from);
+    at = tb_expand(g, tb_body_dim(g, from, TB_I64), n, d);
     for (int i = 0; i < n; i++)
-        at = ADD(at, MUL(tb_iota(g, n, d, i), I64(stride[i])));
+        at = ADD(at, MUL(tb_iota(g, n, d, i), tb_body_dim(g, stride[i], TB_I64)));
     return tb_gather(g, x, 1, &at, 1);
 }
 

@@ -35,9 +35,11 @@ shifted(tb_graph *g, tb_val x, uint32_t axis)
 static tb_val
 softmax_of(tb_graph *g, tb_val x, uint32_t axis)
 {
-    tb_val e = EXP(shifted(g, x, axis));
+    tb_val e = EXP(shifted(g, x, axis)), sum = RSUM(e, axis);
 
-    return DIV(e, RSUM(e, axis));
+    /* one division for a row: the sum is at least 1, so that its reciprocal is as good but for
+     * one more rounding, and vectors of divisions are slower than those of exponentials */
+    return MUL(e, DIV(K(sum, 1), sum));
 }
 
 static tb_val

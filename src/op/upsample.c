@@ -9,21 +9,25 @@
  */
 #include "op/upsample.h"
 
-/* size * factor, rounded down, for sizes that may not be known. */
+/* size * factor, rounded down, for sizes that may not be known. The product is that of two
+ * doubles, with its rounding: a size of 100 times 1.15 gives 114. */
 static tb_dim
-scaled(tb_opctx *c, tb_dim size, double factor)
+scaled(tb_graph *g, tb_dim size, double factor)
 {
-    tb_unit *u = c->g->unit;
+    tb_unit *u = g->unit;
+    tb_val n;
 
     if (tb_dim_is_const(size))
         return (tb_dim)floor((double)size * factor);
-    for (int64_t q = 1; q <= 64; q++) {
+    for (int64_t q = 1; q <= 64; q *= 2) { /* exact */
         double p = factor * (double)q;
 
         if (p == floor(p))
             return tb_dim_floordiv(u, tb_dim_mul(u, size, (int64_t)p), q);
     }
-    tb_body_lacks(c, "a size that is not constant times %g", factor);
+    n = tb_body_dim(g, size, TB_F64);
+    n = CAST(MAX(MUL(n, K(n, factor)), K(n, 0)), TB_I64);
+    return tb_body_count_item(g, n, TB_DIM_EXPR - 1);
 }
 
 static tb_resize
@@ -66,7 +70,7 @@ read_vec(tb_opctx *c, int n, uint32_t scales)
         const tb_arg *a = tb_body_at(c, scales, (uint32_t)i);
 
         r.factor[i] = a->kind == TB_ARG_FLOAT ? a->f : (double)a->i;
-        r.out[i] = scaled(c, SIZE(V(0), 2 + i), r.factor[i]);
+        r.out[i] = scaled(g, SIZE(V(0), 2 + i), r.factor[i]);
     }
     return r;
 }
@@ -260,6 +264,9 @@ tb_resize_taps(tb_graph *g, const tb_resize *r, int i, tb_dim in, tb_resampling 
     pos = source(g, r, i, in, corners);
     if (how == TB_CUBIC)
         return cubic_taps(g, pos);
+    if (r->factor[i] > 0 && !corners) /* where the size stays PyTorch copies */
+        pos = WHERE(EQ(tb_body_dim(g, in, TB_I64), tb_body_dim(g, r->out[i], TB_I64)),
+                    count_up(g, r->out[i], r->real), pos);
     return linear_taps(g, corners ? pos : MAX(pos, K(pos, 0)));
 }
 
@@ -324,7 +331,8 @@ smooth(tb_opctx *c, const tb_resize *r, bool corners, bool is_cubic)
         tb_dim in = SIZE(s.x, 2 + i);
         tb_resampling how = is_cubic ? TB_CUBIC : TB_LINEAR;
 
-        if (tb_dim_eq(g->unit, in, r->out[i]) && (r->factor[i] <= 0 || r->factor[i] == 1))
+        if (tb_dim_eq(g->unit, in, r->out[i]) &&
+            (!is_cubic || r->factor[i] <= 0 || r->factor[i] == 1))
             continue;
         s.taps[s.n] = tb_resize_taps(g, r, i, in, how, corners);
         s.axis[s.n++] = 2 + i;

@@ -322,6 +322,9 @@ linalg(state *s, tb_val v)
     case TB_P_qr:
         r = tb_qr(g, x, true);
         break;
+    case TB_P_schur:
+        r = tb_schur(g, x, true);
+        break;
     default:
         r = tb_jacobi(g, x, a[0], true);
     }
@@ -377,6 +380,7 @@ make_pair(state *s, tb_val v)
     case TB_P_lu:
     case TB_P_qr:
     case TB_P_jacobi:
+    case TB_P_schur:
         return linalg(s, v);
     case TB_P_cast:
         return cast_to(s, v);

@@ -601,6 +601,7 @@ visit(state *s, tb_val v)
     case TB_P_lu:
     case TB_P_qr:
     case TB_P_jacobi:
+    case TB_P_schur:
     case TB_P_exchange:
         visit_root_only(s, v, TB_GROUP_LINALG);
         break;

@@ -13,9 +13,10 @@
  */
 #include "pass/pass.h"
 
-/* Of depthwise convolutions in planes: taps of the kernel, step from lane to lane, outputs of
- * a row. */
-enum { MAX_PLANE_TAPS = 25, MAX_PLANE_STRIDE = 4, LEAST_PLANE_ROW = 16 };
+/* Of depthwise convolutions in planes, measured: taps of the kernel, step from lane to lane,
+ * outputs of a row; with many taps loads cost more than turning round unless rows are long. */
+enum { FEW_PLANE_TAPS = 9, LEAST_PLANE_ROW = 14, MAX_PLANE_TAPS = 25, LONG_PLANE_ROW = 48 };
+enum { MAX_PLANE_STRIDE = 4 };
 
 /* ---- permutes ---- */
 static bool
@@ -368,7 +369,7 @@ depthwise_planes(tb_graph *g, tb_val x, tb_val w, tb_val bias, const tb_conv_att
     return y;
 }
 
-/* Does it pay? Where channels are last anyhow, not; nor where rows are shorter than a vector. */
+/* Does it pay? */
 static bool
 is_better_in_planes(const tb_graph *g, tb_val x, tb_val w, const tb_conv_attr *c,
                     const tb_dim *y)
@@ -386,7 +387,8 @@ is_better_in_planes(const tb_graph *g, tb_val x, tb_val w, const tb_conv_attr *c
             return false;
     }
     return taps <= MAX_PLANE_TAPS && c->stride[c->ns - 1] <= MAX_PLANE_STRIDE &&
-           tb_dim_hint(g->unit, y[c->ns + 1]) >= LEAST_PLANE_ROW;
+           tb_dim_hint(g->unit, y[c->ns + 1]) >=
+               (taps <= FEW_PLANE_TAPS ? LEAST_PLANE_ROW : LONG_PLANE_ROW);
 }
 
 /* A depthwise convolution takes a pad with zeros before it along: the convolution of what is

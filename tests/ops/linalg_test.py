@@ -261,6 +261,87 @@ def test_not_finite():
             compiled(fn)(torch.full((3, 3), float("nan")))
 
 
+# ---- eigenvalues of general matrices ----
+
+R, C = torch.randn(3, 6, 6).double(), torch.randn(3, 6, 6, dtype=torch.complex128)
+UP, TURN = torch.randn(6, 6).triu().double(), torch.eye(6).roll(1, 0).double()
+GENERAL = {
+    "real": R,
+    "complex": C,
+    "up": UP,
+    "down": UP.mT,
+    "turn": TURN,
+    "zeros": torch.zeros(4, 4).double(),
+    "blocks": torch.tensor([[1.0, 2], [-2, 1]]).double().kron(torch.eye(3)),
+    "rank_one": R[0, :1].mT @ R[1, :1],
+    "not_diagonal": 2 * torch.eye(8).double() + torch.diag(torch.ones(7), 1),
+    "large": R * 1e120,
+    "small": R * 1e-120,
+    "scales": R * torch.logspace(-3, 3, 6),
+}
+
+
+def check_eigen(a, eps=1e-9):
+    """A V = V diag(w) with columns of length 1, in the order of eigvals."""
+    w, v = compiled(torch.linalg.eig)(a)
+    size = a.abs().amax().clamp(min=1e-300)
+    z = a.to(w.dtype)
+    close(z @ v / size, v * w[..., None, :] / size, eps)
+    close(v.norm(dim=-2), torch.ones_like(w).real, eps)
+    close(compiled(torch.linalg.eigvals)(a), w, 0)
+    largest = v.gather(-2, v.abs().argmax(-2, keepdim=True))
+    close(largest.imag, torch.zeros_like(largest.imag), 1e-6)
+    if not a.is_complex():  # real ones, and pairs with the positive part first
+        at = (w.imag > 0).nonzero(as_tuple=True)
+        assert (w.imag < 0).sum() == len(at[0])
+        close(w[(*at[:-1], at[-1] + 1)], w[at].conj(), 0)
+        close(v.mT[(*at[:-1], at[-1] + 1)], v.mT[at].conj(), 0)
+        assert not v.mT[w.imag == 0].imag.any()
+    return w
+
+
+@pytest.mark.parametrize("name", GENERAL)
+def test_eig(name):
+    a = GENERAL[name]
+    w = check_eigen(a)
+    want = torch.linalg.eigvals(a)
+    if name != "not_diagonal":  # its values are as far apart as rounding puts them
+        apart = (w[..., :, None] - want[..., None, :]).abs() / a.abs().amax().clamp(
+            1e-300
+        )
+        assert apart.amin(-1).max() < 1e-9 and apart.amin(-2).max() < 1e-9
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
+def test_eig_of_blocks(dtype):
+    check_eigen(torch.randn(2, 70, 70, dtype=dtype), 1e-3)
+    check_eigen(torch.randn(3, 2, 3, 3, dtype=dtype), 1e-4)
+
+
+def test_eig_gradients():
+    for a in (R, C):
+        check(torch.linalg.eigvals, a)
+        check(lambda a: (torch.linalg.eig(a)[0], torch.linalg.eig(a)[1].abs()), a)
+
+
+def test_eig_of_open_sizes():
+    eig = compiled(torch.linalg.eig, dynamic=True)
+    for n in (2, 5, 30):
+        a = torch.randn(2, n, n).double()
+        w, v = eig(a)
+        close(a.to(w.dtype) @ v, v * w[..., None, :])
+
+
+def test_eig_at_the_edges():
+    for shape in ((0, 3, 3), (2, 0, 0), (1, 1)):
+        check(torch.linalg.eig, torch.ones(*shape).double(), grad=False)
+        check(torch.linalg.eigvals, torch.ones(*shape).double(), grad=False)
+    for fn in (torch.linalg.eig, torch.linalg.eigvals):
+        for bad in (float("nan"), float("inf")):
+            with pytest.raises(RuntimeError, match="should not contain infs or NaNs"):
+                compiled(fn)(torch.full((3, 3), bad))
+
+
 SYMMETRIC = torch.randn(4, 6, 6).double()
 SYMMETRIC = SYMMETRIC + SYMMETRIC.mT
 HOLLOW = torch.stack([torch.ones(6, 6) - torch.eye(6), torch.zeros(6, 6)]).double()

@@ -93,9 +93,6 @@ EXCLUDED = {
 # What a row says it does not do: (operator, part of the message).
 LIMITS = {
     ("_upsample_bilinear2d_aa", "interpolation between numbers of type ui8"),
-    ("arange", "a range of floats with a symbolic end"),  # torch.arange(False, True)
-    ("einsum", "'.' in the equation"),
-    ("einsum", "a letter twice in one operand"),
 }
 # Of equal values any may be named: only the values are compared.
 TIES = {"kthvalue", "topk", "sort", "mode", "median", "msort", "nanmedian", "argsort"}

@@ -329,3 +329,17 @@ def test_two_processes_train_like_one(tmp_path, width, buckets):
             w.kill()
     assert [w.returncode for w in workers] == [0, 0], texts
     assert all("_c10d_functional.all_reduce" in t for t in texts)
+
+
+def test_inputs_of_a_type_that_no_program_has():
+    """Complex numbers of two halves: no node of the backward graph is to blame."""
+    torch._dynamo.reset()
+    inputs = [torch.tensor([1.0, -2.0]).half().requires_grad_() for _ in range(2)]
+    results = []
+    for f in (torch.complex, torch.compile(torch.complex, backend="turbine_cpu")):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            z = f(*inputs)
+            results.append((z, *torch.autograd.grad(z, inputs, torch.ones_like(z))))
+    for got, want in zip(*results, strict=True):
+        assert got.dtype == want.dtype and got.tolist() == want.tolist()

@@ -31,3 +31,17 @@ def test_as_many_as_torch(threads):
     run("local-task")
     most = device("local-task").workers  # not more than CPUs
     assert 1 <= most <= len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize("shape", [(8500, 1024), (8399, 1003), (2, 4194304 + 5)])
+def test_results_past_the_caches(shape):
+    """Results of 32 MiB and more, by several threads: rows that begin where vectors do, and
+    rows that do not; also into memory that begins anywhere."""
+    x = torch.randn(shape)
+    for f in (
+        lambda x: torch.tanh(x) + 1,
+        lambda x: torch.nn.functional.layer_norm(x, x.shape[-1:]),
+        lambda x: (x * 2).to(torch.float64),
+    ):
+        torch.testing.assert_close(compiled(f, device="local-task")(x), f(x))
+        torch._dynamo.reset()

@@ -252,7 +252,10 @@ gen_store(gen *g)
         return;
     }
     p = place(g, mem, (uint32_t)l, &index);
-    tb_k_store(g->k, mem, p, index, 0, v, mask);
+    if (!mask.id && pick(3) == 0)
+        tb_k_store_past(g->k, mem, p, index, v);
+    else
+        tb_k_store(g->k, mem, p, index, 0, v, mask);
 }
 
 /* ---- control ---- */

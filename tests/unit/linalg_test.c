@@ -312,6 +312,44 @@ open_jacobi(void)
     c_run((c_case){SIZES({1, 4}, {4, 1}, {1, 1}, {17, 16}, {5, 50}), .tolerance = 1e-9});
 }
 
+/* ---- Schur's form ---- */
+
+/* With the unit matrix beside x: [T, Q^H]. Q^H Q is 1, Q T Q^H is x, T has nothing below its
+ * subdiagonal and, of complex numbers, on it. */
+static void
+schur_of(tb_val x)
+{
+    int rank = tb_rank(g, x);
+    tb_dim n = tb_dims(g, x)[rank - 1];
+    tb_val xs[2] = {x, band(x, 0, 0)}, r, t, q;
+
+    r = tb_schur(g, tb_concat(g, xs, 2, rank - 1), false);
+    t = columns(r, 0, n);
+    q = columns(r, n, n);
+    out(tb_dot(g, q, swapped(conjugate(q))));
+    out(M2(sub, tb_dot(g, swapped(conjugate(q)), tb_dot(g, t, q)), x));
+    out(M2(mul, t, band(t, -1000, tb_dtype_is_complex(tb_dtype_of(g, x)) ? -1 : -2)));
+}
+
+static void
+schur(void)
+{
+    schur_of(IN(F32, 6, 3, 3));
+    schur_of(IN(F32, 2, 20, 20));
+    schur_of(IN(F64, 37, 37));
+    schur_of(complex_of(IN(F32, 2, 9, 9), IN(F32, 2, 9, 9)));
+    c_run((c_case){.tolerance = 1e-3});
+}
+
+static void
+open_schur(void)
+{
+    tb_dim n = c_sym("n", 0, 1000);
+
+    schur_of(IN(F64, n, n));
+    c_run((c_case){SIZES({0}, {1}, {2}, {3}, {4}, {17}, {50}), .tolerance = 1e-9});
+}
+
 int
 main(void)
 {
@@ -330,5 +368,7 @@ main(void)
     CASE(open_qr);
     CASE(jacobi);
     CASE(open_jacobi);
+    CASE(schur);
+    CASE(open_schur);
     return t_done();
 }

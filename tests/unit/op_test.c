@@ -292,6 +292,9 @@ contractions(void)
           "linear(%1, %2, %3)", "1x3xf32: 1.5 2.5 3.5");
     GIVES("2x2xf32 = [1, 2, 3, 4]; 2x2xf32 = [1, 0, 0, 1]",
           "einsum(\"ij,jk->ki\", [%1, %2])", "2x2xf32: 1 3 2 4");
+    GIVES("2x2x2xf32 = [1, 2, 3, 4, 5, 6, 7, 8]; 2xf32 = [1, 10]",
+          "einsum(\"...ii,i\", [%1, %2])", "2xf32: 41 85");
+    GIVES("3xui8 = [200, 100, 50]", "einsum(\"i->\", [%1])", "i64: 350");
     GIVES("1x1x3xf32 = [1, 2, 3]; 1x1x2xf32 = [1, 1]",
           "convolution(%1, %2, none, [1], [0], [1], false, [0], 1)", "1x1x2xf32: 3 5");
     GIVES("1x1x4xf32 = [1, 4, 2, 3]", "max_pool1d_with_indices(%1, [2])",

@@ -51,7 +51,10 @@ def _compile_as_far_as_possible(module, options, constants):
             names = {n.name for n in found} or {n.name for n in computed(e.module)}
             if not found:
                 log.warning("turbine_cpu: %s", e.why, exc_info=log.isEnabledFor(10))
-            lacking |= {n for n in computed(module) if n.name in names}
+            new = {n for n in computed(module) if n.name in names} - lacking
+            if not new:  # what the graph takes or gives is to blame, no operator in it
+                raise e.why from None
+            lacking |= new
             reasons.update(
                 {n: reasons.get(n.name) for n in lacking if n.name in reasons}
             )

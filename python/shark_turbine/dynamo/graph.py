@@ -48,6 +48,7 @@ class GraphImporter:
             (n.meta.get("val") for n in nodes),
         )
         self.importer = GraphFunction(self.function, self.symbols)
+        self.symbols.importer = self.importer  # also where sizes are outputs
         self.inputs = kept = [
             i
             for i, (n, v) in enumerate(zip(places, values, strict=True))

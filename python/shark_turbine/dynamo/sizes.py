@@ -6,14 +6,18 @@ arguments: a backward graph may have a tensor of (s0-1)//2 + 1 rows and nothing 
 what s0 is. Such an expression becomes a symbol of its own.
 """
 
+import sympy
 import torch
 
+from .. import scalars
 from ..importer import FunctionImporter, Symbols, Unsupported, bounds, dtype_name
 from ..locations import location_of
 
 _DECOMPOSITIONS = {
     torch.ops.aten._linalg_eigh.default,
+    torch.ops.aten._linalg_eigvals.default,
     torch.ops.aten._linalg_svd.default,
+    torch.ops.aten.linalg_eig.default,
     torch.ops.aten.linalg_pinv.atol_rtol_tensor,
 }
 
@@ -28,6 +32,14 @@ def _linear(e):
     slope = e.coeff(symbol)
     shift = e - slope * symbol
     return slope.is_Integer and slope > 0 and shift.is_Integer
+
+
+def _is_computed(e):
+    """Whether a size is made with floats or conditions: as an argument's it is a symbol."""
+    return any(
+        type(a).__name__ in scalars.ROUNDINGS or isinstance(a, sympy.Piecewise)
+        for a in sympy.preorder_traversal(e)
+    )
 
 
 def _hint(value):
@@ -102,7 +114,8 @@ class GraphSymbols(Symbols):
                     name, min=low, max=high, hint=self._typical(e), argument=k
                 )
         for e, size in self.sizes.items():
-            if not e.free_symbols <= self.known and e not in self.dims:
+            known = e.free_symbols <= self.known and not _is_computed(e)
+            if not known and e not in self.dims:
                 self._name(e, size)
 
     def _name(self, e, size):

@@ -65,15 +65,18 @@ def _attribute_supported(node, value):
     return _module_at(node) is not None and all(supported(u) for u in node.users)
 
 
-def _only_asserted(node):
-    """Whether a fact about sizes is computed only to be checked."""
+def _only_of_sizes(node):
+    """Whether a fact about sizes is computed only to be checked, or for other sizes: their
+    expressions say it all."""
     for user in node.users:
+        value = user.meta.get("val")
         if isinstance(user.target, torch._ops.OpOverload):
             if user.target._schema.name != "aten::_assert_scalar":
                 return False
-        elif not isinstance(
-            user.meta.get("val"), (torch.SymBool, torch.SymFloat)
-        ) or not _only_asserted(user):
+        elif isinstance(value, (torch.SymBool, torch.SymFloat)):
+            if not _only_of_sizes(user):
+                return False
+        elif not isinstance(value, (torch.SymInt, int)):
             return False
     return True
 
@@ -85,7 +88,7 @@ def supported(node):
     if any(isinstance(v, torch.Tensor) and not _compilable_tensor(v) for v in values):
         return False
     if isinstance(value, (torch.SymFloat, torch.SymBool)):
-        return scalars.supported(node) or _only_asserted(node)
+        return scalars.supported(node) or _only_of_sizes(node)
     if node.op == "get_attr":
         return _attribute_supported(node, value)
     if isinstance(target, torch._ops.HigherOrderOperator):
