@@ -385,7 +385,7 @@ shape(tb_grad *a)
     int64_t least, most, batches = 1, panels;
 
     tb_dim_range(a->u, keys, &least, &most);
-    a->panel = most <= 16 ? 16 : most <= 32 ? 32 : tb_micro_panel(keys);
+    a->panel = most <= 16 ? 16 : most <= 32 ? 32 : tb_micro_panel(keys, 0);
     a->dq_row = TB_ALIGN_UP(tb_dims(g, q)[rank - 1], (int64_t)ALIGN);
     for (int i = 0; i < rank - 2 && batches < FEW_TILES; i++)
         batches *= tb_dim_hint(a->u, tb_dims(g, q)[i]);
