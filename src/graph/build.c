@@ -221,65 +221,6 @@ tb_conv(tb_graph *g, tb_prim p, tb_val x, tb_val w, tb_val bias, int n_spatial,
                   (uint32_t)(2 + 4 * n));
 }
 
-static tb_val
-attention_mask(tb_graph *g, tb_val mask, int rank, const tb_dim *scores)
-{
-    tb_dim dims[TB_MAX_RANK];
-    int lead = rank - tb_rank(g, mask);
-
-    if (tb_dtype_of(g, mask) != TB_BOOL && !tb_dtype_is_float(tb_dtype_of(g, mask)))
-        TB_RAISE(g, "attention: mask: expected i1 or a float dtype, found %s",
-                 tb_dtype_name(tb_dtype_of(g, mask)));
-    if (lead < 0)
-        TB_RAISE(g, "attention: mask: expected rank %d, found rank %d", rank,
-                 tb_rank(g, mask));
-    for (int i = 0; i < rank; i++) {
-        dims[i] = i < lead ? 1 : tb_dims(g, mask)[i - lead];
-        if (dims[i] != 1)
-            dims[i] =
-                tb_same_size(g, "attention", "size of the mask", scores[i], dims[i]);
-    }
-    return tb_reshape(g, mask, rank, dims);
-}
-
-tb_val
-tb_attention(tb_graph *g, tb_val q, tb_val k, tb_val v, tb_val mask, bool causal,
-             double scale)
-{
-    const char *what = "attention";
-    tb_dim dims[TB_MAX_RANK], scores[TB_MAX_RANK];
-    tb_val in[4] = {q, k, v, mask};
-    int64_t attr[2] = {causal, 0};
-    int rank = tb_rank(g, q);
-
-    if (rank < 2)
-        TB_RAISE(g, "attention: expected rank 2 or more, found rank %d", rank);
-    expect_rank(g, what, "keys", k, rank);
-    expect_rank(g, what, "values", v, rank);
-    tb_same_dtype(g, what, q, k);
-    tb_same_dtype(g, what, q, v);
-    expect_number(g, what, q, true);
-    for (int i = 0; i < rank - 2; i++) {
-        dims[i] = tb_same_size(g, what, "batch sizes differ", tb_dims(g, q)[i],
-                               tb_dims(g, k)[i]);
-        dims[i] =
-            tb_same_size(g, what, "batch sizes differ", dims[i], tb_dims(g, v)[i]);
-        scores[i] = dims[i];
-    }
-    tb_same_size(g, what, "sizes of queries and keys differ", tb_dims(g, q)[rank - 1],
-                 tb_dims(g, k)[rank - 1]);
-    tb_same_size(g, what, "numbers of keys and values differ", tb_dims(g, k)[rank - 2],
-                 tb_dims(g, v)[rank - 2]);
-    dims[rank - 2] = scores[rank - 2] = tb_dims(g, q)[rank - 2];
-    dims[rank - 1] = tb_dims(g, v)[rank - 1];
-    scores[rank - 1] = tb_dims(g, k)[rank - 2];
-    if (mask.id)
-        in[3] = attention_mask(g, mask, rank, scores);
-    memcpy(&attr[1], &scale, sizeof scale);
-    return tb_add(g, TB_P_attention, tb_dtype_of(g, q), rank, dims, in, mask.id ? 4 : 3,
-                  attr, 2);
-}
-
 /* ---- state and effects ---- */
 
 static const tb_global *

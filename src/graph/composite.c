@@ -163,59 +163,6 @@ expand_conv(tb_graph *g, tb_prim p, const int64_t *attr, tb_val x, tb_val w, tb_
     return tb_cast(g, last ? channels_first(g, y, true) : y, t);
 }
 
-/* ---- attention ---- */
-
-/* scores [b..., q, k] where the query may see the key, -inf elsewhere; or plus the mask */
-static tb_val
-masked(tb_graph *g, tb_val s, tb_val mask, bool causal)
-{
-    tb_val never = tb_full_like(g, s, -INFINITY);
-    int rank = tb_rank(g, s);
-
-    if (causal) {
-        tb_val i = tb_iota(g, rank, tb_dims(g, s), rank - 2);
-        tb_val j = tb_iota(g, rank, tb_dims(g, s), rank - 1);
-
-        s = tb_where(g, tb_map2(g, TB_P_le, j, i), s, never);
-    }
-    if (!mask.id)
-        return s;
-    mask = tb_expand_like(g, mask, s);
-    if (tb_dtype_of(g, mask) == TB_BOOL)
-        return tb_where(g, mask, s, never);
-    return tb_map2(g, TB_P_add, s, tb_cast(g, mask, tb_dtype_of(g, s)));
-}
-
-/*
- * softmax(q k' scale + mask) v, as PyTorch: a query that may see no key gets zeros, not
- * NaN (at::_safe_softmax), and the causal mask is aligned at the top left.
- */
-static tb_val
-expand_attention(tb_graph *g, const int64_t *attr, tb_val q, tb_val k, tb_val v, tb_val mask)
-{
-    tb_dtype t = tb_dtype_of(g, q), wide = t == TB_F16 || t == TB_BF16 ? TB_F32 : t;
-    int rank = tb_rank(g, q);
-    uint32_t keys = 1u << (rank - 1);
-    tb_val s, top, none, e;
-    double scale;
-
-    memcpy(&scale, &attr[1], sizeof scale);
-    q = tb_cast(g, q, wide);
-    k = tb_cast(g, k, wide);
-    v = tb_cast(g, v, wide);
-    s = tb_dot(g, q, tb_transpose(g, k, rank - 2, rank - 1)); /* [b..., q, k] */
-    s = tb_map2(g, TB_P_mul, s, tb_full_like(g, s, scale));
-    s = masked(g, s, mask, attr[0] != 0);
-    top = tb_reduce(g, TB_P_rmax, s, keys); /* [b..., q, 1] */
-    none = tb_map2(g, TB_P_eq, top, tb_full_like(g, top, -INFINITY));
-    top = tb_where(g, none, tb_full_like(g, top, 0), top);
-    e = tb_map1(g, TB_P_exp, tb_map2(g, TB_P_sub, s, tb_expand_like(g, top, s)));
-    e = tb_map2(g, TB_P_div, e,
-                tb_expand_like(g, tb_reduce(g, TB_P_rsum, e, keys), e));
-    e = tb_where(g, tb_expand_like(g, none, e), tb_full_like(g, e, 0), e);
-    return tb_cast(g, tb_dot(g, e, v), t);
-}
-
 tb_val
 tb_composite_expand(tb_graph *g, const tb_graph *from, tb_val node, const tb_val *operands)
 {
@@ -228,9 +175,9 @@ tb_composite_expand(tb_graph *g, const tb_graph *from, tb_val node, const tb_val
     if (n->prim == TB_P_conv || n->prim == TB_P_conv_nhwc)
         return expand_conv(g, (tb_prim)n->prim, attr, operands[0], operands[1],
                            n->n_in > 2 ? operands[2] : TB_NO_VAL);
-    if (n->prim == TB_P_attention)
-        return expand_attention(g, attr, operands[0], operands[1], operands[2],
-                                n->n_in > 3 ? operands[3] : TB_NO_VAL);
+    if (n->prim == TB_P_attention || n->prim == TB_P_attention_lse ||
+        n->prim == TB_P_attention_grad)
+        return tb_expand_attention(g, (tb_prim)n->prim, attr, operands, n->n_in);
     if (n->prim == TB_P_rand) {
         tb_dim dims[TB_MAX_RANK];
 

@@ -125,8 +125,13 @@ copy_attention(const step *s)
     double scale;
 
     memcpy(&scale, &s->attr[1], sizeof scale);
-    return tb_attention(s->to, s->in[0], s->in[1], s->in[2],
-                        s->n->n_in > 3 ? s->in[3] : TB_NO_VAL, s->attr[0] != 0, scale);
+    if (s->n->prim == TB_P_attention_grad)
+        return tb_attention_grad(s->to, s->in,
+                                 s->n->n_in > TB_GRAD_MASK ? s->in[TB_GRAD_MASK] : TB_NO_VAL,
+                                 s->attr[0] != 0, scale);
+    return (s->n->prim == TB_P_attention ? tb_attention : tb_attention_lse)(
+        s->to, s->in[0], s->in[1], s->in[2], s->n->n_in > 3 ? s->in[3] : TB_NO_VAL,
+        s->attr[0] != 0, scale);
 }
 
 static tb_val
@@ -177,6 +182,8 @@ copy_other(const step *s)
     case TB_P_conv_nhwc:
         return copy_conv(s);
     case TB_P_attention:
+    case TB_P_attention_lse:
+    case TB_P_attention_grad:
         return copy_attention(s);
     case TB_P_result:
         return copy_result(s);

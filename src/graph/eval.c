@@ -441,6 +441,8 @@ eval_node(ev *e, frame *f, const tensor *args, const tensor *const *in)
     case TB_P_conv:
     case TB_P_conv_nhwc:
     case TB_P_attention:
+    case TB_P_attention_lse:
+    case TB_P_attention_grad:
         return composite(e, in, n->n_in);
     case TB_P_read:
     case TB_P_write:

@@ -403,8 +403,20 @@ tb_val tb_rand(tb_graph *g, tb_val seed, tb_val offset, int rank, const tb_dim *
 tb_val tb_conv(tb_graph *g, tb_prim p, tb_val x, tb_val w, tb_val bias, int n_spatial,
                int64_t groups, const int64_t *stride, const int64_t *pad_lo,
                const int64_t *pad_hi, const int64_t *dilation);
+/* Attention (attention.c); mask may be NO_VAL. */
 tb_val tb_attention(tb_graph *g, tb_val q, tb_val k, tb_val v, tb_val mask, bool causal,
                     double scale);
+/* What training needs of it. Results are in pieces, [b..., n]: */
+tb_val tb_attention_lse(tb_graph *g, tb_val q, tb_val k, tb_val v, tb_val mask, bool causal,
+                        double scale);
+tb_val tb_attention_lse_out(tb_graph *g, tb_val all, tb_val q, tb_val v); /* [b..., q, e] */
+tb_val tb_attention_lse_sums(tb_graph *g, tb_val all, tb_val q, tb_val v); /* [b..., q] */
+/* `at`: grad [b..., q, e], q, k, v, then lse and the sums of grad * attention [b..., q]. */
+enum { TB_GRAD_OUT, TB_GRAD_Q, TB_GRAD_K, TB_GRAD_V, TB_GRAD_LSE, TB_GRAD_ROW, TB_GRAD_MASK };
+tb_val tb_attention_grad(tb_graph *g, const tb_val at[6], tb_val mask, bool causal,
+                         double scale);
+/* The gradient of operand `which` (TB_GRAD_Q, _K, _V). */
+tb_val tb_attention_grad_of(tb_graph *g, tb_val all, const tb_val at[6], int which);
 
 tb_val tb_read(tb_graph *g, uint32_t global);
 void tb_write(tb_graph *g, uint32_t global, tb_val x);

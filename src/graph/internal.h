@@ -59,3 +59,6 @@ const char *tb_dims_text(tb_graph *g, int rank, const tb_dim *dims);
 
 /* expand_rand.c: the primitive `rand` in other primitives. */
 tb_val tb_expand_rand(tb_graph *g, tb_val seed, tb_val offset, int rank, const tb_dim *dims);
+/* attention.c: attention and its relatives in other primitives. */
+tb_val tb_expand_attention(tb_graph *g, tb_prim p, const int64_t *attr, const tb_val *in,
+                           uint32_t n_in);

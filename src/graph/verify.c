@@ -67,7 +67,11 @@ operand_range(tb_prim p, uint32_t *min, uint32_t *max)
         *min = 2, *max = 3;
         return;
     case TB_P_attention:
+    case TB_P_attention_lse:
         *min = 3, *max = 4;
+        return;
+    case TB_P_attention_grad:
+        *min = 6, *max = 7;
         return;
     case TB_P_while:
     case TB_P_call:

@@ -14,7 +14,8 @@
  *
  * f = exp(top - top'). After Milakov and Gimelshein, "Online normalizer calculation for
  * softmax", 2018, and Dao et al., "FlashAttention", 2022. A query that sees no key gets
- * zeros, as in PyTorch.
+ * zeros, as in PyTorch. In training top + log sum of each query is stored too
+ * (attention_lse), for attention_grad.c.
  */
 #include "kernel/contract.h"
 
@@ -34,6 +35,8 @@ typedef struct attention {
     tb_dim batches, queries, keys;
     int64_t depth, width; /* d, e */
     tb_ix q_at, k_at, v_at;
+    bool sums;             /* the root is in pieces: the attention, then lse of each query */
+    const tb_ix *sums_at;
     tb_val q_store, k_store, v_store;
     const tb_ix *mask_at, *root_at;
     /* pointers */
@@ -53,7 +56,7 @@ geometry(attention *a)
     tb_lower *l = a->l;
     const tb_graph *g = a->g;
     tb_val q = tb_in(g, a->anchor, 0), key = tb_in(g, a->anchor, 1), v = tb_in(g, a->anchor, 2);
-    int rank = a->rank = tb_rank(g, a->anchor);
+    int rank = a->rank = tb_rank(g, q);
     const tb_dim *qd = tb_dims(g, q), *vd = tb_dims(g, v);
     tb_ix at[TB_MAX_RANK + 1] = {{0}}, next[TB_MAX_RANK + 1] = {{0}};
 
@@ -93,6 +96,13 @@ geometry(attention *a)
         a->mask_at = m;
     }
     at[rank - 2] = tb_ix_var(a->q);
+    if (a->sums) {
+        tb_ix *s = tb_dup(&a->u->cx->keep, at, sizeof at);
+        s[rank - 2] = tb_ix_offset(&l->ix, at[rank - 2], tb_dim_mul(a->u, a->queries, a->width));
+        a->sums_at = s;
+        at[rank - 2] = tb_ix_scale(&l->ix, at[rank - 2], a->width);
+        at[rank - 2] = tb_ix_add(&l->ix, at[rank - 2], at[rank - 1]);
+    }
     for (uint32_t i = 0; i < l->group->path.n; i++) {
         tb_ix_back(&l->ix, g, l->group->path.at[i], at, next);
         memcpy(at, next, sizeof at);
@@ -385,6 +395,29 @@ finish_lanes(attention *a, tb_kv v)
     l->known.n = 0;
 }
 
+/* The log of each query's sum: -inf + -inf where no key was seen. */
+static void
+finish_sums(attention *a, tb_kv q0)
+{
+    tb_lower *l = a->l;
+    tb_kernel *k = a->k;
+    tb_val root = l->group->root;
+    tb_ix flat = tb_ix_flat(&l->ix, a->sums_at, tb_rank(a->g, root), tb_dims(a->g, root));
+
+    FOR_PANEL (j) {
+        tb_kv v = tb_k_map(k, TB_P_log, load(a, a->sum, TB_NO_KV, j), TB_NO_KV, TB_NO_KV);
+
+        bind_queries(a, q0, j);
+        v = tb_k_map(k, TB_P_add, v, load(a, a->top, TB_NO_KV, j), TB_NO_KV);
+        if (a->w == 1 && l->mask.id)
+            tb_k_if(k, l->mask);
+        tb_put(l, root, &flat, v);
+        if (a->w == 1 && l->mask.id)
+            tb_k_end_if(k);
+    }
+    unbind(a);
+}
+
 /* sum becomes its inverse, or 0 where no key was seen. */
 static void
 invert(attention *a)
@@ -443,6 +476,8 @@ finish(attention *a, tb_kv q0)
     tb_kv rows = tb_k_min(k, tb_k_sub(k, dimv(a, a->queries), q0), tb_k_int(k, a->panel));
     int64_t whole = a->width / a->w * a->w;
 
+    if (a->sums)
+        finish_sums(a, q0);
     invert(a);
     if (whole)
         finish_squares(a, q0, rows, whole);
@@ -507,6 +542,7 @@ tb_lower_attention(tb_lower *l)
     a.causal = attr[0] != 0;
     memcpy(&a.scale, &attr[1], sizeof a.scale);
     a.has_mask = tb_node_of(l->g, a.anchor)->n_in > 3;
+    a.sums = tb_node_of(l->g, a.anchor)->prim == TB_P_attention_lse;
     a.acc = tb_dtype_of(l->g, a.anchor) == TB_F64 ? TB_F64 : TB_F32;
     geometry(&a);
     a.guarded = a.has_mask || !tb_dim_is_const(a.keys) || a.keys == 0;

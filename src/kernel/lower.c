@@ -180,6 +180,9 @@ lower_group(tb_lower *l)
     case TB_GROUP_ATTENTION:
         tb_lower_attention(l);
         return;
+    case TB_GROUP_ATTENTION_GRAD:
+        tb_lower_attention_grad(l);
+        return;
     case TB_GROUP_SCAN:
         tb_lower_scan(l);
         return;

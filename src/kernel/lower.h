@@ -8,7 +8,7 @@
  *   nest*.c      kernels for maps and reductions (nest.h)
  *   contract.c   matrix products and convolutions (with geometry.c, product.c, epilogue.c,
  *                winograd.c, micro.c, inner.c, stream.c, pack.c, repack.c)
- *   attention.c  streaming attention
+ *   attention.c  streaming attention; attention_grad.c, attention_rows.c  its gradients
  *   depthwise.c  convolutions of each channel by itself
  *   scan.c, sort.c, scatter.c   one each; rows.c  the loops they share
  *   trisolve.c, factor.c, reflect.c, jacobi.c, schur.c   linear algebra, in the words of linalg.h
@@ -83,6 +83,7 @@ typedef enum tb_group_kind {
     TB_GROUP_CONTRACT,  /* dot or conv_nhwc, with what follows it */
     TB_GROUP_DEPTHWISE, /* conv_nhwc of each channel by itself, likewise */
     TB_GROUP_ATTENTION,
+    TB_GROUP_ATTENTION_GRAD,
     TB_GROUP_SCAN,
     TB_GROUP_SORT,
     TB_GROUP_SCATTER,
@@ -293,6 +294,7 @@ void tb_lower_nest(tb_lower *l);
 void tb_lower_contract(tb_lower *l);
 void tb_lower_depthwise(tb_lower *l);
 void tb_lower_attention(tb_lower *l);
+void tb_lower_attention_grad(tb_lower *l);
 void tb_lower_scan(tb_lower *l);
 void tb_lower_sort(tb_lower *l);
 void tb_lower_scatter(tb_lower *l);

@@ -98,6 +98,24 @@ add_flops(tally *t, tb_dim n)
     t->flops = plus(t->l->u, t->flops, n);
 }
 
+/* Two products of each score for attention, five for its gradients. Half of a causal one's
+ * are not needed, which is not counted off. */
+static tb_dim
+attention_flops(tb_lower *l, tb_val v)
+{
+    tb_unit *u = l->u;
+    bool grad = tb_node_of(l->g, v)->prim == TB_P_attention_grad;
+    uint32_t q = grad ? TB_GRAD_Q : 0;
+    const tb_dim *vd = tb_dims(l->g, tb_in(l->g, v, q + 2));
+    int rank = tb_rank(l->g, tb_in(l->g, v, q));
+    tb_dim queries = 1, keys = vd[rank - 2], d = tb_dims(l->g, tb_in(l->g, v, q))[rank - 1];
+
+    for (int i = 0; i < rank - 1; i++)
+        queries = times(u, queries, tb_dims(l->g, tb_in(l->g, v, q))[i]);
+    d = plus(u, times(u, grad ? 6 : 2, d), times(u, grad ? 4 : 2, vd[rank - 1]));
+    return times(u, times(u, queries, keys), d);
+}
+
 static tb_dim
 anchor_flops(tb_lower *l, tb_val v)
 {
@@ -112,12 +130,8 @@ anchor_flops(tb_lower *l, tb_val v)
         for (int i = 1; i < y_rank; i++)
             n = times(u, n, tb_dims(l->g, y)[i]);
         return n;
-    default: { /* attention: scores, then their product with v; a causal one's other half is
-                  not needed, which is not counted off */
-        tb_dim scores = times(u, elements(l, x), tb_dims(l->g, y)[y_rank - 2]);
-        return plus(u, times(u, 2, scores),
-                    times(u, n, tb_dims(l->g, y)[y_rank - 2]));
-    }
+    default:
+        return attention_flops(l, v);
     }
 }
 
@@ -159,6 +173,8 @@ compute(tally *t, tb_val v, tb_dim wanted)
     case TB_P_dot:
     case TB_P_conv_nhwc:
     case TB_P_attention:
+    case TB_P_attention_lse:
+    case TB_P_attention_grad:
         add_flops(t, anchor_flops(l, v));
         break;
     default:

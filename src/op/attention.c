@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * attention.c -- scaled_dot_product_attention and the names it has inside PyTorch. All
- * are the composite `attention` (graph/composite.c says what it computes).
+ * attention.c -- scaled_dot_product_attention, the names it has inside PyTorch and its
+ * gradients. All are the composites of graph/attention.c.
  */
 #include "op/body.h"
 
@@ -11,7 +11,11 @@ typedef struct attn {
     bool causal;
     double scale, dropout;
     tb_dtype dtype; /* of the result */
+    tb_dim times;   /* query heads for each head of keys and values */
+    tb_val factor;  /* by which queries have been multiplied, or NO_VAL */
 } attn;
+
+enum { NO_GQA = -1, GQA_IF_FEWER = -2 }; /* instead of an argument's number */
 
 /* [..., h, s, d] -> [..., h * times, s, d]: each head is shared by `times` query heads */
 static tb_val
@@ -69,16 +73,46 @@ default_scale(tb_graph *g, attn *a)
     a->q = tb_body_wide(g, a->q);
     a->k = tb_body_wide(g, a->k);
     a->v = tb_body_wide(g, a->v);
-    a->q = MUL(a->q, CAST(RSQRT(tb_body_dim(g, d, TB_F64)), tb_dtype_of(g, a->q)));
+    a->factor = CAST(RSQRT(tb_body_dim(g, d, TB_F64)), tb_dtype_of(g, a->q));
+    a->q = MUL(a->q, a->factor);
     return 1;
 }
 
-/* Arguments are at other places in each schema; -1: it has none. */
-static attn
-read(tb_opctx *c, int mask, int dropout, int causal, int scale, int gqa)
+/* Gives keys and values as many heads as there are of queries. */
+static void
+share_heads(tb_opctx *c, attn *a)
 {
     tb_graph *g = c->g;
-    attn a = {.q = V(0), .k = V(1), .v = V(2), .dtype = tb_dtype_of(g, V(0))};
+    tb_dim heads;
+
+    if (RANK(a->q) < 3 || RANK(a->k) < 3 || RANK(a->v) < 3)
+        tb_body_raise(c, "enable_gqa needs an axis of heads");
+    heads = SIZE(a->q, RANK(a->q) - 3);
+    if (SIZE(a->k, RANK(a->k) - 3) == 0 || SIZE(a->v, RANK(a->v) - 3) == 0)
+        tb_body_raise(c, "no heads of keys or values");
+    a->times = tb_dim_floordiv(g->unit, heads, SIZE(a->k, RANK(a->k) - 3));
+    a->k = repeat_heads(g, a->k, a->times);
+    a->v = repeat_heads(g, a->v,
+                        tb_dim_floordiv(g->unit, heads, SIZE(a->v, RANK(a->v) - 3)));
+}
+
+static bool
+fewer_heads(tb_opctx *c, const attn *a)
+{
+    tb_graph *g = c->g;
+    int h = RANK(a->q) - 3;
+
+    return h >= 0 && RANK(a->k) == h + 3 && RANK(a->v) == h + 3 &&
+           !tb_dim_eq(g->unit, SIZE(a->q, h), SIZE(a->k, h));
+}
+
+/* Of arguments from number `first` on; the others are at other places in each schema. */
+static attn
+read(tb_opctx *c, uint32_t first, int mask, int dropout, int causal, int scale, int gqa)
+{
+    tb_graph *g = c->g;
+    attn a = {.q = V(first), .k = V(first + 1), .v = V(first + 2), .times = 1,
+              .dtype = tb_dtype_of(g, V(first))};
 
     if (RANK(a.q) < 2 || RANK(a.k) < 2 || RANK(a.v) < 2)
         tb_body_raise(c, "expected query, key and value of rank 2 or more");
@@ -91,19 +125,8 @@ read(tb_opctx *c, int mask, int dropout, int causal, int scale, int gqa)
         tb_body_raise(c, "is_causal does not go with attn_mask");
     a.scale = scale >= 0 && given(c, (uint32_t)scale) ? FLOAT((uint32_t)scale)
                                                       : default_scale(g, &a);
-    if (gqa >= 0 && BOOL((uint32_t)gqa)) {
-        tb_dim heads;
-
-        if (RANK(a.q) < 3 || RANK(a.k) < 3 || RANK(a.v) < 3)
-            tb_body_raise(c, "enable_gqa needs an axis of heads");
-        heads = SIZE(a.q, RANK(a.q) - 3);
-        if (SIZE(a.k, RANK(a.k) - 3) == 0 || SIZE(a.v, RANK(a.v) - 3) == 0)
-            tb_body_raise(c, "no heads of keys or values");
-        a.k = repeat_heads(g, a.k,
-                           tb_dim_floordiv(g->unit, heads, SIZE(a.k, RANK(a.k) - 3)));
-        a.v = repeat_heads(g, a.v,
-                           tb_dim_floordiv(g->unit, heads, SIZE(a.v, RANK(a.v) - 3)));
-    }
+    if (gqa >= 0 ? BOOL((uint32_t)gqa) : gqa == GQA_IF_FEWER && fewer_heads(c, &a))
+        share_heads(c, &a);
     same_batch(g, &a);
     return a;
 }
@@ -161,27 +184,64 @@ attend(tb_graph *g, const attn *a)
 static tb_val
 sdpa(tb_opctx *c)
 {
-    attn a = read(c, 3, 4, 5, 6, 7);
+    attn a = read(c, 0, 3, 4, 5, 6, 7);
 
     return attend(c->g, &a);
 }
 
-/* (attention, log of the sum of exponentials of each query's scores [b..., q]) */
+/* (attention, log of the sum of exponentials of each query's scores [b..., q]); pass/spell.c
+ * computes both at once where both are used */
 static tb_val
 flash_for_cpu(tb_opctx *c)
 {
     tb_graph *g = c->g;
-    attn a = read(c, 5, 3, 4, 6, -1);
-    tb_val s = scores(g, &a), top, e;
-    uint32_t keys = 1u << (RANK(s) - 1);
+    attn a = read(c, 0, 5, 3, 4, 6, GQA_IF_FEWER);
+    tb_val all = tb_attention_lse(g, a.q, a.k, a.v, a.mask, a.causal, a.scale);
 
     if (a.dropout != 0)
         tb_body_lacks(c, "dropout, of which the gradient knows nothing");
-    top = RMAX(s, keys);
-    top = WHERE(EQ(top, K(top, -INFINITY)), K(top, 0), top);
-    e = RSUM(EXP(SUB(s, top)), keys);
-    e = tb_squeeze_axes(g, ADD(LOG(e), top), keys);
-    return tb_body_out2(c, attend(g, &a), e);
+    return tb_body_out2(c, attend(g, &a), tb_attention_lse_sums(g, all, a.q, a.v));
+}
+
+/* The gradient of `like`, each of whose heads was repeated. */
+static tb_val
+over_heads(tb_graph *g, tb_val x, tb_val like, tb_dim times)
+{
+    tb_dim d[TB_MAX_RANK];
+    int rank = RANK(x), h = rank - 3;
+
+    if (times != 1) {
+        memcpy(d, tb_dims(g, x), sizeof *d * (size_t)rank);
+        memmove(d + h + 2, d + h + 1, sizeof *d * 2);
+        d[h] = SIZE(like, h);
+        d[h + 1] = times;
+        x = tb_reshape(g, x, rank + 1, d);
+        x = tb_squeeze_axes(g, RSUM(x, 1u << (h + 1)), 1u << (h + 1));
+    }
+    return CAST(x, tb_dtype_of(g, like));
+}
+
+/* (grad_out, query, key, value, out, logsumexp, dropout_p, is_causal, *, attn_mask, scale) */
+static tb_val
+flash_backward(tb_opctx *c)
+{
+    tb_graph *g = c->g;
+    attn a = read(c, 1, 8, 6, 7, 9, GQA_IF_FEWER);
+    int last = RANK(a.q) - 1;
+    tb_val row, all, dq, at[6] = {CAST(V(0), tb_dtype_of(g, a.q)), a.q, a.k, a.v};
+
+    if (a.dropout != 0)
+        tb_body_lacks(c, "dropout inside attention");
+    row = RSUM(MUL(tb_body_wide(g, V(0)), tb_body_wide(g, V(4))), 1u << last);
+    at[TB_GRAD_ROW] = tb_squeeze_axes(g, row, 1u << last);
+    at[TB_GRAD_LSE] = CAST(V(5), tb_dtype_of(g, row));
+    all = tb_attention_grad(g, at, a.mask, a.causal, a.scale);
+    dq = tb_attention_grad_of(g, all, at, TB_GRAD_Q);
+    if (a.factor.id)
+        dq = MUL(dq, a.factor);
+    return tb_body_out3(
+        c, CAST(dq, a.dtype), over_heads(g, tb_attention_grad_of(g, all, at, TB_GRAD_K), V(2), a.times),
+        over_heads(g, tb_attention_grad_of(g, all, at, TB_GRAD_V), V(3), a.times));
 }
 
 /* (attention, the weights it used) */
@@ -189,7 +249,7 @@ static tb_val
 math(tb_opctx *c)
 {
     tb_graph *g = c->g;
-    attn a = read(c, 3, 4, 5, 7, 8);
+    attn a = read(c, 0, 3, 4, 5, 7, 8);
     tb_val w = weights(g, &a), y;
 
     y = a.dropout != 0 ? CAST(tb_dot(g, w, tb_body_wide(g, a.v)), a.dtype) : attend(g, &a);
@@ -206,6 +266,11 @@ const tb_op tb_ops_attention[] = {
      "Tensor value, float dropout_p=0., bool is_causal=False, *, "
      "Tensor? attn_mask=None, float? scale=None) -> (Tensor output, Tensor logsumexp)",
      TB_KEEP, flash_for_cpu},
+    {"_scaled_dot_product_flash_attention_for_cpu_backward(Tensor grad_out, "
+     "Tensor query, Tensor key, Tensor value, Tensor out, Tensor logsumexp, "
+     "float dropout_p, bool is_causal, *, Tensor? attn_mask=None, float? scale=None) "
+     "-> (Tensor grad_query, Tensor grad_key, Tensor grad_value)",
+     TB_KEEP, flash_backward},
     {"_scaled_dot_product_attention_math(Tensor query, Tensor key, Tensor value, "
      "Tensor? attn_mask=None, float dropout_p=0., bool is_causal=False, "
      "Tensor? dropout_mask=None, *, float? scale=None, bool enable_gqa=False) "

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
  * backward.c -- backward operators without a family of their own: pools, slices,
- * embeddings, attention. Those of activations, softmax, norms, convolutions, losses and
+ * embeddings. Those of activations, softmax, attention, norms, convolutions, losses and
  * upsampling are with or beside their operators.
  *
  * The adjoint of reading a window at position p with stride s is to add at p * s:
@@ -371,44 +371,6 @@ logit_backward(tb_opctx *c)
     return CAST(WHERE(in, r, K(x, given(c, 2) ? 0 : NAN)), tb_dtype_of(g, V(1)));
 }
 
-/* ---- attention ---- */
-
-/* (grad_out, query, key, value, out, logsumexp, dropout_p, is_causal, *, attn_mask, scale)
- * With P = exp(scale * Q K' - logsumexp):  dV = P' dO,  dS = P * (dO V' - sum(dO * O)),
- * dQ = scale * dS K,  dK = scale * dS' Q. */
-static tb_val
-flash_backward(tb_opctx *c)
-{
-    tb_graph *g = c->g;
-    tb_val x[5], p, s, row, scale, mask = V(8);
-    int rank = RANK(V(1)), r = rank - 2;
-    tb_dim depth = SIZE(V(1), rank - 1);
-
-    if (FLOAT(6) != 0)
-        tb_body_lacks(c, "dropout inside attention");
-    for (uint32_t i = 0; i < 5; i++) /* grad, query, key, value, out */
-        x[i] = tb_body_wide(g, V(i));
-    s = tb_dot(g, x[1], tb_transpose(g, x[2], r, r + 1));
-    scale = given(c, 9) ? K(s, FLOAT(9))
-                        : CAST(RSQRT(tb_body_dim(g, depth, TB_F64)), tb_dtype_of(g, s));
-    s = MUL(s, scale);
-    if (mask.id && tb_dtype_of(g, mask) == TB_BOOL)
-        s = WHERE(mask, s, K(s, -INFINITY));
-    else if (mask.id)
-        s = ADD(s, CAST(mask, tb_dtype_of(g, s)));
-    if (BOOL(7))
-        s = WHERE(LE(tb_body_count_up(g, SIZE(s, r + 1), rank, r + 1),
-                     tb_body_count_up(g, SIZE(s, r), rank, r)), s, K(s, -INFINITY));
-    p = EXP(SUB(s, tb_unsqueeze(g, CAST(V(5), tb_dtype_of(g, s)), rank - 1)));
-    row = RSUM(MUL(x[0], x[4]), 1u << (rank - 1));
-    s = SUB(tb_dot(g, x[0], tb_transpose(g, x[3], r, r + 1)), row);
-    s = MUL(MUL(p, s), scale);
-    return tb_body_out3(
-        c, CAST(tb_dot(g, s, x[2]), tb_dtype_of(g, V(1))),
-        CAST(tb_dot(g, tb_transpose(g, s, r, r + 1), x[1]), tb_dtype_of(g, V(2))),
-        CAST(tb_dot(g, tb_transpose(g, p, r, r + 1), x[0]), tb_dtype_of(g, V(3))));
-}
-
 const tb_op tb_ops_backward[] = {
     /* schema, verbatim from PyTorch; promotion; meaning */
     {"select_backward(Tensor grad_output, SymInt[] input_sizes, int dim, SymInt index) "
@@ -461,10 +423,5 @@ const tb_op tb_ops_backward[] = {
      TB_KEEP, glu_backward},
     {"logit_backward(Tensor grad_output, Tensor self, float? eps=None) -> Tensor",
      TB_KEEP, logit_backward},
-    {"_scaled_dot_product_flash_attention_for_cpu_backward(Tensor grad_out, "
-     "Tensor query, Tensor key, Tensor value, Tensor out, Tensor logsumexp, "
-     "float dropout_p, bool is_causal, *, Tensor? attn_mask=None, float? scale=None) "
-     "-> (Tensor grad_query, Tensor grad_key, Tensor grad_value)",
-     TB_KEEP, flash_backward},
     {0},
 };

@@ -464,7 +464,8 @@ anchor_operands(state *s, tb_val v)
     if (n->prim == TB_P_dot) {
         force_linear(s, tb_in(s->g, v, 0), 2);
         force_linear(s, tb_in(s->g, v, 1), 2);
-    } else if (n->prim == TB_P_attention) {
+    } else if (n->prim == TB_P_attention || n->prim == TB_P_attention_lse ||
+               n->prim == TB_P_attention_grad) {
         for (uint32_t i = 0; i < n->n_in; i++)
             force_linear(s, tb_in(s->g, v, i), 2);
     } else {
@@ -507,6 +508,16 @@ visit_root_only(state *s, tb_val v, tb_group_kind kind)
         else
             want(s, gr, tb_in(s->g, v, i), NULL);
     }
+}
+
+/* Attention whose result is in pieces. */
+static void
+visit_attention(state *s, tb_val v, tb_group_kind kind)
+{
+    uint32_t gr = new_group(s, v, kind);
+
+    s->gs->at.at[gr - 1].anchor = v;
+    anchor_operands(s, v);
 }
 
 static void
@@ -578,6 +589,12 @@ visit(state *s, tb_val v)
         break;
     case TB_P_scatter:
         visit_root_only(s, v, TB_GROUP_SCATTER);
+        break;
+    case TB_P_attention_lse:
+        visit_attention(s, v, TB_GROUP_ATTENTION);
+        break;
+    case TB_P_attention_grad:
+        visit_attention(s, v, TB_GROUP_ATTENTION_GRAD);
         break;
     case TB_P_tri_solve:
     case TB_P_cholesky:
@@ -662,7 +679,8 @@ void
 tb_groups_print(const tb_groups *gs, tb_buf *out)
 {
     static const char *const kinds[] = {"nest", "contract", "depthwise", "attention",
-                                        "scan", "sort",     "scatter",   "linalg"};
+                                        "attention_grad", "scan", "sort", "scatter",
+                                        "linalg"};
     for (uint32_t i = 0; i < gs->at.n; i++) {
         const tb_group *gr = &gs->at.at[i];
         tb_buf_printf(out, "group %u %s root %%%u %s", i, kinds[gr->kind], gr->root.id,

@@ -16,15 +16,52 @@ enum { MIN_QUERIES = 4, MAX_HEAD = 256 };
 enum { MIN_TAPS = 9 }; /* of a window, for two steps */
 enum { LARGE_REDUCTION = 1 << 19, TILE_COLUMNS = 256, FEW_TILES = 7, MAX_PARTS = 64 };
 
+/* Attention, what training keeps of it, or its gradients. */
 static bool
 attention_fits(const tb_graph *g, tb_val v)
 {
-    int r = tb_rank(g, v);
-    tb_dim q = tb_dims(g, v)[r - 2], d = tb_dims(g, tb_in(g, v, 0))[r - 1];
-    tb_dim e = tb_dims(g, v)[r - 1];
-    return tb_dtype_is_float(tb_dtype_of(g, v)) && tb_dtype_of(g, v) != TB_F64 &&
-           (!tb_dim_is_const(q) || q >= MIN_QUERIES) && tb_dim_is_const(d) &&
+    int first = tb_node_of(g, v)->prim == TB_P_attention_grad ? TB_GRAD_Q : 0;
+    tb_val x = tb_in(g, v, (uint32_t)first), y = tb_in(g, v, (uint32_t)first + 2);
+    int r = tb_rank(g, x);
+    tb_dim q = tb_dims(g, x)[r - 2], d = tb_dims(g, x)[r - 1], e = tb_dims(g, y)[r - 1];
+
+    return (!tb_dim_is_const(q) || q >= MIN_QUERIES) && tb_dim_is_const(d) &&
            tb_dim_is_const(e) && d > 0 && e > 0 && d <= MAX_HEAD && e <= MAX_HEAD;
+}
+
+/* The attention of the same operands that is computed with its sums anyway. */
+static tb_val
+attention_with_sums(tb_rewrite *rw, tb_val v)
+{
+    const tb_graph *g = rw->from;
+    const tb_node *n = tb_node_of(g, v);
+
+    for (uint32_t id = v.id - 1; id > 0; id--) {
+        tb_val x = {id};
+        const tb_node *m = tb_node_of(g, x);
+        bool same = rw->map[id].id && m->prim == TB_P_attention_lse && m->n_in == n->n_in &&
+                    memcmp(tb_attrs(g, x), tb_attrs(g, v), 2 * sizeof(int64_t)) == 0;
+
+        for (uint32_t i = 0; same && i < n->n_in; i++)
+            same = tb_in(g, x, i).id == tb_in(g, v, i).id;
+        if (same) {
+            x = tb_attention_lse_out(rw->to, rw->map[id], tb_image(rw, v, 0),
+                                     tb_image(rw, v, 2));
+            return tb_cast(rw->to, x, n->dtype);
+        }
+    }
+    return TB_NO_VAL;
+}
+
+static tb_val
+spell_attention(tb_rewrite *rw, tb_val v, const tb_val *in)
+{
+    tb_val r = TB_NO_VAL;
+
+    if (tb_node_of(rw->from, v)->prim == TB_P_attention)
+        r = attention_with_sums(rw, v);
+    return r.id || attention_fits(rw->from, v) ? r
+                                               : tb_composite_expand(rw->to, rw->from, v, in);
 }
 
 static tb_val
@@ -176,9 +213,9 @@ spell(tb_rewrite *rw, tb_val v)
 {
     tb_graph *g = rw->to;
     const tb_node *n = tb_node_of(rw->from, v);
-    tb_val in[4] = {{0}};
+    tb_val in[7] = {{0}};
 
-    for (uint32_t i = 0; i < n->n_in && i < 4; i++)
+    for (uint32_t i = 0; i < n->n_in && i < TB_COUNT(in); i++)
         in[i] = tb_image(rw, v, i);
     switch ((tb_prim)n->prim) {
     case TB_P_dot:
@@ -186,9 +223,9 @@ spell(tb_rewrite *rw, tb_val v)
             return dot_as_reduction(g, in[0], in[1]);
         return TB_NO_VAL;
     case TB_P_attention:
-        if (attention_fits(rw->from, v))
-            return TB_NO_VAL;
-        return tb_composite_expand(g, rw->from, v, in);
+    case TB_P_attention_lse:
+    case TB_P_attention_grad:
+        return spell_attention(rw, v, in);
     case TB_P_rsum:
     case TB_P_rmax:
     case TB_P_rmin: {

@@ -32,6 +32,14 @@ halves(void)
     c_run((c_case){.tolerance = 2e-2});
 }
 
+static void
+doubles(void)
+{
+    c_out(attention(TB_F64, true));
+    c_out(attention(TB_F64, false));
+    c_run((c_case){.tolerance = 1e-12});
+}
+
 /* Heads in the last axis but one, as models have them; the result goes back there. */
 static void
 heads(void)
@@ -68,6 +76,8 @@ main(void)
         CASE(shapes);
         if (i % 3 == 1)
             CASE(halves);
+        if (i % 4 == 3)
+            CASE(doubles);
     }
     CASE(heads);
     CASE(turned);
