@@ -51,7 +51,13 @@ SOURCES = [
     "runtime/place",
     "runtime/state",
 ]
-THREADS = ["base/clock.c", "runtime/wait.h", "runtime/split.c", "base/cpus.c", "runtime/local_task.c"]
+THREADS = [
+    "base/clock.c",
+    "runtime/wait.h",
+    "runtime/split.c",
+    "base/cpus.c",
+    "runtime/local_task.c",
+]
 
 TOKEN = re.compile(
     r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|/\*.*?\*/|//[^\n]*|->|\.{3}|[A-Za-z_]\w*|\d[\w.]*|.',

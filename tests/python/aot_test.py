@@ -107,6 +107,12 @@ def test_args_and_kwargs():
         main(x, nope=s)
 
 
+def test_one_tensor_as_two_examples():
+    x, y = torch.randn(3), torch.randn(3)
+    check(module(lambda a, b: a * 2 + b), x, x, more=[(x, y)])
+    check(module(lambda a, *, b: a * 2 + b), x, kwargs={"b": x})
+
+
 def test_positional_and_args_exclude_each_other():
     with pytest.raises(ValueError, match="both"):
         aot.export(Linear(), torch.randn(4), args=(torch.randn(4),))

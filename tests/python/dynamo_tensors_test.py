@@ -450,7 +450,9 @@ def test_backward_of_open_sizes():
 
 
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
-@pytest.mark.parametrize("how", [{"scale_factor": 1.7}, {"size": (4, 9)}, {"size": (4, 3)}])
+@pytest.mark.parametrize(
+    "how", [{"scale_factor": 1.7}, {"size": (4, 9)}, {"size": (4, 3)}]
+)
 @pytest.mark.parametrize("corners", [False, True])
 def test_resampling_of_f64(mode, how, corners):
     """Positions are f64 as well; in f32 the error would be 1e-6."""
@@ -464,7 +466,9 @@ def test_resampling_of_f64(mode, how, corners):
 
 def test_gradient_of_hardswish_where_it_bends():
     def gradient(f, dtype):
-        x = torch.tensor([-3.0, 3.0, -2.5, 2.5, 4.0, -4.0] * 6, dtype=dtype, requires_grad=True)
+        x = torch.tensor(
+            [-3.0, 3.0, -2.5, 2.5, 4.0, -4.0] * 6, dtype=dtype, requires_grad=True
+        )
         return torch.autograd.grad(f(x).sum(), x)[0]
 
     for dtype in (torch.float32, torch.float16, torch.bfloat16):

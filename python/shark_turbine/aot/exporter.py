@@ -120,11 +120,12 @@ def capture(
 
     `differentiates` says that its forward asks for gradients, which is found out otherwise.
     """
+    args, kwargs = _apart(tuple(args), kwargs)
 
     def export_(module, strict):
         return torch.export.export(
             module,
-            tuple(args),
+            args,
             kwargs,
             dynamic_shapes=dynamic_shapes,
             strict=bool(strict),
@@ -142,6 +143,20 @@ def capture(
     ep = _decompose(ep)
     ep.minimum_of_two = _says_two(dynamic_shapes)
     return ep
+
+
+def _apart(args, kwargs):
+    """The arguments, each tensor another object: torch.export takes two arguments that are
+    one tensor for one argument in every call."""
+    seen = set()
+
+    def another(leaf):
+        if not isinstance(leaf, torch.Tensor) or id(leaf) not in seen:
+            seen.add(id(leaf))
+            return leaf
+        return leaf.detach().clone().requires_grad_(leaf.requires_grad)
+
+    return pytree.tree_map(another, (args, kwargs))
 
 
 def _says_two(dynamic_shapes):

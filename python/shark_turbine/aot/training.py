@@ -175,7 +175,8 @@ class _Trainer(torch.nn.Module):
         """Name of a global: the model's own names, "optimizer." before the rest."""
         if target.startswith("model."):
             return target.removeprefix("model.")
-        return self.update.names[target.removeprefix("update.")]
+        # Numbers that code makes tensors of (Rprop's step sizes) are named by torch.export.
+        return self.update.names.get(target.removeprefix("update."), target)
 
 
 class _Update(torch.nn.Module):
