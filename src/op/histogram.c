@@ -248,13 +248,14 @@ static tb_val
 as_points(tb_opctx *c, tb_val x, int64_t axes)
 {
     tb_graph *g = c->g;
-    tb_dim d[2] = {tb_body_count(g, x, (1u << (RANK(x) - 1)) - 1), axes};
+    tb_dim d[2] = {0, axes};
 
     if (RANK(x) < 2 || !tb_dim_eq(g->unit, SIZE(x, RANK(x) - 1), axes))
         tb_body_raise(c, "expected points with a last axis of %lld, as many as there are bins",
                       (long long)axes);
     if (axes > TB_MAX_RANK)
         tb_body_lacks(c, "more than %d axes of bins", TB_MAX_RANK);
+    d[0] = tb_body_count(g, x, (1u << (RANK(x) - 1)) - 1);
     return tb_reshape(g, x, 2, d);
 }
 
