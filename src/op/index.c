@@ -250,17 +250,23 @@ gather(tb_opctx *c)
     return tb_reshape(g, r, rank, tb_dims(g, V(2)));
 }
 
+/* Along an axis, but not in a flat tensor, indices of any size go round, as in eager mode. */
 static tb_val
 take_along_dim(tb_opctx *c)
 {
     tb_graph *g = c->g;
-    tb_val x = V(0), i = CAST(V(1), TB_I64);
+    tb_val x = V(0), i = CAST(V(1), TB_I64), size;
+    int axis;
 
     if (!given(c, 2))
         return tb_body_take_along(g, tb_body_flat(g, x), 0, tb_body_flat(g, i));
     if (RANK(x) != RANK(i))
         tb_body_raise(c, "expected indices of rank %d, found rank %d", RANK(x), RANK(i));
-    return tb_body_take_along(g, x, tb_body_axis(c, 2, RANK(x)), i);
+    axis = tb_body_axis(c, 2, RANK(x));
+    /* an axis of no elements has none at index 0 either, which the gather says */
+    size = MAX(tb_body_dim(g, SIZE(x, axis), TB_I64), I64(1));
+    i = REM(i, size);
+    return tb_body_take_along(g, x, axis, WHERE(LT(i, I64(0)), ADD(i, size), i));
 }
 
 /* x as if it were flat */

@@ -12,6 +12,7 @@ import types
 import unittest
 import warnings
 
+import numpy as np
 import torch
 
 # torch's test helpers import it for a base class that is not used here.
@@ -331,6 +332,17 @@ def compared(case, outputs):
     return [] if case.op.name in NAMES_ONLY else outputs
 
 
+def settled(case, gradients):
+    """The gradients; where any of equal values may have been named, that of the first input
+    in the order of the input's values, and of its own among equal ones."""
+    g, x = (gradients or [None])[0], case.tensors[0] if case.tensors else None
+    named = case.op.name in TIES or case.op.name == "msort"
+    if not named or g is None or x.shape != g.shape or x.is_complex():
+        return gradients
+    keys = (g.flatten().double().numpy(), x.detach().flatten().double().numpy())
+    return [g.flatten()[torch.from_numpy(np.lexsort(keys))], *gradients[1:]]
+
+
 __all__ = [
     "DEFAULT",
     "TIES",
@@ -344,6 +356,7 @@ __all__ = [
     "equal",
     "op_db",
     "op_id",
+    "settled",
     "pytree",
     "tolerance",
 ]

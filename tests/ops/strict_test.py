@@ -238,3 +238,13 @@ def test_istft_of_complex():
     )
     x = torch.randn(1, 3, 4)
     check(lambda x: torch.ops.aten.unfold_backward(x, [2, 8], 1, 4, 2), x)
+
+
+# ---- indices ----
+
+
+@pytest.mark.parametrize("dynamic", [None, True])
+def test_take_along_dim_goes_round(dynamic):
+    x = torch.arange(6.0).reshape(2, 3)
+    i = torch.tensor([[-1, 0, 4], [-4, 7, 2]])
+    check(lambda x, i: torch.take_along_dim(x, i, 1), x, i, grad=True, dynamic=dynamic)
