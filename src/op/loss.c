@@ -59,12 +59,13 @@ wide_difference(tb_opctx *c, uint32_t a)
     return SUB(tb_body_wide(g, V(a)), tb_body_wide(g, V(a + 1)));
 }
 
+/* Losses of complex numbers are real. */
 static tb_val
 finish(tb_opctx *c, tb_val loss, int64_t how)
 {
     tb_graph *g = c->g;
 
-    return CAST(reduced(g, loss, how), tb_dtype_of(g, V(0)));
+    return CAST(reduced(g, loss, how), tb_dtype_part(tb_dtype_of(g, V(0))));
 }
 
 static tb_val

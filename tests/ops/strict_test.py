@@ -248,3 +248,11 @@ def test_take_along_dim_goes_round(dynamic):
     x = torch.arange(6.0).reshape(2, 3)
     i = torch.tensor([[-1, 0, 4], [-4, 7, 2]])
     check(lambda x, i: torch.take_along_dim(x, i, 1), x, i, grad=True, dynamic=dynamic)
+
+
+# ---- losses ----
+
+
+def test_l1_loss_of_complex_numbers_is_real():
+    x, y = torch.randn(2, 3, 4, dtype=torch.complex64)
+    check(torch.nn.functional.l1_loss, x, y)
