@@ -54,6 +54,12 @@ tb_dtype_is_complex(tb_dtype t)
 }
 
 tb_dtype
+tb_dtype_wide(tb_dtype t)
+{
+    return t == TB_F16 || t == TB_BF16 ? TB_F32 : t;
+}
+
+tb_dtype
 tb_dtype_part(tb_dtype t)
 {
     return t == TB_C64 ? TB_F32 : t == TB_C128 ? TB_F64 : t;

@@ -9,20 +9,6 @@
 
 /* ---- types ---- */
 
-static tb_dtype
-wide(tb_dtype t)
-{
-    return t == TB_F16 || t == TB_BF16 ? TB_F32 : t;
-}
-
-static void
-expect_rank(tb_graph *g, const char *what, const char *which, tb_val v, int rank)
-{
-    if (tb_rank(g, v) != rank)
-        TB_RAISE(g, "%s: %s: expected rank %d, found rank %d", what, which, rank,
-                 tb_rank(g, v));
-}
-
 /* With all axes, those of size 1 to be repeated. */
 static tb_val
 check_mask(tb_graph *g, const char *what, tb_val mask, int rank, const tb_dim *scores)
@@ -52,8 +38,8 @@ check(tb_graph *g, const char *what, tb_val q, tb_val k, tb_val v, tb_val *mask,
 
     if (rank < 2)
         TB_RAISE(g, "%s: expected rank 2 or more, found rank %d", what, rank);
-    expect_rank(g, what, "keys", k, rank);
-    expect_rank(g, what, "values", v, rank);
+    tb_expect_rank(g, what, "keys", k, rank);
+    tb_expect_rank(g, what, "values", v, rank);
     tb_same_dtype(g, what, q, k);
     tb_same_dtype(g, what, q, v);
     if (!tb_dtype_is_float(tb_dtype_of(g, q)))
@@ -118,7 +104,7 @@ tb_attention_lse(tb_graph *g, tb_val q, tb_val k, tb_val v, tb_val mask, bool ca
     n = tb_dim_add(g->unit, tb_dims(g, v)[rank - 1], 1);
     dims[rank - 2] = tb_dim_mul(g->unit, dims[rank - 2], n);
     set_attrs(attr, causal, scale);
-    return tb_add(g, TB_P_attention_lse, wide(tb_dtype_of(g, q)), rank - 1, dims,
+    return tb_add(g, TB_P_attention_lse, tb_dtype_wide(tb_dtype_of(g, q)), rank - 1, dims,
                   (tb_val[]){q, k, v, mask}, mask.id ? 4 : 3, attr, 2);
 }
 
@@ -167,15 +153,15 @@ tb_attention_grad(tb_graph *g, const tb_val at[6], tb_val mask, bool causal, dou
     int rank = tb_rank(g, q);
 
     check(g, what, q, k, v, &mask, dims);
-    expect_rank(g, what, "gradient", grad, rank);
+    tb_expect_rank(g, what, "gradient", grad, rank);
     tb_same_dtype(g, what, q, grad);
     tb_same_size(g, what, "sizes of gradient and values differ", tb_dims(g, grad)[rank - 1],
                  tb_dims(g, v)[rank - 1]);
     for (int i = TB_GRAD_LSE; i <= TB_GRAD_ROW; i++) {
-        expect_rank(g, what, "numbers of queries", at[i], rank - 1);
-        if (tb_dtype_of(g, at[i]) != wide(tb_dtype_of(g, q)))
+        tb_expect_rank(g, what, "numbers of queries", at[i], rank - 1);
+        if (tb_dtype_of(g, at[i]) != tb_dtype_wide(tb_dtype_of(g, q)))
             TB_RAISE(g, "%s: expected %s, found %s", what,
-                     tb_dtype_name(wide(tb_dtype_of(g, q))),
+                     tb_dtype_name(tb_dtype_wide(tb_dtype_of(g, q))),
                      tb_dtype_name(tb_dtype_of(g, at[i])));
     }
     for (int i = 0; i < rank - 1; i++) {
@@ -189,7 +175,7 @@ tb_attention_grad(tb_graph *g, const tb_val at[6], tb_val mask, bool causal, dou
     set_attrs(attr, causal, scale);
     memcpy(in, at, sizeof *in * TB_GRAD_MASK);
     in[TB_GRAD_MASK] = mask;
-    return tb_add(g, TB_P_attention_grad, wide(tb_dtype_of(g, q)), rank - 1, dims, in,
+    return tb_add(g, TB_P_attention_grad, tb_dtype_wide(tb_dtype_of(g, q)), rank - 1, dims, in,
                   mask.id ? 7 : 6, attr, 2);
 }
 
@@ -265,7 +251,7 @@ static tb_val
 expand_attention(tb_graph *g, const int64_t *attr, tb_val q, tb_val k, tb_val v, tb_val mask,
                  bool lse)
 {
-    tb_dtype t = tb_dtype_of(g, q), w = wide(t);
+    tb_dtype t = tb_dtype_of(g, q), w = tb_dtype_wide(t);
     int rank = tb_rank(g, q);
     uint32_t keys = 1u << (rank - 1);
     tb_val s = scores(g, attr, tb_cast(g, q, w), tb_cast(g, k, w), mask), top, none, e, sum;
@@ -291,7 +277,7 @@ expand_attention(tb_graph *g, const int64_t *attr, tb_val q, tb_val k, tb_val v,
 static tb_val
 expand_grad(tb_graph *g, const int64_t *attr, const tb_val *in, tb_val mask)
 {
-    tb_dtype w = wide(tb_dtype_of(g, in[TB_GRAD_Q]));
+    tb_dtype w = tb_dtype_wide(tb_dtype_of(g, in[TB_GRAD_Q]));
     int rank = tb_rank(g, in[TB_GRAD_Q]);
     tb_val x[4], s, p, lse, none, row;
     double scale;

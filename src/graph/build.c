@@ -13,14 +13,6 @@ expect_dtype(tb_graph *g, const char *what, const char *which, tb_val v, tb_dtyp
 }
 
 static void
-expect_rank(tb_graph *g, const char *what, const char *which, tb_val v, int rank)
-{
-    if (tb_rank(g, v) != rank)
-        TB_RAISE(g, "%s: %s: expected rank %d, found rank %d", what, which, rank,
-                 tb_rank(g, v));
-}
-
-static void
 expect_number(tb_graph *g, const char *what, tb_val v, bool float_only)
 {
     tb_dtype t = tb_dtype_of(g, v);
@@ -41,7 +33,7 @@ tb_dot(tb_graph *g, tb_val x, tb_val y)
 
     if (rank < 2)
         TB_RAISE(g, "dot: expected rank 2 or more, found rank %d", rank);
-    expect_rank(g, "dot", "second operand", y, rank);
+    tb_expect_rank(g, "dot", "second operand", y, rank);
     tb_same_dtype(g, "dot", x, y);
     expect_number(g, "dot", x, false);
     tb_same_size(g, "dot", "inner sizes differ", tb_dims(g, x)[rank - 1],
@@ -70,7 +62,7 @@ gathered_dims(tb_graph *g, const char *what, tb_val x, uint32_t mask, const tb_v
                  __builtin_popcount(mask), n_idx);
     for (uint32_t k = 0; k < n_idx; k++) {
         expect_dtype(g, what, "index", idx[k], TB_I64);
-        expect_rank(g, what, "index", idx[k], tb_rank(g, idx[0]));
+        tb_expect_rank(g, what, "index", idx[k], tb_rank(g, idx[0]));
     }
     tb_check_rank(g, what, tb_rank(g, idx[0]) + rank - (int)n_idx);
     for (int i = 0; i < tb_rank(g, idx[0]); i++) {
@@ -111,7 +103,7 @@ tb_scatter(tb_graph *g, tb_val base, tb_val updates, uint32_t mask, int mode,
     if (mode < 0 || mode > 4)
         TB_RAISE(g, "scatter: mode %d is not one of 0 to 4", mode);
     tb_same_dtype(g, "scatter", base, updates);
-    expect_rank(g, "scatter", "updates", updates, rank);
+    tb_expect_rank(g, "scatter", "updates", updates, rank);
     for (int i = 0; i < rank; i++)
         tb_same_size(g, "scatter", "sizes of the updates differ", dims[i],
                      tb_dims(g, updates)[i]);
@@ -140,8 +132,8 @@ tb_rand(tb_graph *g, tb_val seed, tb_val offset, int rank, const tb_dim *dims)
     tb_check_rank(g, "rand", rank);
     expect_dtype(g, "rand", "seed", seed, TB_I64);
     expect_dtype(g, "rand", "offset", offset, TB_I64);
-    expect_rank(g, "rand", "seed", seed, 0);
-    expect_rank(g, "rand", "offset", offset, 0);
+    tb_expect_rank(g, "rand", "seed", seed, 0);
+    tb_expect_rank(g, "rand", "offset", offset, 0);
     return tb_add(g, TB_P_rand, TB_I64, rank, dims, in, 2, NULL, 0);
 }
 
@@ -192,8 +184,8 @@ tb_conv(tb_graph *g, tb_prim p, tb_val x, tb_val w, tb_val bias, int n_spatial,
         TB_RAISE(g, "%s: not a convolution", what);
     if (n < 1 || n > TB_MAX_RANK - 2 || groups < 1)
         TB_RAISE(g, "%s: %d spatial axes in %lld groups", what, n, (long long)groups);
-    expect_rank(g, what, "input", x, n + 2);
-    expect_rank(g, what, "weight", w, n + 2);
+    tb_expect_rank(g, what, "input", x, n + 2);
+    tb_expect_rank(g, what, "weight", w, n + 2);
     tb_same_dtype(g, what, x, w);
     expect_number(g, what, x, false);
     tb_same_size(g, what, "channels of the weight differ",
@@ -205,7 +197,7 @@ tb_conv(tb_graph *g, tb_prim p, tb_val x, tb_val w, tb_val bias, int n_spatial,
     tb_same_size(g, what, "output channels beyond a multiple of the groups", 0,
                  tb_dim_mod(g->unit, out, groups));
     if (bias.id) {
-        expect_rank(g, what, "bias", bias, 1);
+        tb_expect_rank(g, what, "bias", bias, 1);
         tb_same_dtype(g, what, x, bias);
         tb_same_size(g, what, "size of the bias", out, tb_dims(g, bias)[0]);
     }
@@ -249,7 +241,7 @@ tb_write(tb_graph *g, uint32_t global, tb_val x)
     if (!s->mutable_)
         TB_RAISE(g, "write: global %.*s is not mutable", TB_FMT(s->name));
     expect_dtype(g, "write", "value", x, s->dtype);
-    expect_rank(g, "write", "value", x, s->rank);
+    tb_expect_rank(g, "write", "value", x, s->rank);
     for (int i = 0; i < s->rank; i++)
         tb_same_size(g, "write", "size of the value", s->dims[i], tb_dims(g, x)[i]);
     tb_add(g, TB_P_write, TB_NONE, 0, NULL, &x, 1, &attr, 1);
@@ -262,7 +254,7 @@ tb_assert_node(tb_graph *g, tb_val cond, tb_str message)
     int64_t attr;
 
     expect_dtype(g, "assert", "condition", cond, TB_BOOL);
-    expect_rank(g, "assert", "condition", cond, 0);
+    tb_expect_rank(g, "assert", "condition", cond, 0);
     if (!u->messages.n || !tb_str_eq(u->messages.at[u->messages.n - 1], message))
         TB_PUSH(&u->cx->keep, &u->messages, tb_strdup(&u->cx->keep, message));
     attr = u->messages.n - 1;
@@ -278,7 +270,7 @@ tb_item(tb_graph *g, tb_val x, tb_str name, int64_t min, int64_t max)
     if (!tb_dtype_is_int(tb_dtype_of(g, x)) && tb_dtype_of(g, x) != TB_BOOL)
         TB_RAISE(g, "item: expected an integer, found %s",
                  tb_dtype_name(tb_dtype_of(g, x)));
-    expect_rank(g, "item", "operand", x, 0);
+    tb_expect_rank(g, "item", "operand", x, 0);
     d = tb_sym_new(g->unit, name, TB_SYM_ITEM, min, max);
     attr = g->unit->syms.n - 1;
     tb_add(g, TB_P_item, TB_NONE, 0, NULL, &x, 1, &attr, 1);

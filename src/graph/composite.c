@@ -143,7 +143,7 @@ expand_conv(tb_graph *g, tb_prim p, const int64_t *attr, tb_val x, tb_val w, tb_
 {
     int n = (int)attr[0];
     conv c = {g, n, attr[1], attr + 2, attr + 2 + n, attr + 2 + 2 * n, attr + 2 + 3 * n};
-    tb_dtype t = tb_dtype_of(g, x), wide = t == TB_F16 || t == TB_BF16 ? TB_F32 : t;
+    tb_dtype t = tb_dtype_of(g, x), wide = tb_dtype_wide(t);
     bool last = p == TB_P_conv_nhwc;
     tb_val y;
 

@@ -28,6 +28,14 @@ tb_check_axis(tb_graph *g, const char *what, int axis, int rank)
 }
 
 void
+tb_expect_rank(tb_graph *g, const char *what, const char *which, tb_val v, int rank)
+{
+    if (tb_rank(g, v) != rank)
+        TB_RAISE(g, "%s: %s: expected rank %d, found rank %d", what, which, rank,
+                 tb_rank(g, v));
+}
+
+void
 tb_check_rank(tb_graph *g, const char *what, int rank)
 {
     if (rank < 0 || rank > TB_MAX_RANK)

@@ -49,6 +49,7 @@ int64_t tb_dim_checked(tb_unit *u, bool ok, int64_t value); /* raises on overflo
 /* infer.c: shared checks of the constructors. `what` names the primitive. */
 void tb_check_axis(tb_graph *g, const char *what, int axis, int rank);
 void tb_check_rank(tb_graph *g, const char *what, int rank);
+void tb_expect_rank(tb_graph *g, const char *what, const char *which, tb_val v, int rank);
 /* a and b must be equal: raises "<what>: <which>: expected a, found b" if they cannot
  * be, assumes it otherwise. Returns the better known of the two. */
 tb_dim tb_same_size(tb_graph *g, const char *what, const char *which, tb_dim a,

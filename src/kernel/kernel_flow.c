@@ -19,13 +19,6 @@ tb_k_ptr_add(tb_kernel *k, tb_kv ptr, tb_kv index, int64_t elem_bytes)
     return tb_k_pure(k, TB_K_PTR_ADD, TB_K_PTR, 1, TB_NONE, elem_bytes, in, 2, false);
 }
 
-/* The type a register has for elements of `mem`. */
-static tb_dtype
-register_type(tb_dtype mem)
-{
-    return mem == TB_F16 || mem == TB_BF16 ? TB_F32 : mem;
-}
-
 /* Moves the constant part of an index into the immediate offset: neighbours then share
  * one address. */
 static void
@@ -66,7 +59,7 @@ load(tb_kernel *k, tb_dtype mem, int lanes, tb_kv ptr, tb_kv index, int64_t imm,
      bool is_pure)
 {
     tb_kinst w = {.op = TB_K_LOAD,
-                  .dtype = (uint8_t)register_type(mem),
+                  .dtype = (uint8_t)tb_dtype_wide(mem),
                   .lanes = (uint8_t)lanes,
                   .mem = (uint8_t)mem};
     tb_kv in[3];
@@ -111,7 +104,7 @@ tb_k_gather(tb_kernel *k, tb_dtype mem, tb_kv ptr, tb_kv index, tb_kv mask)
     int lanes = tb_k_lanes(k, index);
     tb_kv in[3] = {ptr, index};
     tb_kinst w = {.op = TB_K_GATHER,
-                  .dtype = (uint8_t)register_type(mem),
+                  .dtype = (uint8_t)tb_dtype_wide(mem),
                   .lanes = (uint8_t)lanes,
                   .mem = (uint8_t)mem};
     uint32_t n = 2;
@@ -139,7 +132,7 @@ tb_k_store(tb_kernel *k, tb_dtype mem, tb_kv ptr, tb_kv index, int64_t imm, tb_k
     bool none;
 
     TB_CHECK(tb_k_inst(k, ptr)->dtype == TB_K_PTR);
-    TB_CHECK(tb_k_type(k, value) == register_type(mem));
+    TB_CHECK(tb_k_type(k, value) == tb_dtype_wide(mem));
     mask = known_mask(k, mask, &none);
     if (none)
         return;
@@ -184,7 +177,7 @@ tb_k_scatter(tb_kernel *k, tb_dtype mem, tb_kv ptr, tb_kv index, tb_kv value, tb
         return;
     }
     TB_CHECK(tb_k_inst(k, ptr)->dtype == TB_K_PTR && tb_k_type(k, index) == TB_I64);
-    TB_CHECK(tb_k_type(k, value) == register_type(mem));
+    TB_CHECK(tb_k_type(k, value) == tb_dtype_wide(mem));
     mask = known_mask(k, mask, &none);
     if (none)
         return;

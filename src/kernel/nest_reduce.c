@@ -59,12 +59,7 @@ tb_nest_make_stages(tb_nest *n)
 static tb_dtype
 acc_dtype(const tb_nest *n, tb_val red)
 {
-    tb_prim p = tb_node_of(n->l->g, red)->prim;
-    tb_dtype t = tb_dtype_of(n->l->g, tb_in(n->l->g, red, 0));
-    if (t == TB_F16 || t == TB_BF16)
-        t = TB_F32;
-    (void)p;
-    return t;
+    return tb_dtype_wide(tb_dtype_of(n->l->g, tb_in(n->l->g, red, 0)));
 }
 
 bool

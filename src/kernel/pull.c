@@ -387,12 +387,6 @@ tb_read_back(tb_lower *l, tb_val stored, const tb_ix *flat)
 }
 
 /* ---- nodes ---- */
-static tb_dtype
-reg_dtype(tb_dtype t)
-{
-    return t == TB_F16 || t == TB_BF16 ? TB_F32 : t;
-}
-
 static tb_kv
 both(tb_lower *l, tb_kv a, tb_kv b)
 {
@@ -595,10 +589,10 @@ pull_map(tb_lower *l, tb_val v, const tb_ix *idx)
     for (uint32_t i = 0; i < n->n_in; i++)
         in[i] = tb_pull(l, tb_in(l->g, v, i), idx);
     if (n->prim == TB_P_cast)
-        return round_to(l, tb_k_cast(l->k, in[0], reg_dtype(n->dtype)), n->dtype);
+        return round_to(l, tb_k_cast(l->k, in[0], tb_dtype_wide(n->dtype)), n->dtype);
     if (n->prim == TB_P_bitcast) {
         tb_dtype from = tb_dtype_of(l->g, tb_in(l->g, v, 0));
-        if (reg_dtype(from) != from || reg_dtype(n->dtype) != n->dtype)
+        if (tb_dtype_wide(from) != from || tb_dtype_wide(n->dtype) != n->dtype)
             tb_raise(l->u->cx, l->g->locs[v.id], TB_UNSUPPORTED,
                      "reinterpreting %s as %s inside a kernel", tb_dtype_name(from),
                      tb_dtype_name(n->dtype));
@@ -635,7 +629,7 @@ pull_node(tb_lower *l, tb_val v, const tb_ix *idx)
         if (tb_dtype_is_float(n->dtype)) {
             double f;
             memcpy(&f, tb_attrs(g, v), sizeof f);
-            return tb_k_const(l->k, reg_dtype(n->dtype), f);
+            return tb_k_const(l->k, tb_dtype_wide(n->dtype), f);
         }
         return tb_k_const_int(l->k, n->dtype, tb_attrs(g, v)[0]);
     case TB_P_iota: {

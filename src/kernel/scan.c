@@ -93,7 +93,7 @@ tb_lower_scan(tb_lower *l)
         tb_raise(l->u->cx, gr->loc, TB_UNSUPPORTED, "a scan of complex numbers");
     s.op = step_of((tb_prim)tb_node_of(l->g, root)->prim);
     s.axis = (uint32_t)tb_attrs(l->g, root)[0];
-    s.acc = s.acc == TB_F16 || s.acc == TB_BF16 ? TB_F32 : s.acc;
+    s.acc = tb_dtype_wide(s.acc);
     memcpy(at, gr->root_at, sizeof *at * (size_t)rank);
     at[s.axis] = tb_ix_var(s.axis); /* a variable even if the axis has size 1 */
     s.at = at;

@@ -48,12 +48,6 @@ is(const tb_kinst *i, int dtype, int lanes)
     return i->dtype == dtype && i->lanes == lanes;
 }
 
-static int
-register_type(int mem)
-{
-    return mem == TB_F16 || mem == TB_BF16 ? TB_F32 : mem;
-}
-
 static void
 check_map(checker *c, uint32_t id, const tb_kinst *i)
 {
@@ -99,9 +93,9 @@ check_memory(checker *c, uint32_t id, const tb_kinst *i)
     MUST(c, id, operand(c, id, 0)->dtype == TB_K_PTR);
     MUST(c, id, is(operand(c, id, 1), TB_I64, many ? i->lanes : 1));
     if (store)
-        MUST(c, id, is(operand(c, id, 2), register_type(i->mem), i->lanes));
+        MUST(c, id, is(operand(c, id, 2), tb_dtype_wide((tb_dtype)i->mem), i->lanes));
     else
-        MUST(c, id, i->dtype == register_type(i->mem));
+        MUST(c, id, i->dtype == tb_dtype_wide((tb_dtype)i->mem));
     if (i->n_in > mask)
         MUST(c, id, is(operand(c, id, mask), TB_BOOL, i->lanes));
 }

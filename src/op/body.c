@@ -57,9 +57,7 @@ tb_body_rsqrt(tb_graph *g, tb_val a)
 tb_val
 tb_body_wide(tb_graph *g, tb_val x)
 {
-    tb_dtype t = tb_dtype_of(g, x);
-
-    return t == TB_F16 || t == TB_BF16 ? tb_cast(g, x, TB_F32) : x;
+    return tb_cast(g, x, tb_dtype_wide(tb_dtype_of(g, x)));
 }
 
 tb_dim
