@@ -217,6 +217,33 @@ tb_la_conj(tb_la *a, tb_num x)
 }
 
 tb_num
+tb_la_real(tb_la *a, tb_kv re)
+{
+    return (tb_num){re, tb_la_const(a, 0)};
+}
+
+static tb_num
+each_part(tb_la *a, tb_prim p, tb_num x, tb_num y)
+{
+    x.re = tb_la_op(a, p, x.re, y.re);
+    if (a->pairs)
+        x.im = tb_la_op(a, p, x.im, y.im);
+    return x;
+}
+
+tb_num
+tb_la_add(tb_la *a, tb_num x, tb_num y)
+{
+    return each_part(a, TB_P_add, x, y);
+}
+
+tb_num
+tb_la_sub(tb_la *a, tb_num x, tb_num y)
+{
+    return each_part(a, TB_P_sub, x, y);
+}
+
+tb_num
 tb_la_mul(tb_la *a, tb_num x, tb_num y)
 {
     tb_num r = {tb_la_op(a, TB_P_mul, x.re, y.re), TB_NO_KV};
@@ -297,7 +324,7 @@ tb_la_mulsub(tb_la *a, tb_num acc, tb_num x, tb_num y)
 /* ---- loops ---- */
 
 tb_kv
-tb_la_for(tb_la *a, tb_kv lo, tb_kv hi, tb_num *carried, uint32_t n)
+tb_la_for(tb_la *a, tb_kv lo, tb_kv hi, int64_t step, tb_num *carried, uint32_t n)
 {
     tb_kv flat[2 * MAX_ROWS * MAX_VECS] = {{0}}, i;
     uint32_t parts = a->pairs ? 2 : 1;
@@ -307,7 +334,7 @@ tb_la_for(tb_la *a, tb_kv lo, tb_kv hi, tb_num *carried, uint32_t n)
         if (a->pairs)
             flat[c * parts + 1] = carried[c].im;
     }
-    i = tb_k_for(a->k, lo, hi, 1, flat, n * parts);
+    i = tb_k_for(a->k, lo, hi, step, flat, n * parts);
     for (uint32_t c = 0; c < n; c++) {
         carried[c].re = tb_k_carried(a->k, c * parts);
         if (a->pairs)
@@ -397,7 +424,7 @@ subtract_block(tb_la *a, const tb_la_update *u, tb_kv i, int rows, tb_kv j, int 
         for (int v = 0; v < vecs; v++)
             acc[r * vecs + v] = tb_la_vload(a, u->c, tb_k_add(k, i, tb_k_int(k, r)),
                                             tb_k_add(k, j, tb_k_int(k, v * a->lanes)));
-    at = tb_la_for(a, u->k0, u->k1, acc, (uint32_t)(rows * vecs));
+    at = tb_la_for(a, u->k0, u->k1, 1, acc, (uint32_t)(rows * vecs));
     for (int v = 0; v < vecs; v++)
         b[v] = tb_la_vload(a, u->b, at, tb_k_add(k, j, tb_k_int(k, v * a->lanes)));
     for (int r = 0; r < rows; r++) {

@@ -74,6 +74,9 @@ tb_kv tb_la_const(tb_la *a, double v);
 tb_kv tb_la_op(tb_la *a, tb_prim p, tb_kv x, tb_kv y);
 tb_num tb_la_splat(tb_la *a, tb_num x);
 tb_num tb_la_conj(tb_la *a, tb_num x);
+tb_num tb_la_real(tb_la *a, tb_kv re); /* with imaginary part 0 */
+tb_num tb_la_add(tb_la *a, tb_num x, tb_num y);
+tb_num tb_la_sub(tb_la *a, tb_num x, tb_num y);
 tb_num tb_la_mul(tb_la *a, tb_num x, tb_num y);
 tb_num tb_la_scale(tb_la *a, tb_num x, tb_kv real);
 tb_num tb_la_div(tb_la *a, tb_num x, tb_num y);
@@ -81,7 +84,7 @@ tb_num tb_la_where(tb_la *a, tb_kv cond, tb_num x, tb_num y);
 tb_num tb_la_muladd(tb_la *a, tb_num acc, tb_num x, tb_num y); /* acc + x y */
 tb_num tb_la_mulsub(tb_la *a, tb_num acc, tb_num x, tb_num y); /* acc - x y */
 /* Loops with numbers carried: n of them, all of the same kind. */
-tb_kv tb_la_for(tb_la *a, tb_kv lo, tb_kv hi, tb_num *carried, uint32_t n);
+tb_kv tb_la_for(tb_la *a, tb_kv lo, tb_kv hi, int64_t step, tb_num *carried, uint32_t n);
 void tb_la_end_for(tb_la *a, tb_num *carried, uint32_t n);
 
 /* c[i, j] -= sum over k in [k0, k1) of x(i, k) b[k, j], for i in [i0, i1) and j in [j0, j1)
@@ -96,11 +99,14 @@ void tb_la_subtract(tb_la *a, const tb_la_update *u);
 /* The same for row i alone. */
 void tb_la_subtract_row(tb_la *a, const tb_la_update *u, tb_kv i);
 
-/* reflect.c: LAPACK's larfg for column c of x [m, ..] from row c on; nothing is written.
- * What is below times `scale` is v; v[c] = 1. */
+/* reflect.c: LAPACK's larfg of a column whose first element is alpha; `below`: the sum of
+ * squares of the others, of a dtype as wide as theirs or wider. What is below times `scale`
+ * is v, whose first element is 1. */
 typedef struct tb_reflector {
     tb_num beta, tau, scale;
 } tb_reflector;
+tb_reflector tb_la_reflector(tb_la *a, tb_num alpha, tb_kv below);
+/* Of column c of x [m, ..] from row c on; nothing is written. */
 tb_reflector tb_la_reflect(tb_la *a, tb_mat x, tb_kv c, tb_kv m);
 /* Columns (c, n) of rows [c, m) times I - conj(tau) v v^H, v in column c below row c. */
 void tb_la_reflect_rows(tb_la *a, tb_mat x, tb_kv c, tb_kv m, tb_kv n, tb_num tau);

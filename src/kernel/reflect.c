@@ -29,19 +29,20 @@ squares_below(tb_la *a, tb_mat x, tb_kv c, tb_kv m)
 }
 
 tb_reflector
-tb_la_reflect(tb_la *a, tb_mat x, tb_kv c, tb_kv m)
+tb_la_reflector(tb_la *a, tb_num alpha, tb_kv below)
 {
     tb_kernel *k = a->k;
-    tb_num alpha = tb_la_load(a, x, c, c), none = {tb_la_const(a, 0), tb_la_const(a, 0)};
-    tb_num one = {tb_la_const(a, 1), none.re}, rest = alpha;
-    tb_kv below = squares_below(a, x, c, m), zero = tb_k_const(k, TB_F64, 0), flat, beta, s;
+    tb_dtype wide = (tb_dtype)tb_k_inst(k, below)->dtype;
+    tb_num none = tb_la_real(a, tb_la_const(a, 0)), one = tb_la_real(a, tb_la_const(a, 1));
+    tb_num rest = alpha;
+    tb_kv flat, beta, s;
     tb_reflector r;
 
-    flat = tb_la_op(a, TB_P_eq, below, zero);
-    s = tb_k_cast(k, alpha.re, TB_F64);
+    flat = tb_la_op(a, TB_P_eq, below, tb_k_const(k, wide, 0));
+    s = tb_k_cast(k, alpha.re, wide);
     s = tb_k_fma(k, s, s, below);
     if (a->pairs) {
-        tb_kv im = tb_k_cast(k, alpha.im, TB_F64);
+        tb_kv im = tb_k_cast(k, alpha.im, wide);
 
         flat = tb_la_op(a, TB_P_and, flat, tb_la_op(a, TB_P_eq, alpha.im, none.re));
         s = tb_k_fma(k, im, im, s);
@@ -55,8 +56,16 @@ tb_la_reflect(tb_la *a, tb_mat x, tb_kv c, tb_kv m)
     rest.re = tb_la_op(a, TB_P_sub, alpha.re, beta);
     r.scale = tb_la_where(a, flat, one, tb_la_div(a, one, rest));
     r.tau = tb_la_where(a, flat, none, r.tau);
-    r.beta = tb_la_where(a, flat, alpha, (tb_num){beta, none.re});
+    r.beta = tb_la_where(a, flat, alpha, tb_la_real(a, beta));
     return r;
+}
+
+tb_reflector
+tb_la_reflect(tb_la *a, tb_mat x, tb_kv c, tb_kv m)
+{
+    tb_num alpha = tb_la_load(a, x, c, c); /* first: the order of instructions is ours, not C's */
+
+    return tb_la_reflector(a, alpha, squares_below(a, x, c, m));
 }
 
 void
@@ -73,18 +82,14 @@ tb_la_reflect_rows(tb_la *a, tb_mat x, tb_kv c, tb_kv m, tb_kv n, tb_num tau)
         at[q] = tb_k_add(k, j, tb_k_int(k, q * a->lanes));
         w[q] = tb_la_vload(a, x, c, at[q]);
     }
-    i = tb_la_for(a, next, m, w, (uint32_t)vecs);
+    i = tb_la_for(a, next, m, 1, w, (uint32_t)vecs);
     v = tb_la_splat(a, tb_la_conj(a, tb_la_load(a, x, i, c)));
     for (int q = 0; q < vecs; q++)
         w[q] = tb_la_muladd(a, w[q], v, tb_la_vload(a, x, i, at[q]));
     tb_la_end_for(a, w, (uint32_t)vecs);
     for (int q = 0; q < vecs; q++) {
         w[q] = tb_la_mul(a, w[q], tau);
-        v = tb_la_vload(a, x, c, at[q]);
-        v.re = tb_la_op(a, TB_P_sub, v.re, w[q].re);
-        if (a->pairs)
-            v.im = tb_la_op(a, TB_P_sub, v.im, w[q].im);
-        tb_la_vstore(a, x, c, at[q], v);
+        tb_la_vstore(a, x, c, at[q], tb_la_sub(a, tb_la_vload(a, x, c, at[q]), w[q]));
     }
     i = tb_k_for(k, next, m, 1, NULL, 0);
     v = tb_la_splat(a, tb_la_load(a, x, i, c));

@@ -40,30 +40,6 @@ choose(tb_la *a, tb_kv cond, tb_kv u, tb_kv v)
     return tb_k_map(a->k, TB_P_where, cond, u, v);
 }
 
-static tb_num
-real_num(tb_la *a, tb_kv re)
-{
-    return (tb_num){re, NUMBER(0)};
-}
-
-static tb_num
-plus(tb_la *a, tb_num u, tb_num v)
-{
-    u.re = OP(add, u.re, v.re);
-    if (a->pairs)
-        u.im = OP(add, u.im, v.im);
-    return u;
-}
-
-static tb_num
-minus(tb_la *a, tb_num u, tb_num v)
-{
-    u.re = OP(sub, u.re, v.re);
-    if (a->pairs)
-        u.im = OP(sub, u.im, v.im);
-    return u;
-}
-
 static tb_kv
 abs1(tb_la *a, tb_num u)
 {
@@ -111,37 +87,25 @@ typedef struct small {
     tb_num v[3], tau, beta;
 } small;
 
-/* LAPACK's larfg of v. */
 static small
 reflector(const schur *s, const tb_num *v)
 {
     tb_la *a = s->a;
     small r = {.size = a->pairs ? 2 : 3};
-    tb_num alpha = v[0], none = real_num(a, NUMBER(0)), one = real_num(a, NUMBER(1)), scale;
-    tb_kv below = NUMBER(0), all, beta, flat;
+    tb_kv below = NUMBER(0);
+    tb_reflector of;
 
     for (int e = 1; e < r.size; e++) {
         below = tb_k_fma(a->k, v[e].re, v[e].re, below);
         if (a->pairs)
             below = tb_k_fma(a->k, v[e].im, v[e].im, below);
     }
-    flat = OP(eq, below, NUMBER(0));
-    all = tb_k_fma(a->k, alpha.re, alpha.re, below);
-    if (a->pairs) {
-        all = tb_k_fma(a->k, alpha.im, alpha.im, all);
-        flat = OP(and, flat, OP(eq, alpha.im, NUMBER(0)));
-    }
-    beta = ONE(neg, OP(copysign, ONE(sqrt, all), alpha.re));
-    r.tau = real_num(a, OP(div, OP(sub, beta, alpha.re), beta));
-    if (a->pairs)
-        r.tau.im = ONE(neg, OP(div, alpha.im, beta));
-    scale = tb_la_div(a, one, minus(a, alpha, real_num(a, beta)));
-    scale = tb_la_where(a, flat, none, scale);
-    r.tau = tb_la_where(a, flat, none, r.tau);
-    r.beta = tb_la_where(a, flat, alpha, real_num(a, beta));
-    r.v[0] = one;
+    of = tb_la_reflector(a, v[0], below);
+    r.tau = of.tau;
+    r.beta = of.beta;
+    r.v[0] = tb_la_real(a, NUMBER(1));
     for (int e = 1; e < r.size; e++)
-        r.v[e] = tb_la_mul(a, v[e], scale);
+        r.v[e] = tb_la_mul(a, v[e], of.scale);
     return r;
 }
 
@@ -164,7 +128,7 @@ reflect(const schur *s, const small *r, tb_kv k, tb_kv rows)
     for (int q = 1; q < r->size; q++)
         sum = tb_la_muladd(a, sum, back[q], e[q]);
     sum = tb_la_mul(a, sum, tau);
-    tb_la_vstore(a, s->x, k, j, minus(a, e[0], sum));
+    tb_la_vstore(a, s->x, k, j, tb_la_sub(a, e[0], sum));
     for (int q = 1; q < r->size; q++)
         tb_la_vstore(a, s->x, PLUS(k, q), j, tb_la_mulsub(a, e[q], sum, v[q]));
     tb_k_end_for(a->k, NULL, NULL);
@@ -176,7 +140,7 @@ reflect(const schur *s, const small *r, tb_kv k, tb_kv rows)
     for (int q = 1; q < r->size; q++)
         sum = tb_la_muladd(a, sum, e[q], r->v[q]);
     sum = tb_la_mul(a, sum, r->tau);
-    put(s, i, 0, k, 0, minus(a, e[0], sum));
+    put(s, i, 0, k, 0, tb_la_sub(a, e[0], sum));
     for (int q = 1; q < r->size; q++)
         put(s, i, 0, k, q, tb_la_mulsub(a, e[q], sum, tb_la_conj(a, r->v[q])));
     tb_k_end_for(a->k, NULL, NULL);
@@ -194,26 +158,15 @@ from_the_right(const schur *s, tb_mat line, tb_kv c, tb_num tau)
     tb_num sum, v;
 
     row = tb_k_for(a->k, zero, s->n, 1, NULL, 0);
-    sum = tb_la_splat(a, real_num(a, NUMBER(0)));
-    if (!a->pairs)
-        sum.im = TB_NO_KV;
-    {
-        tb_num carried = sum;
-        tb_kv flat[2] = {sum.re, sum.im};
-
-        j = tb_k_for(a->k, next, s->n, a->lanes, flat, a->pairs ? 2 : 1);
-        carried.re = tb_k_carried(a->k, 0);
-        if (a->pairs)
-            carried.im = tb_k_carried(a->k, 1);
-        v = tb_la_conj(a, tb_la_vload(a, line, zero, j));
-        carried = tb_la_muladd(a, carried, tb_la_vload(a, s->x, row, j), v);
-        flat[0] = carried.re;
-        flat[1] = carried.im;
-        tb_k_end_for(a->k, flat, flat);
-        sum.re = a->lanes > 1 ? tb_k_hreduce(a->k, TB_P_add, flat[0]) : flat[0];
-        if (a->pairs)
-            sum.im = a->lanes > 1 ? tb_k_hreduce(a->k, TB_P_add, flat[1]) : flat[1];
-    }
+    sum = tb_la_splat(a, tb_la_real(a, NUMBER(0)));
+    j = tb_la_for(a, next, s->n, a->lanes, &sum, 1);
+    v = tb_la_conj(a, tb_la_vload(a, line, zero, j));
+    sum = tb_la_muladd(a, sum, tb_la_vload(a, s->x, row, j), v);
+    tb_la_end_for(a, &sum, 1);
+    if (a->lanes > 1)
+        sum.re = tb_k_hreduce(a->k, TB_P_add, sum.re);
+    if (a->lanes > 1 && a->pairs)
+        sum.im = tb_k_hreduce(a->k, TB_P_add, sum.im);
     sum = tb_la_splat(a, tb_la_mul(a, sum, tau));
     j = tb_k_for(a->k, next, s->n, a->lanes, NULL, 0);
     v = tb_la_vload(a, line, zero, j);
@@ -227,7 +180,7 @@ static void
 hessenberg(const schur *s, tb_mat line)
 {
     tb_la *a = s->a;
-    tb_num one = real_num(a, NUMBER(1)), none = real_num(a, NUMBER(0)), v;
+    tb_num one = tb_la_real(a, NUMBER(1)), none = tb_la_real(a, NUMBER(0)), v;
     tb_mat below = tb_la_from(a, s->x, INT(1), INT(0));
     tb_reflector r;
     tb_kv c, i, last = PLUS(s->n, -1);
@@ -259,7 +212,7 @@ negligible(const schur *s, tb_kv k)
     tb_la *a = s->a;
     tb_num p = at(s, k, -1, k, -1), q = at(s, k, 0, k, 0);
     tb_kv sub = abs1(a, at(s, k, 0, k, -1)), up = abs1(a, at(s, k, -1, k, 0)), d = abs1(a, q);
-    tb_kv e = abs1(a, minus(a, p, q)), tst = OP(add, abs1(a, p), d), more, aa, bb, ab, ba, sum;
+    tb_kv e = abs1(a, tb_la_sub(a, p, q)), tst = OP(add, abs1(a, p), d), more, aa, bb, ab, ba, sum;
     tb_kv before = tb_k_max(a->k, PLUS(k, -2), INT(0));
 
     more = abs1(a, tb_la_load(a, s->x, PLUS(k, -1), before));
@@ -306,16 +259,16 @@ complex_shift(const schur *s, tb_kv l, tb_kv i, tb_kv odd, tb_kv bottom)
     base.re = OP(add, base.re, OP(mul, NUMBER(0.75), size));
     u2 = tb_la_mul(a, at(s, i, -1, i, 0), at(s, i, 0, i, -1));
     none = OP(eq, abs1(a, u2), NUMBER(0));
-    w = tb_la_scale(a, minus(a, at(s, i, -1, i, -1), corner), NUMBER(0.5));
+    w = tb_la_scale(a, tb_la_sub(a, at(s, i, -1, i, -1), corner), NUMBER(0.5));
     size = OP(max, abs1(a, w), ONE(sqrt, abs1(a, u2)));
     size = choose(a, OP(eq, size, NUMBER(0)), NUMBER(1), size);
     size = OP(div, NUMBER(1), size);
     z = tb_la_scale(a, w, size);
-    y = root(a, plus(a, tb_la_mul(a, z, z), tb_la_scale(a, tb_la_scale(a, u2, size), size)));
+    y = root(a, tb_la_add(a, tb_la_mul(a, z, z), tb_la_scale(a, tb_la_scale(a, u2, size), size)));
     turn = OP(lt, tb_k_fma(a->k, z.re, y.re, OP(mul, z.im, y.im)), NUMBER(0));
     y = tb_la_where(a, turn, (tb_num){ONE(neg, y.re), ONE(neg, y.im)}, y);
-    z = tb_la_div(a, tb_la_scale(a, u2, size), plus(a, z, y));
-    z = tb_la_where(a, none, corner, minus(a, corner, z));
+    z = tb_la_div(a, tb_la_scale(a, u2, size), tb_la_add(a, z, y));
+    z = tb_la_where(a, none, corner, tb_la_sub(a, corner, z));
     r.re1 = r.re2 = r.im = TB_NO_KV;
     r.one = tb_la_where(a, odd, base, z);
     return r;
@@ -352,7 +305,7 @@ real_shifts(const schur *s, tb_kv l, tb_kv i, tb_kv odd, tb_kv bottom)
     zero = OP(le, NUMBER(0), det);
     r.re1 = r.re2 = OP(mul, size, choose(a, zero, tr, choose(a, near, up, down)));
     r.im = choose(a, zero, OP(mul, sq, size), NUMBER(0));
-    r.one = real_num(a, r.re1);
+    r.one = tb_la_real(a, r.re1);
     return r;
 }
 
@@ -364,9 +317,9 @@ first_column(const schur *s, const shifts *sh, tb_kv k, tb_num *v)
     tb_num p = at(s, k, 0, k, 0), sub = at(s, k, 1, k, 0);
     tb_kv size, d1, d2, h;
 
-    v[2] = real_num(a, NUMBER(0));
+    v[2] = tb_la_real(a, NUMBER(0));
     if (a->pairs) {
-        v[0] = minus(a, p, sh->one);
+        v[0] = tb_la_sub(a, p, sh->one);
         v[1] = sub;
         size = OP(add, abs1(a, v[0]), abs1(a, v[1]));
     } else {
@@ -415,7 +368,7 @@ sweep(const schur *s, tb_kv l, tb_kv i)
 {
     tb_la *a = s->a;
     tb_kv round = PLUS(number(s, s->rounds), 1), odd, bottom, begin, k, first, rows, before;
-    tb_num v[3], w[3], none = real_num(a, NUMBER(0)), one = real_num(a, NUMBER(1));
+    tb_num v[3], w[3], none = tb_la_real(a, NUMBER(0)), one = tb_la_real(a, NUMBER(1));
     shifts sh;
     small r;
     int size = a->pairs ? 2 : 3;
@@ -439,7 +392,7 @@ sweep(const schur *s, tb_kv l, tb_kv i)
     r = reflector(s, w);
     tb_k_if(a->k, first);
     tb_k_if(a->k, tb_k_lt(a->k, l, k));
-    w[0] = minus(a, one, tb_la_conj(a, r.tau));
+    w[0] = tb_la_sub(a, one, tb_la_conj(a, r.tau));
     tb_la_store(a, s->x, k, before, tb_la_mul(a, tb_la_load(a, s->x, k, before), w[0]));
     tb_k_end_if(a->k);
     tb_k_else(a->k);
@@ -540,7 +493,7 @@ turn_block(const schur *s, tb_kv k)
         (tb_num){OP(sub, OP(mul, t.cs, v.re), OP(mul, t.sn, u.re)), TB_NO_KV});
     tb_k_end_for(a->k, NULL, NULL);
     tb_k_if(a->k, t.split);
-    put(s, k, 1, k, 0, real_num(a, NUMBER(0)));
+    put(s, k, 1, k, 0, tb_la_real(a, NUMBER(0)));
     tb_k_else(a->k);
     mean.re = OP(add, at(s, k, 0, k, 0).re, at(s, k, 1, k, 1).re);
     mean.re = OP(mul, NUMBER(0.5), mean.re);
@@ -567,7 +520,7 @@ iterate(const schur *s)
     l = choose(a, negligible(s, k), k, tb_k_carried(a->k, 0));
     tb_k_end_for(a->k, &l, &l);
     tb_k_if(a->k, tb_k_lt(a->k, INT(0), l));
-    put(s, l, 0, l, -1, real_num(a, NUMBER(0)));
+    put(s, l, 0, l, -1, tb_la_real(a, NUMBER(0)));
     tb_k_end_if(a->k);
     tb_k_if(a->k, tb_k_lt(a->k, l, PLUS(i, a->pairs ? 0 : -1)));
     sweep(s, l, i);
@@ -616,10 +569,10 @@ tb_lower_schur(tb_lower *l)
     tb_la_copy_in(a, s.x, tb_la_at(a, in, false), s.n, s.m, s.x.row);
     empty = tb_la_from(a, s.x, s.n, INT(0));
     j = tb_k_for(l->k, INT(0), s.x.row, a->lanes, NULL, 0);
-    tb_la_vstore(a, empty, INT(0), j, tb_la_splat(a, real_num(a, NUMBER(0))));
+    tb_la_vstore(a, empty, INT(0), j, tb_la_splat(a, tb_la_real(a, NUMBER(0))));
     tb_k_end_for(l->k, NULL, NULL);
     j = tb_k_for(l->k, INT(0), line.row, a->lanes, NULL, 0);
-    tb_la_vstore(a, line, INT(0), j, tb_la_splat(a, real_num(a, NUMBER(0))));
+    tb_la_vstore(a, line, INT(0), j, tb_la_splat(a, tb_la_real(a, NUMBER(0))));
     tb_k_end_for(l->k, NULL, NULL);
     hessenberg(&s, line);
     iterate(&s);
