@@ -17,7 +17,7 @@
  * zeros, as in PyTorch. In training top + log sum of each query is stored too
  * (attention_lse), for attention_grad.c.
  */
-#include "kernel/contract.h"
+#include "kernel/attention_panel.h"
 
 enum { KB = 96 };
 
@@ -27,18 +27,19 @@ typedef struct attention {
     const tb_graph *g;
     tb_unit *u;
     tb_val anchor;
-    bool causal, has_mask, guarded; /* guarded: a query may see no key */
+    tb_panel p; /* queries */
+    tb_panel_mask mask;
+    bool guarded; /* a query may see no key */
     double scale;
-    tb_dtype acc;
-    int rank, panel, w; /* w: lanes */
-    uint32_t batch[TB_MAX_RANK], n_batch, q, key, d, e;
-    tb_dim batches, queries, keys;
+    int rank;
+    uint32_t batch[TB_MAX_RANK], n_batch, key, d, e;
+    tb_dim batches, keys;
     int64_t depth, width; /* d, e */
     tb_ix q_at, k_at, v_at;
     bool sums;             /* the root is in pieces: the attention, then lse of each query */
     const tb_ix *sums_at;
     tb_val q_store, k_store, v_store;
-    const tb_ix *mask_at, *root_at;
+    const tb_ix *root_at;
     /* pointers */
     tb_kv kp, vp, qt, s, o, top, sum, factor, square, packed; /* packed: NO_KV if V is not */
     tb_micro qk, pv;
@@ -67,38 +68,28 @@ geometry(attention *a)
         a->batches = tb_dim_mul(a->u, a->batches, qd[i]);
     }
     a->n_batch = (uint32_t)rank - 2;
-    a->queries = qd[rank - 2];
+    a->p.n = qd[rank - 2];
     a->keys = vd[rank - 2];
     a->depth = qd[rank - 1];
     a->width = vd[rank - 1];
-    a->q = tb_ix_loop(&l->ix, a->queries);
+    a->p.var = tb_ix_loop(&l->ix, a->p.n);
     a->key = tb_ix_loop(&l->ix, a->keys);
     a->d = tb_ix_loop(&l->ix, a->depth);
     a->e = tb_ix_loop(&l->ix, a->width);
-    at[rank - 2] = tb_ix_var(a->q);
+    at[rank - 2] = tb_ix_var(a->p.var);
     at[rank - 1] = tb_ix_var(a->d);
     a->q_at = tb_operand_address(l, q, at, &a->q_store);
     at[rank - 2] = tb_ix_var(a->key);
     a->k_at = tb_operand_address(l, key, at, &a->k_store);
     at[rank - 1] = tb_ix_var(a->e);
     a->v_at = tb_operand_address(l, v, at, &a->v_store);
-    if (a->has_mask) { /* aligned at the last axis, sizes of 1 repeat */
-        tb_val mask = tb_in(g, a->anchor, 3);
-        int mr = tb_rank(g, mask);
-        tb_ix *m = TB_NEWN(&a->u->cx->keep, tb_ix, mr + 1);
-        for (int i = 0; i < mr; i++) {
-            int axis = i + rank - mr;
-            if (tb_dims(g, mask)[i] != 1)
-                m[i] = tb_ix_var(axis == rank - 1   ? a->key
-                                 : axis == rank - 2 ? a->q
-                                                    : a->batch[axis]);
-        }
-        a->mask_at = m;
-    }
-    at[rank - 2] = tb_ix_var(a->q);
+    a->mask.query = a->p.var;
+    a->mask.key = a->key;
+    tb_panel_mask_at(&a->p, &a->mask, at, rank);
+    at[rank - 2] = tb_ix_var(a->p.var);
     if (a->sums) {
         tb_ix *s = tb_dup(&a->u->cx->keep, at, sizeof at);
-        s[rank - 2] = tb_ix_offset(&l->ix, at[rank - 2], tb_dim_mul(a->u, a->queries, a->width));
+        s[rank - 2] = tb_ix_offset(&l->ix, at[rank - 2], tb_dim_mul(a->u, a->p.n, a->width));
         a->sums_at = s;
         at[rank - 2] = tb_ix_scale(&l->ix, at[rank - 2], a->width);
         at[rank - 2] = tb_ix_add(&l->ix, at[rank - 2], at[rank - 1]);
@@ -110,134 +101,24 @@ geometry(attention *a)
     a->root_at = tb_dup(&a->u->cx->keep, at, sizeof at);
 }
 
-/* Lane vectors of the panel: calls for each with the offset of its first lane. */
-#define FOR_PANEL(j) for (int j = 0; j < a->panel; j += a->w)
-
-static tb_kv
-at_row(attention *a, tb_kv row)
-{
-    return tb_k_mul(a->k, row, tb_k_int(a->k, a->panel));
-}
-
-static tb_kv
-load(attention *a, tb_kv ptr, tb_kv at, int j)
-{
-    return tb_k_load(a->k, a->acc, a->w, ptr, at, j, TB_NO_KV);
-}
-
-static void
-store(attention *a, tb_kv ptr, tb_kv at, int j, tb_kv v)
-{
-    tb_k_store(a->k, a->acc, ptr, at, j, tb_k_splat(a->k, v, a->w), TB_NO_KV);
-}
-
-/* Lanes of vector j that are queries: NO_KV if all of them always are. */
-static tb_kv
-query_mask(attention *a, tb_kv q0, int j)
-{
-    tb_kernel *k = a->k;
-    if (tb_dim_is_const(a->queries) && a->queries % a->panel == 0)
-        return TB_NO_KV;
-    tb_kv left = tb_k_sub(k, tb_k_sub(k, dimv(a, a->queries), q0), tb_k_int(k, j));
-    if (a->w == 1)
-        return tb_k_lt(k, tb_k_int(k, 0), left);
-    return tb_k_lt(k, tb_k_lane_ids(k, TB_I64, a->w), tb_k_splat(k, left, a->w));
-}
-
-static void
-bind_queries(attention *a, tb_kv q0, int j)
-{
-    a->l->lanes = a->w;
-    a->l->lane_align = a->w;
-    a->l->mask = query_mask(a, q0, j);
-    tb_bind_var(a->l, a->q, tb_k_add(a->k, q0, tb_k_int(a->k, j)), a->w > 1);
-}
-
-static void
-unbind(attention *a)
-{
-    a->l->lanes = 1;
-    a->l->mask = TB_NO_KV;
-}
-
-/* Q' for d in [0, whole): squares of rows of Q, turned in registers. */
-static void
-turn_queries(attention *a, tb_kv q0, int64_t whole, tb_kv scale)
-{
-    tb_kernel *k = a->k;
-    tb_kv from = tb_bind_node(a->l, a->q_store, false), rows[64];
-    tb_kv last = tb_k_sub(k, dimv(a, a->queries), tb_k_int(k, 1));
-    tb_dtype mem = tb_dtype_of(a->g, a->q_store);
-    tb_kv j = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, a->panel), a->w, NULL, 0);
-    tb_kv d = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, whole), a->w, NULL, 0);
-
-    tb_bind_var(a->l, a->d, d, 0);
-    for (int i = 0; i < a->w; i++) { /* past the queries: the last again, nobody reads it */
-        tb_kv q = tb_k_add(k, tb_k_add(k, q0, j), tb_k_int(k, i));
-        tb_bind_var(a->l, a->q, tb_k_min(k, q, last), 0);
-        rows[i] = tb_k_load(k, mem, a->w, from, tb_ix_value(a->l, &a->q_at), 0, TB_NO_KV);
-    }
-    tb_transpose_square(k, rows, a->w);
-    tb_kv at = tb_k_add(k, at_row(a, d), j);
-    for (int i = 0; i < a->w; i++)
-        store(a, a->qt, at, i * a->panel, tb_k_map(k, TB_P_mul, rows[i], scale, TB_NO_KV));
-    tb_k_end_for(k, NULL, NULL);
-    tb_k_end_for(k, NULL, NULL);
-}
-
 /* Q' = scale * Q, transposed; the running values start. */
 static void
 begin(attention *a, tb_kv q0)
 {
     tb_kernel *k = a->k;
-    tb_kv scale = tb_k_splat(k, tb_k_const(k, a->acc, a->scale), a->w);
-    tb_kv zero = tb_k_const(k, a->acc, 0);
-    tb_kv none = tb_k_const(k, a->acc, -__builtin_inf());
-    int64_t whole = tb_operand_step(a->l, &a->q_at, a->d) == 1 ? a->depth / a->w * a->w : 0;
+    const tb_panel *p = &a->p;
+    tb_kv scale = tb_k_splat(k, tb_k_const(k, p->acc, a->scale), p->w);
+    tb_kv zero = tb_k_const(k, p->acc, 0);
+    tb_kv none = tb_k_const(k, p->acc, -__builtin_inf());
 
-    if (whole)
-        turn_queries(a, q0, whole, scale);
-    tb_kv i = tb_k_for(k, tb_k_int(k, whole), tb_k_int(k, a->depth), 1, NULL, 0);
-    tb_bind_var(a->l, a->d, i, 0);
-    FOR_PANEL (j) {
-        bind_queries(a, q0, j);
-        tb_kv v = tb_pull_load(a->l, a->q_store, &a->q_at);
-        v = tb_k_map(k, TB_P_mul, tb_k_splat(k, v, a->w), scale, TB_NO_KV);
-        store(a, a->qt, at_row(a, i), j, v);
-    }
-    unbind(a);
+    tb_panel_turn(&a->p, &(tb_panel_rows){a->q_store, &a->q_at, a->d, a->depth}, q0, scale, a->qt);
+    tb_kv i = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, a->width * p->size), p->w, NULL, 0);
+    tb_panel_store(p, a->o, i, 0, zero);
     tb_k_end_for(k, NULL, NULL);
-    i = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, a->width * a->panel), a->w, NULL, 0);
-    store(a, a->o, i, 0, zero);
-    tb_k_end_for(k, NULL, NULL);
-    FOR_PANEL (j) {
-        store(a, a->top, TB_NO_KV, j, none);
-        store(a, a->sum, TB_NO_KV, j, zero);
+    TB_FOR_PANEL (p, j) {
+        tb_panel_store(p, a->top, TB_NO_KV, j, none);
+        tb_panel_store(p, a->sum, TB_NO_KV, j, zero);
     }
-}
-
-/* S' += mask, in place, for one key; gives the masked score of vector j. */
-static tb_kv
-masked(attention *a, tb_kv s, tb_kv key)
-{
-    tb_lower *l = a->l;
-    tb_kernel *k = a->k;
-    tb_kv never = tb_k_splat(k, tb_k_const(k, a->acc, -__builtin_inf()), a->w);
-
-    if (a->causal) {
-        tb_ix q = tb_ix_var(a->q);
-        tb_kv qi = a->w > 1 ? tb_ix_vector(l, &q) : tb_ix_value(l, &q);
-        tb_kv sees = tb_k_map(k, TB_P_le, tb_k_splat(k, key, a->w), qi, TB_NO_KV);
-        s = tb_k_map(k, TB_P_where, sees, s, never);
-    }
-    if (a->has_mask) {
-        tb_kv m = tb_pull(l, tb_in(a->g, a->anchor, 3), a->mask_at);
-        if (tb_k_inst(k, m)->dtype == TB_BOOL)
-            s = tb_k_map(k, TB_P_where, tb_k_splat(k, m, a->w), s, never);
-        else
-            s = tb_k_map(k, TB_P_add, s, tb_k_cast(k, m, a->acc), TB_NO_KV);
-    }
-    return s;
 }
 
 /* Softmax's running part over the block: S' becomes exp(S' - top'). */
@@ -245,47 +126,48 @@ static void
 normalise(attention *a, tb_kv q0, tb_kv key0, tb_kv n)
 {
     tb_kernel *k = a->k;
-    tb_kv zero = tb_k_int(k, 0), none = tb_k_const(k, a->acc, -__builtin_inf());
+    const tb_panel *p = &a->p;
+    tb_kv zero = tb_k_int(k, 0), none = tb_k_const(k, p->acc, -__builtin_inf());
 
-    FOR_PANEL (j) {
-        tb_kv old = load(a, a->top, TB_NO_KV, j), top = old, base, sum, s;
-        none = tb_k_splat(k, none, a->w);
-        bind_queries(a, q0, j);
+    TB_FOR_PANEL (p, j) {
+        tb_kv old = tb_panel_load(p, a->top, TB_NO_KV, j), top = old, base, sum, s;
+        none = tb_k_splat(k, none, p->w);
+        tb_panel_bind(p, q0, j);
         tb_kv i = tb_k_for(k, zero, n, 1, &top, 1);
         top = tb_k_carried(k, 0);
-        s = load(a, a->s, at_row(a, i), j);
-        if (a->causal || a->has_mask) {
+        s = tb_panel_load(p, a->s, tb_panel_row(p, i), j);
+        if (a->mask.causal || a->mask.mask.id) {
             tb_kv key = tb_k_add(k, key0, i);
             tb_bind_var(a->l, a->key, key, 0);
-            s = masked(a, s, key);
-            store(a, a->s, at_row(a, i), j, s);
+            s = tb_panel_masked(p, s, &a->mask);
+            tb_panel_store(p, a->s, tb_panel_row(p, i), j, s);
         }
         top = tb_k_map(k, TB_P_max, top, s, TB_NO_KV);
         tb_k_end_for(k, &top, &top);
-        unbind(a);
+        tb_panel_unbind(p);
         base = top;
         if (a->guarded) /* nothing seen yet: exp(-inf - 0) is 0, -inf - -inf is not */
             base = tb_k_map(k, TB_P_where, tb_k_map(k, TB_P_eq, top, none, TB_NO_KV),
-                            tb_k_splat(k, tb_k_const(k, a->acc, 0), a->w), top);
+                            tb_k_splat(k, tb_k_const(k, p->acc, 0), p->w), top);
         tb_kv f = tb_k_map(k, TB_P_exp, tb_k_map(k, TB_P_sub, old, base, TB_NO_KV), TB_NO_KV,
                            TB_NO_KV);
-        sum = tb_k_map(k, TB_P_mul, load(a, a->sum, TB_NO_KV, j), f, TB_NO_KV);
+        sum = tb_k_map(k, TB_P_mul, tb_panel_load(p, a->sum, TB_NO_KV, j), f, TB_NO_KV);
         i = tb_k_for(k, zero, n, 1, &sum, 1);
-        s = load(a, a->s, at_row(a, i), j);
+        s = tb_panel_load(p, a->s, tb_panel_row(p, i), j);
         s = tb_k_map(k, TB_P_exp, tb_k_map(k, TB_P_sub, s, base, TB_NO_KV), TB_NO_KV,
                      TB_NO_KV);
-        store(a, a->s, at_row(a, i), j, s);
+        tb_panel_store(p, a->s, tb_panel_row(p, i), j, s);
         sum = tb_k_map(k, TB_P_add, tb_k_carried(k, 0), s, TB_NO_KV);
         tb_k_end_for(k, &sum, &sum);
-        store(a, a->top, TB_NO_KV, j, top);
-        store(a, a->sum, TB_NO_KV, j, sum);
-        store(a, a->factor, TB_NO_KV, j, f);
+        tb_panel_store(p, a->top, TB_NO_KV, j, top);
+        tb_panel_store(p, a->sum, TB_NO_KV, j, sum);
+        tb_panel_store(p, a->factor, TB_NO_KV, j, f);
     }
     tb_kv e = tb_k_for(k, zero, tb_k_int(k, a->width), 1, NULL, 0);
-    FOR_PANEL (j)
-        store(a, a->o, at_row(a, e), j,
-              tb_k_map(k, TB_P_mul, load(a, a->o, at_row(a, e), j),
-                       load(a, a->factor, TB_NO_KV, j), TB_NO_KV));
+    TB_FOR_PANEL (p, j)
+        tb_panel_store(p, a->o, tb_panel_row(p, e), j,
+              tb_k_map(k, TB_P_mul, tb_panel_load(p, a->o, tb_panel_row(p, e), j),
+                       tb_panel_load(p, a->factor, TB_NO_KV, j), TB_NO_KV));
     tb_k_end_for(k, NULL, NULL);
 }
 
@@ -313,6 +195,7 @@ multiply(attention *a, const tb_micro *m, tb_kv (*row)(void *, tb_kv), operand o
          tb_kv b, tb_kv c, tb_kv len, tb_kv step)
 {
     tb_kernel *k = a->k;
+    const tb_panel *p = &a->p;
     tb_kv first = o.first, mr = tb_k_int(k, m->mr);
     tb_kv i = tb_k_for(k, tb_k_int(k, 0), n, m->mr, NULL, 0);
     o.first = tb_k_add(k, first, i);
@@ -321,8 +204,8 @@ multiply(attention *a, const tb_micro *m, tb_kv (*row)(void *, tb_kv), operand o
                       .row = row,
                       .user = &o,
                       .b = b,
-                      .c = tb_k_ptr_add(k, c, at_row(a, i), (int64_t)tb_dtype_bytes(a->acc)),
-                      .pitch = tb_k_int(k, a->panel),
+                      .c = tb_k_ptr_add(k, c, tb_panel_row(p, i), (int64_t)tb_dtype_bytes(p->acc)),
+                      .pitch = tb_k_int(k, p->size),
                       .len = len,
                       .step = step});
     tb_k_end_for(k, NULL, NULL);
@@ -341,9 +224,9 @@ pack_values(attention *a, tb_kv key0, tb_kv n)
     tb_bind_var(a->l, a->key, tb_k_add(k, key0, i), 0);
     tb_bind_var(a->l, a->e, tb_k_int(k, 0), 0);
     tb_kv from = tb_ix_value(a->l, &a->v_at);
-    for (int64_t e = 0; e < a->width; e += a->w)
-        tb_k_store(k, a->acc, a->packed, to, e,
-                   tb_k_load(k, mem, a->w, a->vp, from, e, TB_NO_KV), TB_NO_KV);
+    for (int64_t e = 0; e < a->width; e += a->p.w)
+        tb_k_store(k, a->p.acc, a->packed, to, e,
+                   tb_k_load(k, mem, a->p.w, a->vp, from, e, TB_NO_KV), TB_NO_KV);
     tb_k_end_for(k, NULL, NULL);
 }
 
@@ -401,21 +284,22 @@ finish_sums(attention *a, tb_kv q0)
 {
     tb_lower *l = a->l;
     tb_kernel *k = a->k;
+    const tb_panel *p = &a->p;
     tb_val root = l->group->root;
     tb_ix flat = tb_ix_flat(&l->ix, a->sums_at, tb_rank(a->g, root), tb_dims(a->g, root));
 
-    FOR_PANEL (j) {
-        tb_kv v = tb_k_map(k, TB_P_log, load(a, a->sum, TB_NO_KV, j), TB_NO_KV, TB_NO_KV);
+    TB_FOR_PANEL (p, j) {
+        tb_kv v = tb_k_map(k, TB_P_log, tb_panel_load(p, a->sum, TB_NO_KV, j), TB_NO_KV, TB_NO_KV);
 
-        bind_queries(a, q0, j);
-        v = tb_k_map(k, TB_P_add, v, load(a, a->top, TB_NO_KV, j), TB_NO_KV);
-        if (a->w == 1 && l->mask.id)
+        tb_panel_bind(p, q0, j);
+        v = tb_k_map(k, TB_P_add, v, tb_panel_load(p, a->top, TB_NO_KV, j), TB_NO_KV);
+        if (p->w == 1 && l->mask.id)
             tb_k_if(k, l->mask);
         tb_put(l, root, &flat, v);
-        if (a->w == 1 && l->mask.id)
+        if (p->w == 1 && l->mask.id)
             tb_k_end_if(k);
     }
-    unbind(a);
+    tb_panel_unbind(p);
 }
 
 /* sum becomes its inverse, or 0 where no key was seen. */
@@ -423,17 +307,19 @@ static void
 invert(attention *a)
 {
     tb_kernel *k = a->k;
-    tb_kv one = tb_k_splat(k, tb_k_const(k, a->acc, 1), a->w);
-    tb_kv zero = tb_k_splat(k, tb_k_const(k, a->acc, 0), a->w);
-    tb_kv never = tb_k_splat(k, tb_k_const(k, a->acc, -__builtin_inf()), a->w);
+    const tb_panel *p = &a->p;
+    tb_kv one = tb_k_splat(k, tb_k_const(k, p->acc, 1), p->w);
+    tb_kv zero = tb_k_splat(k, tb_k_const(k, p->acc, 0), p->w);
+    tb_kv never = tb_k_splat(k, tb_k_const(k, p->acc, -__builtin_inf()), p->w);
 
-    FOR_PANEL (j) {
-        tb_kv v = tb_k_map(k, TB_P_div, one, load(a, a->sum, TB_NO_KV, j), TB_NO_KV);
+    TB_FOR_PANEL (p, j) {
+        tb_kv v = tb_k_map(k, TB_P_div, one, tb_panel_load(p, a->sum, TB_NO_KV, j), TB_NO_KV);
         if (a->guarded) { /* -inf is the only way to an empty sum */
-            tb_kv none = tb_k_map(k, TB_P_eq, load(a, a->top, TB_NO_KV, j), never, TB_NO_KV);
+            tb_kv none = tb_panel_load(p, a->top, TB_NO_KV, j);
+            none = tb_k_map(k, TB_P_eq, none, never, TB_NO_KV);
             v = tb_k_map(k, TB_P_where, none, zero, v);
         }
-        store(a, a->sum, TB_NO_KV, j, v);
+        tb_panel_store(p, a->sum, TB_NO_KV, j, v);
     }
 }
 
@@ -443,25 +329,26 @@ finish_squares(attention *a, tb_kv q0, tb_kv rows, int64_t whole)
 {
     tb_lower *l = a->l;
     tb_kernel *k = a->k;
+    const tb_panel *p = &a->p;
     tb_kv v[64], e, j, i, at, n;
 
-    j = tb_k_for(k, tb_k_int(k, 0), rows, a->w, NULL, 0);
-    e = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, whole), a->w, NULL, 0);
-    at = tb_k_add(k, at_row(a, e), j);
-    tb_kv inverse = load(a, a->sum, j, 0);
-    for (int r = 0; r < a->w; r++)
-        v[r] = tb_k_map(k, TB_P_mul, load(a, a->o, at, r * a->panel), inverse, TB_NO_KV);
-    tb_transpose_square(k, v, a->w);
-    for (int r = 0; r < a->w; r++)
-        store(a, a->square, TB_NO_KV, r * a->w, v[r]);
-    n = tb_k_min(k, tb_k_sub(k, rows, j), tb_k_int(k, a->w));
+    j = tb_k_for(k, tb_k_int(k, 0), rows, p->w, NULL, 0);
+    e = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, whole), p->w, NULL, 0);
+    at = tb_k_add(k, tb_panel_row(p, e), j);
+    tb_kv inverse = tb_panel_load(p, a->sum, j, 0);
+    for (int r = 0; r < p->w; r++)
+        v[r] = tb_k_map(k, TB_P_mul, tb_panel_load(p, a->o, at, r * p->size), inverse, TB_NO_KV);
+    tb_transpose_square(k, v, p->w);
+    for (int r = 0; r < p->w; r++)
+        tb_panel_store(p, a->square, TB_NO_KV, r * p->w, v[r]);
+    n = tb_k_min(k, tb_k_sub(k, rows, j), tb_k_int(k, p->w));
     i = tb_k_for(k, tb_k_int(k, 0), n, 1, NULL, 0);
-    tb_bind_var(l, a->q, tb_k_add(k, q0, tb_k_add(k, j, i)), 0);
-    l->lanes = a->w;
-    l->lane_align = a->w;
-    tb_bind_var(l, a->e, e, a->w > 1);
-    finish_lanes(a, load(a, a->square, tb_k_mul(k, i, tb_k_int(k, a->w)), 0));
-    unbind(a);
+    tb_bind_var(l, p->var, tb_k_add(k, q0, tb_k_add(k, j, i)), 0);
+    l->lanes = p->w;
+    l->lane_align = p->w;
+    tb_bind_var(l, a->e, e, p->w > 1);
+    finish_lanes(a, tb_panel_load(p, a->square, tb_k_mul(k, i, tb_k_int(k, p->w)), 0));
+    tb_panel_unbind(p);
     tb_k_end_for(k, NULL, NULL);
     tb_k_end_for(k, NULL, NULL);
     tb_k_end_for(k, NULL, NULL);
@@ -472,9 +359,10 @@ finish(attention *a, tb_kv q0)
 {
     tb_lower *l = a->l;
     tb_kernel *k = a->k;
+    const tb_panel *p = &a->p;
     tb_kv zero = tb_k_int(k, 0), v;
-    tb_kv rows = tb_k_min(k, tb_k_sub(k, dimv(a, a->queries), q0), tb_k_int(k, a->panel));
-    int64_t whole = a->width / a->w * a->w;
+    tb_kv rows = tb_k_min(k, tb_k_sub(k, dimv(a, p->n), q0), tb_k_int(k, p->size));
+    int64_t whole = a->width / p->w * p->w;
 
     if (a->sums)
         finish_sums(a, q0);
@@ -484,11 +372,11 @@ finish(attention *a, tb_kv q0)
     if (whole == a->width)
         return;
     tb_kv i = tb_k_for(k, zero, rows, 1, NULL, 0); /* what is left of e, one by one */
-    tb_bind_var(l, a->q, tb_k_add(k, q0, i), 0);
-    tb_kv inverse = tb_k_load(k, a->acc, 1, a->sum, i, 0, TB_NO_KV);
+    tb_bind_var(l, p->var, tb_k_add(k, q0, i), 0);
+    tb_kv inverse = tb_k_load(k, p->acc, 1, a->sum, i, 0, TB_NO_KV);
     tb_kv e = tb_k_for(k, tb_k_int(k, whole), tb_k_int(k, a->width), 1, NULL, 0);
     tb_bind_var(l, a->e, e, 0);
-    v = tb_k_load(k, a->acc, 1, a->o, tb_k_add(k, at_row(a, e), i), 0, TB_NO_KV);
+    v = tb_k_load(k, p->acc, 1, a->o, tb_k_add(k, tb_panel_row(p, e), i), 0, TB_NO_KV);
     finish_lanes(a, tb_k_map(k, TB_P_mul, v, inverse, TB_NO_KV));
     tb_k_end_for(k, NULL, NULL);
     tb_k_end_for(k, NULL, NULL);
@@ -499,20 +387,20 @@ prepare(attention *a)
 {
     tb_lower *l = a->l;
     tb_kernel *k = a->k;
-    tb_micro m = {.panel = a->panel, .acc = a->acc, .b_mem = a->acc};
-    int64_t bytes = (int64_t)tb_dtype_bytes(a->acc), row = a->panel * bytes;
+    tb_micro m = {.panel = a->p.size, .acc = a->p.acc, .b_mem = a->p.acc};
+    int64_t bytes = (int64_t)tb_dtype_bytes(a->p.acc), row = a->p.size * bytes;
 
     a->qk = a->pv = m;
     a->qk.a_mem = tb_dtype_of(a->g, a->k_store);
     a->qk.fresh = true;
     a->qk.unit_step = tb_operand_step(l, &a->k_at, a->d) == 1;
     a->pv.a_mem = tb_dtype_of(a->g, a->v_store);
-    bool pack = a->panel >= 32 && a->width % 16 == 0 && tb_operand_step(l, &a->v_at, a->e) == 1;
+    bool pack = a->p.size >= 32 && a->width % 16 == 0 && tb_operand_step(l, &a->v_at, a->e) == 1;
     if (pack)
-        a->pv.a_mem = a->acc;
-    tb_micro_shape(&a->qk, l->target, a->keys, a->causal ? 0 : KB);
+        a->pv.a_mem = a->p.acc;
+    tb_micro_shape(&a->qk, l->target, a->keys, a->mask.causal ? 0 : KB);
     tb_micro_shape(&a->pv, l->target, a->width, a->width);
-    a->w = a->qk.lanes;
+    a->p.w = a->qk.lanes;
     tb_micro_write(k, &a->qk);
     tb_micro_write(k, &a->pv);
     tb_bind_node(l, a->q_store, false);
@@ -525,7 +413,7 @@ prepare(attention *a)
     a->top = tb_k_scratch(k, row);
     a->sum = tb_k_scratch(k, row);
     a->factor = tb_k_scratch(k, row);
-    a->square = tb_k_scratch(k, (int64_t)a->w * a->w * bytes);
+    a->square = tb_k_scratch(k, (int64_t)a->p.w * a->p.w * bytes);
     if (pack)
         a->packed = tb_k_scratch(k, KB * a->width * bytes);
 }
@@ -533,35 +421,34 @@ prepare(attention *a)
 void
 tb_lower_attention(tb_lower *l)
 {
-    attention a = {.l = l, .g = l->g, .u = l->u, .anchor = l->group->anchor};
+    attention a = {.l = l, .g = l->g, .u = l->u, .anchor = l->group->anchor, .p.l = l};
     const int64_t *attr = tb_attrs(l->g, a.anchor);
     tb_unit *u = l->u;
 
     tb_lower_begin(l, "attention");
-    tb_kernel *k = a.k = l->k;
-    a.causal = attr[0] != 0;
+    tb_kernel *k = a.k = a.p.k = l->k;
+    a.mask.causal = attr[0] != 0;
     memcpy(&a.scale, &attr[1], sizeof a.scale);
-    a.has_mask = tb_node_of(l->g, a.anchor)->n_in > 3;
+    if (tb_node_of(l->g, a.anchor)->n_in > 3)
+        a.mask.mask = tb_in(l->g, a.anchor, 3);
     a.sums = tb_node_of(l->g, a.anchor)->prim == TB_P_attention_lse;
-    a.acc = tb_dtype_of(l->g, a.anchor) == TB_F64 ? TB_F64 : TB_F32;
+    a.p.acc = tb_dtype_of(l->g, a.anchor) == TB_F64 ? TB_F64 : TB_F32;
     geometry(&a);
-    a.guarded = a.has_mask || !tb_dim_is_const(a.keys) || a.keys == 0;
-    int64_t least, most; /* not the hint: an example's few queries say little */
-    tb_dim_range(u, a.queries, &least, &most);
-    a.panel = most <= 16 ? 16 : most <= 32 ? 32 : tb_micro_panel(a.queries, 0);
+    a.guarded = a.mask.mask.id || !tb_dim_is_const(a.keys) || a.keys == 0;
+    a.p.size = tb_panel_size(u, a.p.n);
     prepare(&a);
 
-    tb_dim blocks = tb_dim_ceildiv(u, a.queries, a.panel);
+    tb_dim blocks = tb_dim_ceildiv(u, a.p.n, a.p.size);
     l->step->tiles = tb_dim_mul(u, a.batches, blocks);
-    l->step->tile_cost_ns = (uint64_t)((double)a.panel * (double)tb_dim_hint(u, a.keys) *
+    l->step->tile_cost_ns = (uint64_t)((double)a.p.size * (double)tb_dim_hint(u, a.keys) *
                                        (2.0 * (double)(a.depth + a.width) + 40) / 100.0) + 1;
     tb_kv t = tb_k_for(k, tb_k_tile_begin(k), tb_k_tile_end(k), 1, NULL, 0);
-    tb_kv q0 = tb_k_mul(k, tb_k_mod(k, t, dimv(&a, blocks)), tb_k_int(k, a.panel));
+    tb_kv q0 = tb_k_mul(k, tb_k_mod(k, t, dimv(&a, blocks)), tb_k_int(k, a.p.size));
     tb_bind_batches(l, a.batch, a.n_batch, tb_k_div(k, t, dimv(&a, blocks)));
     begin(&a, q0);
     tb_kv end = dimv(&a, a.keys);
-    if (a.causal) /* keys past the last query of the tile are seen by none */
-        end = tb_k_min(k, end, tb_k_add(k, q0, tb_k_int(k, a.panel)));
+    if (a.mask.causal) /* keys past the last query of the tile are seen by none */
+        end = tb_k_min(k, end, tb_k_add(k, q0, tb_k_int(k, a.p.size)));
     tb_kv key0 = tb_k_for(k, tb_k_int(k, 0), end, KB, NULL, 0);
     key_block(&a, q0, key0, tb_k_min(k, tb_k_sub(k, end, key0), tb_k_int(k, KB)));
     tb_k_end_for(k, NULL, NULL);

@@ -23,25 +23,6 @@
 
 enum { ROWS = 64, FEW_TILES = 16, ALIGN = 16 };
 
-/* Aligned at the last axis, sizes of 1 repeat. */
-static void
-mask_geometry(tb_grad *a, int rank)
-{
-    tb_val mask = tb_in(a->g, a->root, TB_GRAD_MASK);
-    int mr = tb_rank(a->g, mask);
-    tb_ix *m = TB_NEWN(&a->u->cx->keep, tb_ix, mr + 1);
-
-    for (int i = 0; i < mr; i++) {
-        int axis = i + rank - mr;
-
-        if (tb_dims(a->g, mask)[i] != 1)
-            m[i] = axis == rank - 1   ? tb_ix_var(a->key.var)
-                   : axis == rank - 2 ? tb_ix_var(a->query.var)
-                                      : a->at[axis];
-    }
-    a->mask_at = m;
-}
-
 static void
 geometry(tb_grad *a)
 {
@@ -70,17 +51,19 @@ geometry(tb_grad *a)
         tb_dim_add(a->u, a->key.result[0], tb_dim_mul(a->u, keys, a->depth[0]));
     memcpy(a->sums_at, a->at, sizeof a->at);
     a->sums_at[rank - 2] = tb_ix_var(a->query.var);
-    if (a->has_mask)
-        mask_geometry(a, rank);
+    a->p.var = a->mask.key = a->key.var;
+    a->p.n = keys;
+    a->mask.query = a->query.var;
+    tb_panel_mask_at(&a->p, &a->mask, a->at, rank);
 }
 
 /* Sets n elements to 0. */
 static void
 clear(tb_grad *a, tb_kv ptr, tb_kv n)
 {
-    tb_kv at = tb_k_for(a->k, tb_k_int(a->k, 0), n, a->w, NULL, 0);
+    tb_kv at = tb_k_for(a->k, tb_k_int(a->k, 0), n, a->p.w, NULL, 0);
 
-    tb_g_store(a, ptr, at, 0, tb_g_number(a, 0));
+    tb_panel_store(&a->p, ptr, at, 0, tb_g_number(a, 0));
     tb_k_end_for(a->k, NULL, NULL);
 }
 
@@ -98,7 +81,7 @@ row_pointer(void *user, tb_kv i)
     tb_kernel *k = f->a->k;
 
     return tb_k_ptr_add(k, f->ptr, tb_k_add(k, f->first, i),
-                        f->step * (int64_t)tb_dtype_bytes(f->a->acc));
+                        f->step * (int64_t)tb_dtype_bytes(f->a->p.acc));
 }
 
 /* c[i][panel of m] (+)= rows of f . b, for all i < n; elements of a row are `step` apart */
@@ -116,37 +99,11 @@ multiply(tb_grad *a, const tb_micro *m, factor f, tb_kv n, tb_kv b, tb_kv c, tb_
                       .user = &f,
                       .b = b,
                       .c = tb_k_ptr_add(k, c, tb_k_mul(k, i, tb_k_int(k, m->panel)),
-                                        (int64_t)tb_dtype_bytes(a->acc)),
+                                        (int64_t)tb_dtype_bytes(a->p.acc)),
                       .pitch = tb_k_int(k, m->panel),
                       .len = len,
                       .step = tb_k_int(k, step)});
     tb_k_end_for(k, NULL, NULL);
-}
-
-/* The score s where query and key are bound, with the mask. */
-static tb_kv
-masked(tb_grad *a, tb_kv s)
-{
-    tb_lower *l = a->l;
-    tb_kernel *k = a->k;
-    tb_kv never = tb_k_splat(k, tb_g_number(a, -__builtin_inf()), a->w);
-
-    if (a->causal) {
-        tb_ix key = tb_ix_var(a->key.var), query = tb_ix_var(a->query.var);
-        tb_kv i = a->w > 1 ? tb_ix_vector(l, &key) : tb_ix_value(l, &key);
-        tb_kv seen = tb_g_op(a, TB_P_le, i, tb_k_splat(k, tb_ix_value(l, &query), a->w));
-
-        s = tb_k_map(k, TB_P_where, seen, s, never);
-    }
-    if (a->has_mask) {
-        tb_kv m = tb_pull(l, tb_in(a->g, a->root, TB_GRAD_MASK), a->mask_at);
-
-        if (tb_k_inst(k, m)->dtype == TB_BOOL)
-            s = tb_k_map(k, TB_P_where, tb_k_splat(k, m, a->w), s, never);
-        else
-            s = tb_g_op(a, TB_P_add, s, tb_k_cast(k, m, a->acc));
-    }
-    return s;
 }
 
 /* S and dS from the products, row by row. */
@@ -159,22 +116,22 @@ weigh(tb_grad *a, tb_kv x0, tb_kv y0, tb_kv n)
     tb_bind_var(a->l, a->query.var, tb_k_add(k, y0, r), 0);
     lse = tb_pull(a->l, tb_in(a->g, a->root, TB_GRAD_LSE), a->sums_at);
     row = tb_pull(a->l, tb_in(a->g, a->root, TB_GRAD_ROW), a->sums_at);
-    if (a->has_mask) /* no key is seen: exp(-inf - 0) is 0, -inf - -inf is not */
+    if (a->mask.mask.id) /* no key is seen: exp(-inf - 0) is 0, -inf - -inf is not */
         lse = tb_k_map(k, TB_P_where, tb_g_op(a, TB_P_eq, lse, tb_g_number(a, -__builtin_inf())),
                        tb_g_number(a, 0), lse);
-    lse = tb_k_splat(k, lse, a->w);
-    row = tb_k_splat(k, row, a->w);
-    TB_FOR_PANEL (j) {
+    lse = tb_k_splat(k, lse, a->p.w);
+    row = tb_k_splat(k, row, a->p.w);
+    TB_FOR_PANEL (&a->p, j) {
         tb_kv p, ds;
 
-        tb_grad_bind(a, x0, j);
-        p = masked(a, tb_g_load(a, a->s, tb_g_at_row(a, r), j));
+        tb_panel_bind(&a->p, x0, j);
+        p = tb_panel_masked(&a->p, tb_panel_load(&a->p, a->s, tb_panel_row(&a->p, r), j), &a->mask);
         p = tb_g_op(a, TB_P_exp, tb_g_op(a, TB_P_sub, p, lse), TB_NO_KV);
-        ds = tb_g_op(a, TB_P_sub, tb_g_load(a, a->ds, tb_g_at_row(a, r), j), row);
-        tb_g_store(a, a->s, tb_g_at_row(a, r), j, p);
-        tb_g_store(a, a->ds, tb_g_at_row(a, r), j, tb_g_op(a, TB_P_mul, p, ds));
+        ds = tb_g_op(a, TB_P_sub, tb_panel_load(&a->p, a->ds, tb_panel_row(&a->p, r), j), row);
+        tb_panel_store(&a->p, a->s, tb_panel_row(&a->p, r), j, p);
+        tb_panel_store(&a->p, a->ds, tb_panel_row(&a->p, r), j, tb_g_op(a, TB_P_mul, p, ds));
     }
-    tb_grad_unbind(a);
+    tb_panel_unbind(&a->p);
     tb_k_end_for(k, NULL, NULL);
 }
 
@@ -194,8 +151,8 @@ block(tb_grad *a, tb_kv x0, tb_kv keys, tb_kv y0, tb_kv n, tb_kv dq)
         multiply(a, &a->sum[i], (factor){a, a->rows[i], TB_NO_KV, 1}, tb_k_int(k, a->depth[i]),
                  i ? a->s : a->ds, a->dx[i], n, a->depth[i]);
     dq = tb_k_ptr_add(k, dq, tb_k_mul(k, y0, tb_k_int(k, a->dq_row)),
-                      (int64_t)tb_dtype_bytes(a->acc));
-    multiply(a, &a->dq, (factor){a, a->ds, TB_NO_KV, a->panel}, n, a->keys, dq, keys, 1);
+                      (int64_t)tb_dtype_bytes(a->p.acc));
+    multiply(a, &a->dq, (factor){a, a->ds, TB_NO_KV, a->p.size}, n, a->keys, dq, keys, 1);
 }
 
 /* The gradients of n queries from y0 on: the sum of `parts` dQ at `from`. */
@@ -207,17 +164,17 @@ finish_queries(tb_grad *a, tb_kv from, tb_kv y0, tb_kv n)
     tb_kv next = tb_k_mul(k, tb_g_dimv(a, a->query.n), tb_k_int(k, a->dq_row));
     tb_kv r = tb_k_for(k, tb_k_int(k, 0), n, 1, NULL, 0), scale = tb_g_number(a, a->scale);
     tb_kv y = tb_k_add(k, y0, r), row = tb_k_mul(k, y, tb_k_int(k, a->dq_row));
-    int64_t whole = a->depth[0] / a->w * a->w;
+    int64_t whole = a->depth[0] / a->p.w * a->p.w;
 
     tb_bind_var(l, a->query.var, y, 0);
     for (int tail = 0; tail < 2; tail++) {
-        int w = tail ? 1 : a->w;
+        int w = tail ? 1 : a->p.w;
         tb_kv d = tb_k_for(k, tb_k_int(k, tail ? whole : 0),
                            tb_k_int(k, tail ? a->depth[0] : whole), w, NULL, 0);
         tb_kv at = tb_k_add(k, row, d), v = TB_NO_KV;
 
         for (int64_t i = 0; i < a->parts; i++) {
-            tb_kv x = tb_k_load(k, a->acc, w, from, at, 0, TB_NO_KV);
+            tb_kv x = tb_k_load(k, a->p.acc, w, from, at, 0, TB_NO_KV);
 
             v = v.id ? tb_g_op(a, TB_P_add, v, x) : x;
             at = tb_k_add(k, at, next);
@@ -225,7 +182,7 @@ finish_queries(tb_grad *a, tb_kv from, tb_kv y0, tb_kv n)
         l->lanes = l->lane_align = w;
         tb_bind_var(l, a->inner[0], d, w > 1);
         tb_grad_put(a, &a->query, 0, tb_g_op(a, TB_P_mul, v, tb_k_splat(k, scale, w)));
-        tb_grad_unbind(a);
+        tb_panel_unbind(&a->p);
         tb_k_end_for(k, NULL, NULL);
     }
     tb_k_end_for(k, NULL, NULL);
@@ -238,9 +195,9 @@ prepare(tb_grad *a)
 {
     tb_lower *l = a->l;
     tb_kernel *k = a->k;
-    int64_t bytes = (int64_t)tb_dtype_bytes(a->acc);
-    bool aligned = !a->causal || a->panel % ROWS == 0; /* every block but the last is whole */
-    tb_micro m = {.panel = a->panel, .acc = a->acc, .a_mem = a->acc, .b_mem = a->acc};
+    int64_t bytes = (int64_t)tb_dtype_bytes(a->p.acc);
+    bool aligned = !a->mask.causal || a->p.size % ROWS == 0; /* every block but the last is whole */
+    tb_micro m = {.panel = a->p.size, .acc = a->p.acc, .a_mem = a->p.acc, .b_mem = a->p.acc};
 
     a->scores = a->sum[0] = a->dq = m;
     a->scores.fresh = a->scores.unit_step = a->dq.unit_step = true;
@@ -248,7 +205,7 @@ prepare(tb_grad *a)
     tb_micro_shape(&a->scores, l->target, a->query.n, aligned ? ROWS : 0);
     tb_micro_shape(&a->sum[0], l->target, a->depth[0], a->depth[0]);
     tb_micro_shape(&a->dq, l->target, a->query.n, aligned ? ROWS : 0);
-    a->w = a->scores.lanes;
+    a->p.w = a->scores.lanes;
     tb_micro_write(k, &a->scores);
     tb_micro_write(k, &a->sum[0]);
     tb_micro_write(k, &a->dq);
@@ -261,15 +218,15 @@ prepare(tb_grad *a)
     for (int i = 0; i < 2; i++) {
         tb_bind_node(l, a->key.store[i], false);
         tb_bind_node(l, a->query.store[i], false);
-        a->turned[i] = tb_k_scratch(k, a->depth[i] * a->panel * bytes);
-        a->dx[i] = tb_k_scratch(k, a->depth[i] * a->panel * bytes);
+        a->turned[i] = tb_k_scratch(k, a->depth[i] * a->p.size * bytes);
+        a->dx[i] = tb_k_scratch(k, a->depth[i] * a->p.size * bytes);
         a->rows[i] = tb_k_scratch(k, ROWS * a->depth[i] * bytes);
     }
     tb_bind_node(l, a->root, true);
-    a->keys = tb_k_scratch(k, a->panel * a->dq_row * bytes);
-    a->s = tb_k_scratch(k, (int64_t)ROWS * a->panel * bytes);
-    a->ds = tb_k_scratch(k, (int64_t)ROWS * a->panel * bytes);
-    a->square = tb_k_scratch(k, (int64_t)a->w * a->w * bytes);
+    a->keys = tb_k_scratch(k, a->p.size * a->dq_row * bytes);
+    a->s = tb_k_scratch(k, (int64_t)ROWS * a->p.size * bytes);
+    a->ds = tb_k_scratch(k, (int64_t)ROWS * a->p.size * bytes);
+    a->square = tb_k_scratch(k, (int64_t)a->p.w * a->p.w * bytes);
 }
 
 /* Everything of the keys from x0 on, as many as a panel has. */
@@ -278,15 +235,15 @@ panel(tb_grad *a, tb_kv x0, tb_kv dq)
 {
     tb_kernel *k = a->k;
     tb_kv left = tb_k_sub(k, tb_g_dimv(a, a->key.n), x0), end = tb_g_dimv(a, a->query.n), y0;
-    tb_kv keys = tb_k_min(k, left, tb_k_int(k, a->panel));
+    tb_kv keys = tb_k_min(k, left, tb_k_int(k, a->p.size));
 
     for (int i = 0; i < 2; i++) {
         tb_grad_turn(a, i, x0);
-        clear(a, a->dx[i], tb_k_int(k, a->depth[i] * a->panel));
+        clear(a, a->dx[i], tb_k_int(k, a->depth[i] * a->p.size));
     }
     tb_grad_pack(a, &a->key, 0, x0, keys, a->keys, a->dq_row);
     /* queries before the first key of a causal panel see none */
-    y0 = tb_k_for(k, a->causal ? x0 : tb_k_int(k, 0), end, ROWS, NULL, 0);
+    y0 = tb_k_for(k, a->mask.causal ? x0 : tb_k_int(k, 0), end, ROWS, NULL, 0);
     block(a, x0, keys, y0, tb_k_min(k, tb_k_sub(k, end, y0), tb_k_int(k, ROWS)), dq);
     tb_k_end_for(k, NULL, NULL);
     for (int i = 0; i < 2; i++)
@@ -301,7 +258,7 @@ dq_of(tb_grad *a, tb_kv batch)
     tb_kv rows = tb_k_mul(k, tb_k_mul(k, batch, tb_k_int(k, a->parts)), tb_g_dimv(a, a->query.n));
 
     return tb_k_ptr_add(k, a->parts_dq, tb_k_mul(k, rows, tb_k_int(k, a->dq_row)),
-                        (int64_t)tb_dtype_bytes(a->acc));
+                        (int64_t)tb_dtype_bytes(a->p.acc));
 }
 
 static void
@@ -310,9 +267,9 @@ begin(tb_grad *a, const char *what)
     tb_dim bytes;
 
     tb_lower_begin(a->l, what);
-    a->k = a->l->k;
+    a->k = a->p.k = a->l->k;
     geometry(a);
-    bytes = tb_dim_mul(a->u, a->query.n, a->parts * a->dq_row * (int64_t)tb_dtype_bytes(a->acc));
+    bytes = tb_dim_mul(a->u, a->query.n, a->parts * a->dq_row * (int64_t)tb_dtype_bytes(a->p.acc));
     bytes = tb_dim_mul(a->u, a->batches, bytes);
     a->parts_dq = tb_bind_temp(a->l, tb_lower_temp(a->l, 0, bytes), true);
 }
@@ -332,17 +289,17 @@ write_panels(tb_grad *a)
     l->step->tiles = tb_dim_mul(a->u, a->batches, a->parts);
     l->step->tile_cost_ns =
         (uint64_t)(scores * (6.0 * (double)a->depth[0] + 4.0 * (double)a->depth[1] + 50) / 100.0 *
-                   (a->causal ? 0.6 : 1) / (double)a->parts) + 1;
+                   (a->mask.causal ? 0.6 : 1) / (double)a->parts) + 1;
     t = tb_k_for(k, tb_k_tile_begin(k), tb_k_tile_end(k), 1, NULL, 0);
     part = tb_k_mod(k, t, tb_k_int(k, a->parts));
     batch = tb_k_div(k, t, tb_k_int(k, a->parts));
     tb_bind_batches(l, a->batch, a->n_batch, batch);
     size = tb_k_mul(k, tb_g_dimv(a, a->query.n), tb_k_int(k, a->dq_row));
     dq = tb_k_ptr_add(k, dq_of(a, batch), tb_k_mul(k, part, size),
-                      (int64_t)tb_dtype_bytes(a->acc));
+                      (int64_t)tb_dtype_bytes(a->p.acc));
     clear(a, dq, size);
-    panel(a, tb_k_for(k, tb_k_mul(k, part, tb_k_int(k, a->panel)), tb_g_dimv(a, a->key.n),
-                      a->parts * a->panel, NULL, 0), dq);
+    panel(a, tb_k_for(k, tb_k_mul(k, part, tb_k_int(k, a->p.size)), tb_g_dimv(a, a->key.n),
+                      a->parts * a->p.size, NULL, 0), dq);
     tb_k_end_for(k, NULL, NULL);
     if (a->parts == 1)
         finish_queries(a, dq, tb_k_int(k, 0), tb_g_dimv(a, a->query.n));
@@ -382,14 +339,13 @@ shape(tb_grad *a)
     tb_val q = tb_in(g, a->root, TB_GRAD_Q);
     int rank = tb_rank(g, q);
     tb_dim keys = tb_dims(g, tb_in(g, a->root, TB_GRAD_K))[rank - 2];
-    int64_t least, most, batches = 1, panels;
+    int64_t batches = 1, panels;
 
-    tb_dim_range(a->u, keys, &least, &most);
-    a->panel = most <= 16 ? 16 : most <= 32 ? 32 : tb_micro_panel(keys, 0);
+    a->p.size = tb_panel_size(a->u, keys);
     a->dq_row = TB_ALIGN_UP(tb_dims(g, q)[rank - 1], (int64_t)ALIGN);
     for (int i = 0; i < rank - 2 && batches < FEW_TILES; i++)
         batches *= tb_dim_hint(a->u, tb_dims(g, q)[i]);
-    panels = (tb_dim_hint(a->u, keys) + a->panel - 1) / a->panel;
+    panels = (tb_dim_hint(a->u, keys) + a->p.size - 1) / a->p.size;
     a->parts = batches > 0 ? (FEW_TILES + batches - 1) / batches : 1;
     a->parts = a->parts > panels / 2 ? panels / 2 : a->parts;
     a->parts = a->parts < 1 ? 1 : a->parts;
@@ -400,11 +356,12 @@ tb_lower_attention_grad(tb_lower *l)
 {
     tb_val root = l->group->root;
     const int64_t *attr = tb_attrs(l->g, root);
-    tb_grad a = {.l = l, .g = l->g, .u = l->u, .root = root, .causal = attr[0] != 0};
+    tb_grad a = {.l = l, .g = l->g, .u = l->u, .root = root, .p.l = l, .mask.causal = attr[0] != 0};
 
     memcpy(&a.scale, &attr[1], sizeof a.scale);
-    a.has_mask = tb_node_of(l->g, root)->n_in > TB_GRAD_MASK;
-    a.acc = tb_dtype_of(l->g, root);
+    if (tb_node_of(l->g, root)->n_in > TB_GRAD_MASK)
+        a.mask.mask = tb_in(l->g, root, TB_GRAD_MASK);
+    a.p.acc = tb_dtype_of(l->g, root);
     shape(&a);
     write_panels(&a);
     if (a.parts > 1)

@@ -6,7 +6,7 @@
  *   attention_rows.c   from operands in memory to scratch, and from scratch to the result
  */
 #pragma once
-#include "kernel/contract.h"
+#include "kernel/attention_panel.h"
 
 typedef struct tb_side {
     uint32_t var; /* counts queries or keys */
@@ -22,10 +22,9 @@ typedef struct tb_grad {
     const tb_graph *g;
     tb_unit *u;
     tb_val root;
-    bool causal, has_mask;
+    tb_panel p; /* keys */
+    tb_panel_mask mask;
     double scale;
-    tb_dtype acc;
-    int panel, w; /* w: lanes */
     uint32_t batch[TB_MAX_RANK], n_batch, inner[2]; /* inner: along d and e */
     tb_dim batches;
     int64_t depth[2]; /* d, e */
@@ -34,7 +33,6 @@ typedef struct tb_grad {
     tb_side query, key;
     tb_ix at[TB_MAX_RANK + 1];        /* batch axes; room for one more */
     tb_ix sums_at[TB_MAX_RANK + 1];   /* of lse and row */
-    const tb_ix *mask_at;
     tb_micro scores, sum[2], dq; /* products to S and dS; sums to dK' and dV'; sums to dQ */
     tb_kv turned[2], keys, rows[2], dx[2], s, ds, square; /* pointers to scratch */
     tb_kv parts_dq;   /* pointer to dQ of all tiles */
@@ -46,31 +44,10 @@ tb_g_dimv(tb_grad *a, tb_dim d)
     return tb_k_dim(a->k, a->u, d);
 }
 
-/* Lane vectors of the panel: calls for each with the offset of its first lane. */
-#define TB_FOR_PANEL(j) for (int j = 0; j < a->panel; j += a->w)
-
-static inline tb_kv
-tb_g_at_row(tb_grad *a, tb_kv row)
-{
-    return tb_k_mul(a->k, row, tb_k_int(a->k, a->panel));
-}
-
-static inline tb_kv
-tb_g_load(tb_grad *a, tb_kv ptr, tb_kv at, int64_t j)
-{
-    return tb_k_load(a->k, a->acc, a->w, ptr, at, j, TB_NO_KV);
-}
-
-static inline void
-tb_g_store(tb_grad *a, tb_kv ptr, tb_kv at, int64_t j, tb_kv v)
-{
-    tb_k_store(a->k, a->acc, ptr, at, j, tb_k_splat(a->k, v, a->w), TB_NO_KV);
-}
-
 static inline tb_kv
 tb_g_number(tb_grad *a, double v)
 {
-    return tb_k_const(a->k, a->acc, v);
+    return tb_k_const(a->k, a->p.acc, v);
 }
 
 static inline tb_kv
@@ -82,9 +59,6 @@ tb_g_op(tb_grad *a, tb_prim p, tb_kv x, tb_kv y)
 /* ---- attention_rows.c ---- */
 /* The side whose rows of d and of e elements are `one` and `two`. */
 tb_side tb_grad_side(tb_grad *a, tb_val one, tb_val two);
-/* Keys from x0 + j on run along the lanes, under a mask where there may be fewer. */
-void tb_grad_bind(tb_grad *a, tb_kv x0, int j);
-void tb_grad_unbind(tb_grad *a);
 /* a->turned[i]: a panel of keys (i = 0, scaled) or values from x0 on, [element][panel]. */
 void tb_grad_turn(tb_grad *a, int i, tb_kv x0);
 /* n rows of a side from y0 on to `to`, `pitch` elements from one to the next: where they lie

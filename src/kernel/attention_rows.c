@@ -24,86 +24,15 @@ tb_grad_side(tb_grad *a, tb_val one, tb_val two)
     return s;
 }
 
-/* ---- lanes ---- */
-
-/* Lanes of vector j that there are: NO_KV if all of them always are. */
-static tb_kv
-lane_mask(tb_grad *a, tb_kv x0, int j)
-{
-    tb_kernel *k = a->k;
-
-    if (tb_dim_is_const(a->key.n) && a->key.n % a->panel == 0)
-        return TB_NO_KV;
-    tb_kv left = tb_k_sub(k, tb_k_sub(k, tb_g_dimv(a, a->key.n), x0), tb_k_int(k, j));
-    if (a->w == 1)
-        return tb_k_lt(k, tb_k_int(k, 0), left);
-    return tb_k_lt(k, tb_k_lane_ids(k, TB_I64, a->w), tb_k_splat(k, left, a->w));
-}
-
-void
-tb_grad_bind(tb_grad *a, tb_kv x0, int j)
-{
-    a->l->lanes = a->w;
-    a->l->lane_align = a->w;
-    a->l->mask = lane_mask(a, x0, j);
-    tb_bind_var(a->l, a->key.var, tb_k_add(a->k, x0, tb_k_int(a->k, j)), a->w > 1);
-}
-
-void
-tb_grad_unbind(tb_grad *a)
-{
-    a->l->lanes = 1;
-    a->l->mask = TB_NO_KV;
-}
-
 /* ---- the keys of a panel ---- */
-
-/* Elements [0, whole) of the rows: squares of them, turned in registers. */
-static void
-turn_rows(tb_grad *a, int i, tb_kv x0, int64_t whole, tb_kv scale)
-{
-    tb_kernel *k = a->k;
-    tb_kv from = tb_bind_node(a->l, a->key.store[i], false), v[64];
-    tb_kv last = tb_k_sub(k, tb_g_dimv(a, a->key.n), tb_k_int(k, 1));
-    tb_dtype mem = tb_dtype_of(a->g, a->key.store[i]);
-    tb_kv j = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, a->panel), a->w, NULL, 0);
-    tb_kv d = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, whole), a->w, NULL, 0);
-
-    tb_bind_var(a->l, a->inner[i], d, 0);
-    for (int r = 0; r < a->w; r++) { /* past the end: the last again, nobody reads it */
-        tb_kv x = tb_k_add(k, tb_k_add(k, x0, j), tb_k_int(k, r));
-
-        tb_bind_var(a->l, a->key.var, tb_k_min(k, x, last), 0);
-        v[r] = tb_k_load(k, mem, a->w, from, tb_ix_value(a->l, &a->key.at[i]), 0, TB_NO_KV);
-    }
-    tb_transpose_square(k, v, a->w);
-    tb_kv at = tb_k_add(k, tb_g_at_row(a, d), j);
-    for (int r = 0; r < a->w; r++)
-        tb_g_store(a, a->turned[i], at, (int64_t)r * a->panel, tb_g_op(a, TB_P_mul, v[r], scale));
-    tb_k_end_for(k, NULL, NULL);
-    tb_k_end_for(k, NULL, NULL);
-}
 
 void
 tb_grad_turn(tb_grad *a, int i, tb_kv x0)
 {
-    tb_kernel *k = a->k;
-    tb_kv scale = tb_k_splat(k, tb_g_number(a, i ? 1 : a->scale), a->w);
-    bool unit = tb_operand_step(a->l, &a->key.at[i], a->inner[i]) == 1;
-    int64_t whole = unit ? a->depth[i] / a->w * a->w : 0;
+    tb_kv scale = tb_k_splat(a->k, tb_g_number(a, i ? 1 : a->scale), a->p.w);
+    tb_panel_rows rows = {a->key.store[i], &a->key.at[i], a->inner[i], a->depth[i]};
 
-    if (whole)
-        turn_rows(a, i, x0, whole, scale);
-    tb_kv d = tb_k_for(k, tb_k_int(k, whole), tb_k_int(k, a->depth[i]), 1, NULL, 0);
-    tb_bind_var(a->l, a->inner[i], d, 0);
-    TB_FOR_PANEL (j) {
-        tb_grad_bind(a, x0, j);
-        tb_kv v = tb_pull_load(a->l, a->key.store[i], &a->key.at[i]);
-        v = tb_g_op(a, TB_P_mul, tb_k_splat(k, v, a->w), scale);
-        tb_g_store(a, a->turned[i], tb_g_at_row(a, d), j, v);
-    }
-    tb_grad_unbind(a);
-    tb_k_end_for(k, NULL, NULL);
+    tb_panel_turn(&a->p, &rows, x0, scale, a->turned[i]);
 }
 
 /* ---- rows ---- */
@@ -115,20 +44,20 @@ tb_grad_pack(tb_grad *a, const tb_side *y, int i, tb_kv y0, tb_kv n, tb_kv to, i
     tb_dtype mem = tb_dtype_of(a->g, y->store[i]);
     tb_kv from = tb_bind_node(a->l, y->store[i], false), zero = tb_k_int(k, 0);
     bool unit = tb_operand_step(a->l, &y->at[i], a->inner[i]) == 1;
-    int64_t whole = unit ? a->depth[i] / a->w * a->w : 0;
+    int64_t whole = unit ? a->depth[i] / a->p.w * a->p.w : 0;
     tb_kv r = tb_k_for(k, zero, n, 1, NULL, 0);
     tb_kv row = tb_k_mul(k, r, tb_k_int(k, pitch));
 
     tb_bind_var(a->l, y->var, tb_k_add(k, y0, r), 0);
     tb_bind_var(a->l, a->inner[i], zero, 0);
     tb_kv at = tb_ix_value(a->l, &y->at[i]);
-    for (int64_t d = 0; d < whole; d += a->w)
-        tb_g_store(a, to, row, d, tb_k_load(k, mem, a->w, from, at, d, TB_NO_KV));
+    for (int64_t d = 0; d < whole; d += a->p.w)
+        tb_panel_store(&a->p, to, row, d, tb_k_load(k, mem, a->p.w, from, at, d, TB_NO_KV));
     if (whole < a->depth[i]) {
         tb_kv d = tb_k_for(k, tb_k_int(k, whole), tb_k_int(k, a->depth[i]), 1, NULL, 0);
 
         tb_bind_var(a->l, a->inner[i], d, 0);
-        tb_k_store(k, a->acc, to, tb_k_add(k, row, d), 0,
+        tb_k_store(k, a->p.acc, to, tb_k_add(k, row, d), 0,
                    tb_pull_load(a->l, y->store[i], &y->at[i]), TB_NO_KV);
         tb_k_end_for(k, NULL, NULL);
     }
@@ -160,22 +89,24 @@ finish_squares(tb_grad *a, int i, tb_kv x0, tb_kv rows, int64_t whole, tb_kv sca
     tb_kernel *k = a->k;
     tb_kv v[64], j, d, r, at, n;
 
-    j = tb_k_for(k, tb_k_int(k, 0), rows, a->w, NULL, 0);
-    d = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, whole), a->w, NULL, 0);
-    at = tb_k_add(k, tb_g_at_row(a, d), j);
-    for (int e = 0; e < a->w; e++)
-        v[e] = tb_g_op(a, TB_P_mul, tb_g_load(a, a->dx[i], at, (int64_t)e * a->panel), scale);
-    tb_transpose_square(k, v, a->w);
-    for (int e = 0; e < a->w; e++)
-        tb_g_store(a, a->square, TB_NO_KV, (int64_t)e * a->w, v[e]);
-    n = tb_k_min(k, tb_k_sub(k, rows, j), tb_k_int(k, a->w));
+    j = tb_k_for(k, tb_k_int(k, 0), rows, a->p.w, NULL, 0);
+    d = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, whole), a->p.w, NULL, 0);
+    at = tb_k_add(k, tb_panel_row(&a->p, d), j);
+    for (int e = 0; e < a->p.w; e++)
+        v[e] = tb_g_op(a, TB_P_mul,
+                       tb_panel_load(&a->p, a->dx[i], at, (int64_t)e * a->p.size), scale);
+    tb_transpose_square(k, v, a->p.w);
+    for (int e = 0; e < a->p.w; e++)
+        tb_panel_store(&a->p, a->square, TB_NO_KV, (int64_t)e * a->p.w, v[e]);
+    n = tb_k_min(k, tb_k_sub(k, rows, j), tb_k_int(k, a->p.w));
     r = tb_k_for(k, tb_k_int(k, 0), n, 1, NULL, 0);
     tb_bind_var(l, a->key.var, tb_k_add(k, x0, tb_k_add(k, j, r)), 0);
-    l->lanes = a->w;
-    l->lane_align = a->w;
-    tb_bind_var(l, a->inner[i], d, a->w > 1);
-    tb_grad_put(a, &a->key, i, tb_g_load(a, a->square, tb_k_mul(k, r, tb_k_int(k, a->w)), 0));
-    tb_grad_unbind(a);
+    l->lanes = a->p.w;
+    l->lane_align = a->p.w;
+    tb_bind_var(l, a->inner[i], d, a->p.w > 1);
+    at = tb_k_mul(k, r, tb_k_int(k, a->p.w));
+    tb_grad_put(a, &a->key, i, tb_panel_load(&a->p, a->square, at, 0));
+    tb_panel_unbind(&a->p);
     tb_k_end_for(k, NULL, NULL);
     tb_k_end_for(k, NULL, NULL);
     tb_k_end_for(k, NULL, NULL);
@@ -186,19 +117,20 @@ tb_grad_finish(tb_grad *a, int i, tb_kv x0)
 {
     tb_lower *l = a->l;
     tb_kernel *k = a->k;
-    tb_kv rows = tb_k_min(k, tb_k_sub(k, tb_g_dimv(a, a->key.n), x0), tb_k_int(k, a->panel));
+    tb_kv rows = tb_k_min(k, tb_k_sub(k, tb_g_dimv(a, a->key.n), x0), tb_k_int(k, a->p.size));
     tb_kv scale = tb_g_number(a, i ? 1 : a->scale);
-    int64_t whole = a->depth[i] / a->w * a->w;
+    int64_t whole = a->depth[i] / a->p.w * a->p.w;
 
     if (whole)
-        finish_squares(a, i, x0, rows, whole, tb_k_splat(k, scale, a->w));
+        finish_squares(a, i, x0, rows, whole, tb_k_splat(k, scale, a->p.w));
     if (whole == a->depth[i])
         return;
     tb_kv r = tb_k_for(k, tb_k_int(k, 0), rows, 1, NULL, 0); /* what is left, one by one */
     tb_bind_var(l, a->key.var, tb_k_add(k, x0, r), 0);
     tb_kv d = tb_k_for(k, tb_k_int(k, whole), tb_k_int(k, a->depth[i]), 1, NULL, 0);
     tb_bind_var(l, a->inner[i], d, 0);
-    tb_kv v = tb_k_load(k, a->acc, 1, a->dx[i], tb_k_add(k, tb_g_at_row(a, d), r), 0, TB_NO_KV);
+    tb_kv at = tb_k_add(k, tb_panel_row(&a->p, d), r);
+    tb_kv v = tb_k_load(k, a->p.acc, 1, a->dx[i], at, 0, TB_NO_KV);
     tb_grad_put(a, &a->key, i, tb_g_op(a, TB_P_mul, v, scale));
     tb_k_end_for(k, NULL, NULL);
     tb_k_end_for(k, NULL, NULL);
