@@ -455,6 +455,9 @@ emit_inst(tb_emitter *e, uint32_t id)
     case TB_K_SCATTER:
         tb_emit_scatter(e, i);
         return;
+    case TB_K_PREFETCH:
+        tb_emit_prefetch(e, i);
+        return;
     case TB_K_FOR:
         emit_for(e, id);
         return;

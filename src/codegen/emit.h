@@ -130,4 +130,5 @@ LLVMValueRef tb_emit_load(tb_emitter *e, const tb_kinst *i);
 LLVMValueRef tb_emit_gather(tb_emitter *e, const tb_kinst *i);
 void tb_emit_store(tb_emitter *e, const tb_kinst *i);
 void tb_emit_scatter(tb_emitter *e, const tb_kinst *i);
+void tb_emit_prefetch(tb_emitter *e, const tb_kinst *i);
 LLVMValueRef tb_emit_round(tb_emitter *e, const tb_kinst *i);

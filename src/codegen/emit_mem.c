@@ -334,6 +334,17 @@ tb_emit_store(tb_emitter *e, const tb_kinst *i)
     }
 }
 
+void
+tb_emit_prefetch(tb_emitter *e, const tb_kinst *i)
+{
+    enum { READ = 0, SECOND_CACHE = 2, DATA = 1 };
+    LLVMValueRef args[4] = {tb_emit_arg(e, i, 0), LLVMConstInt(e->i32, READ, false),
+                            LLVMConstInt(e->i32, SECOND_CACHE, false),
+                            LLVMConstInt(e->i32, DATA, false)};
+
+    tb_emit_intrinsic(e, "llvm.prefetch", &e->ptr, 1, args, 4);
+}
+
 /* ---- lanes from anywhere ---- */
 
 static bool

@@ -331,6 +331,8 @@ run_inst(eval *e, uint32_t id)
     case TB_K_SCATTER:
         store(e, i);
         break;
+    case TB_K_PREFETCH:
+        break;
     case TB_K_EXTRACT:
         *r = arg(e, i, 0)[i->imm];
         break;

@@ -70,6 +70,7 @@ typedef enum tb_kop {
     TB_K_STORE,    /*         ptr, index?, value, mask?  imm = element offset; other = 1: nobody
                                                   will read it soon, past the caches */
     TB_K_SCATTER,  /*         ptr, index vector, value, mask? (later lanes win) */
+    TB_K_PREFETCH, /*         ptr                 asks for the line there */
     TB_K_EXTRACT,  /*         a; imm = lane       scalar */
     TB_K_SHUFFLE,  /*         a, b; lane list     lanes from a (0..n-1) and b (n..2n-1) */
     TB_K_HREDUCE,  /*         a; imm = prim       add, mul, max, min, and, or over all lanes,
@@ -180,6 +181,9 @@ void tb_k_store(tb_kernel *k, tb_dtype mem, tb_kv ptr, tb_kv index, int64_t imm,
 void tb_k_store_past(tb_kernel *k, tb_dtype mem, tb_kv ptr, tb_kv index, tb_kv value);
 void tb_k_scatter(tb_kernel *k, tb_dtype mem, tb_kv ptr, tb_kv index, tb_kv value,
                   tb_kv mask);
+/* What is at ptr will be read: its line goes to the second cache while other things are computed.
+ * ptr need not point into a buffer; where there is no such instruction nothing is done. */
+void tb_k_prefetch(tb_kernel *k, tb_kv ptr);
 tb_kv tb_k_extract(tb_kernel *k, tb_kv a, int lane);
 tb_kv tb_k_shuffle(tb_kernel *k, tb_kv a, tb_kv b, const int32_t *lanes, int n);
 tb_kv tb_k_hreduce(tb_kernel *k, tb_prim p, tb_kv a);

@@ -9,13 +9,15 @@
  * over r < len of a_i[r * step] * b[r * pitch ..]. Accumulators are carried by the loop, so
  * they stay in registers. With `pairs` two rows of b are one of words. With `runs` there are
  * two more arguments, runs and distance: a_i is read in so many runs of len, `distance` apart,
- * while b goes on. For the shape of the tile see docs/codegen.md; after Goto and van de Geijn,
- * "Anatomy of High-Performance Matrix Multiplication", 2008.
+ * while b goes on. With `ahead` there is one more, a pointer to what is asked for meanwhile. For
+ * the shape of the tile see docs/codegen.md; after Goto and van de Geijn, "Anatomy of
+ * High-Performance Matrix Multiplication", 2008.
  */
 #include "kernel/contract.h"
 
 /* Rows of a register tile of four vectors, and of three. */
 enum { WIDE_ROWS = 6, ONCE_ROWS = 8 };
+enum { LINE = 64 /* bytes of a cache line */, ASK_ROWS = 4 };
 
 /* A function being written. */
 typedef struct tile {
@@ -23,7 +25,7 @@ typedef struct tile {
     const tb_micro *m;
     int mr;
     tb_kv a[TB_MICRO_ARGS], step;
-    tb_kv acc[65]; /* mr * nv, and the pointer into b */
+    tb_kv acc[66]; /* mr * nv, and the pointers into b and to what is asked for ahead */
     uint32_t n_acc;
 } tile;
 
@@ -111,10 +113,11 @@ pair_step(tile *t, tb_kv pair, bool last)
 }
 
 static tb_kv
-begin_loop(tile *t, tb_kv lo, tb_kv hi)
+begin_loop(tile *t, tb_kv lo, tb_kv hi, int64_t step)
 {
-    tb_kv i = tb_k_for(t->k, lo, hi, 1, t->acc, t->n_acc + 1);
-    for (uint32_t j = 0; j <= t->n_acc; j++)
+    uint32_t n = t->n_acc + (t->m->ahead ? 2 : 1);
+    tb_kv i = tb_k_for(t->k, lo, hi, step, t->acc, n);
+    for (uint32_t j = 0; j < n; j++)
         t->acc[j] = tb_k_carried(t->k, j);
     return i;
 }
@@ -123,6 +126,50 @@ static void
 end_loop(tile *t)
 {
     tb_k_end_for(t->k, t->acc, t->acc);
+}
+
+/* Before ASK_ROWS rows of b, so that memory has the time of their products: as much of what
+ * comes next. */
+static void
+ask_ahead(tile *t)
+{
+    tb_kernel *k = t->k;
+    const tb_micro *m = t->m;
+    tb_kv *next = &t->acc[t->n_acc + 1];
+    int64_t bytes = (int64_t)m->ahead * ASK_ROWS;
+
+    for (int64_t at = 0; at < bytes; at += LINE)
+        tb_k_prefetch(k, tb_k_ptr_add(k, *next, tb_k_int(k, at), 1));
+    *next = tb_k_ptr_add(k, *next, tb_k_int(k, bytes), 1);
+}
+
+static void
+step(tile *t, tb_kv r, tb_kv pitch)
+{
+    if (t->m->pairs)
+        pair_step(t, r, false);
+    else
+        row_step(t, r, pitch);
+}
+
+/* Rows [lo, hi) of b, or pairs of them. */
+static void
+sum_rows(tile *t, tb_kv lo, tb_kv hi, tb_kv pitch)
+{
+    tb_kernel *k = t->k;
+
+    if (t->m->ahead) {
+        tb_kv n = tb_k_int(k, ASK_ROWS), whole = tb_k_div(k, tb_k_sub(k, hi, lo), n);
+        whole = tb_k_add(k, lo, tb_k_mul(k, whole, n));
+        tb_kv r = begin_loop(t, lo, whole, ASK_ROWS);
+        ask_ahead(t);
+        for (int i = 0; i < ASK_ROWS; i++)
+            step(t, tb_k_add(k, r, tb_k_int(k, i)), pitch);
+        end_loop(t);
+        lo = whole;
+    }
+    step(t, begin_loop(t, lo, hi, 1), pitch);
+    end_loop(t);
 }
 
 /* `len` elements of a's rows, which begin `first` elements from where they point. */
@@ -134,20 +181,17 @@ sum_run(tile *t, tb_kv first, tb_kv len, tb_kv pitch)
     tb_kv rows[TB_MICRO_ARGS];
 
     if (!m->pairs) {
-        tb_kv r = begin_loop(t, first, tb_k_add(k, first, len));
-        row_step(t, r, pitch);
-        end_loop(t);
+        sum_rows(t, first, tb_k_add(k, first, len), pitch);
         return;
     }
     memcpy(rows, t->a, sizeof rows);
     for (int i = 0; i < t->mr; i++)
         t->a[i] = tb_k_ptr_add(k, t->a[i], first, (int64_t)tb_dtype_bytes(m->a_mem));
     tb_kv pairs = tb_k_div(k, len, tb_k_int(k, 2));
-    pair_step(t, begin_loop(t, tb_k_int(k, 0), pairs), false);
-    end_loop(t);
+    sum_rows(t, tb_k_int(k, 0), pairs, pitch);
     if (m->ragged) {
         tb_kv all = tb_k_div(k, tb_k_add(k, len, tb_k_int(k, 1)), tb_k_int(k, 2));
-        pair_step(t, begin_loop(t, pairs, all), true);
+        pair_step(t, begin_loop(t, pairs, all, 1), true);
         end_loop(t);
     }
     memcpy(t->a, rows, sizeof rows);
@@ -161,7 +205,7 @@ write_function(tb_kernel *k, const tb_micro *m, int mr)
     uint32_t n = 0;
     tile t = {.k = k, .m = m, .mr = mr, .n_acc = (uint32_t)(mr * nv)};
 
-    TB_CHECK(t.n_acc < TB_COUNT(t.acc) && nv <= 8 && mr + 7 <= TB_MICRO_ARGS);
+    TB_CHECK(t.n_acc + 1 < TB_COUNT(t.acc) && nv <= 8 && mr + 8 <= TB_MICRO_ARGS);
     TB_CHECK(!m->runs || m->unit_step);
     TB_CHECK(!m->pairs || (m->b_mem == TB_BF16 && !m->pitched && m->acc == TB_F32));
     TB_CHECK(!m->dot || (m->pairs && m->a_mem == TB_BF16 && m->unit_step));
@@ -173,6 +217,8 @@ write_function(tb_kernel *k, const tb_micro *m, int mr)
     params[n++] = TB_I64 | 1 << 8; /* step of a in elements */
     for (int i = 0; m->runs && i < 2; i++)
         params[n++] = TB_I64 | 1 << 8; /* runs of a, elements from one to the next */
+    if (m->ahead)
+        params[n++] = TB_K_PTR | 1 << 8;
     uint32_t fn = tb_k_fn_begin(k, TB_STR("micro"), params, n);
     tb_kv pitch = m->pitched ? tb_k_param(k, (uint32_t)mr + 1) : tb_k_int(k, m->panel);
     tb_kv out = tb_k_param(k, (uint32_t)mr + 2), len = tb_k_param(k, (uint32_t)mr + 3);
@@ -188,8 +234,10 @@ write_function(tb_kernel *k, const tb_micro *m, int mr)
                                                      (int64_t)i * m->panel + (int64_t)j * w,
                                                      TB_NO_KV);
     t.acc[t.n_acc] = tb_k_param(k, (uint32_t)mr);
+    if (m->ahead)
+        t.acc[t.n_acc + 1] = tb_k_param(k, n - 1);
     if (m->runs) {
-        tb_kv run = begin_loop(&t, tb_k_int(k, 0), tb_k_param(k, (uint32_t)mr + 5));
+        tb_kv run = begin_loop(&t, tb_k_int(k, 0), tb_k_param(k, (uint32_t)mr + 5), 1);
         sum_run(&t, tb_k_mul(k, run, tb_k_param(k, (uint32_t)mr + 6)), len, pitch);
         end_loop(&t);
     } else {
@@ -212,15 +260,39 @@ function(tb_kernel *k, const tb_micro *m, int mr)
 void
 tb_micro_write(tb_kernel *k, tb_micro *m)
 {
+    tb_micro last = *m;
+
+    last.ahead = 0; /* the few rows of a tail have no time to ask in */
     m->fn = function(k, m, m->mr);
     for (int i = 0; i < TB_MICRO_TAILS; i++)
         if (m->tails >> i & 1)
-            m->tail_fn[i] = function(k, m, 1 << i);
+            m->tail_fn[i] = function(k, &last, 1 << i);
+}
+
+/* Calls that multiply mr rows with a panel. */
+static int
+calls(const tb_micro *m)
+{
+    return m->panel / (m->nv * m->lanes);
+}
+
+/* Where in the next panel call number `part` of these rows begins to ask. */
+static tb_kv
+ask_from(tb_kernel *k, const tb_micro *m, const tb_micro_operands *o, int part)
+{
+    tb_kv steps = m->pairs ? tb_k_div(k, o->len, tb_k_int(k, 2)) : o->len;
+    tb_kv done = tb_k_div(k, o->before, tb_k_int(k, m->mr));
+
+    if (m->runs)
+        steps = tb_k_mul(k, steps, o->runs);
+    done = tb_k_add(k, tb_k_mul(k, done, tb_k_int(k, calls(m))), tb_k_int(k, part));
+    return tb_k_ptr_add(k, o->next, tb_k_mul(k, done, steps), m->ahead);
 }
 
 /* Rows first .. first + mr. */
 static void
-call(tb_kernel *k, const tb_micro *m, uint32_t fn, int mr, tb_kv first, const tb_micro_operands *o)
+call(tb_kernel *k, const tb_micro *m, uint32_t fn, int mr, tb_kv first, int ahead,
+     const tb_micro_operands *o)
 {
     tb_kv args[TB_MICRO_ARGS];
     int64_t b_bytes = m->pairs ? 4 : (int64_t)tb_dtype_bytes(m->b_mem);
@@ -245,7 +317,10 @@ call(tb_kernel *k, const tb_micro *m, uint32_t fn, int mr, tb_kv first, const tb
         args[mr + 4] = o->step;
         args[mr + 5] = o->runs;
         args[mr + 6] = o->distance;
-        tb_k_call(k, fn, args, (uint32_t)mr + (m->runs ? 7 : 5));
+        uint32_t n = (uint32_t)mr + (m->runs ? 7 : 5);
+        if (ahead)
+            args[n++] = ask_from(k, m, o, j / (m->nv * m->lanes));
+        tb_k_call(k, fn, args, n);
     }
 }
 
@@ -255,21 +330,33 @@ tb_micro_call(tb_kernel *k, const tb_micro *m, tb_kv n, const tb_micro_operands 
     tb_kv zero = tb_k_int(k, 0);
 
     if (!m->tails) {
-        call(k, m, m->fn, m->mr, zero, o);
+        call(k, m, m->fn, m->mr, zero, m->ahead, o);
         return;
     }
     tb_k_if(k, tb_k_map(k, TB_P_eq, n, tb_k_int(k, m->mr), TB_NO_KV));
-    call(k, m, m->fn, m->mr, zero, o);
+    call(k, m, m->fn, m->mr, zero, m->ahead, o);
     tb_k_else(k);
     for (int i = TB_MICRO_TAILS - 1; i >= 0; i--) {
         if (!(m->tails >> i & 1))
             continue;
         tb_kv bit = tb_k_int(k, 1 << i), above = tb_k_int(k, -(2 << i));
         tb_k_if(k, tb_k_lt(k, zero, tb_k_map(k, TB_P_and, n, bit, TB_NO_KV)));
-        call(k, m, m->tail_fn[i], 1 << i, tb_k_map(k, TB_P_and, n, above, TB_NO_KV), o);
+        call(k, m, m->tail_fn[i], 1 << i, tb_k_map(k, TB_P_and, n, above, TB_NO_KV), 0, o);
         tb_k_end_if(k);
     }
     tb_k_end_if(k);
+}
+
+void
+tb_micro_look_ahead(tb_micro *m, int64_t rows)
+{
+    int64_t parts = rows / m->mr * calls(m), bytes = m->panel * (int64_t)tb_dtype_bytes(m->b_mem);
+
+    m->ahead = 0;
+    if (rows < 2 * m->mr || m->lanes == 1)
+        return;
+    for (m->ahead = 1; m->ahead * parts < bytes * (m->pairs ? 2 : 1);)
+        m->ahead *= 2;
 }
 
 /* ---- the shape of the tile ---- */

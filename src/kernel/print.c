@@ -223,6 +223,10 @@ put_body(printer *p, const tb_kinst *i, int indent)
         put(p, arg(p, i, 2));
         put_mask(p, i, 3);
         break;
+    case TB_K_PREFETCH:
+        tb_buf_puts(o, "prefetch ");
+        put(p, arg(p, i, 0));
+        break;
     case TB_K_EXTRACT:
         put(p, arg(p, i, 0));
         tb_buf_printf(o, ".%" PRId64, i->imm);

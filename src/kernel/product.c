@@ -129,10 +129,28 @@ copy_rows(row_source *rows, tb_kv n, tb_kv len, tb_kv runs)
     tb_k_end_for(k, NULL, NULL);
 }
 
-/* One chunk of r against n rows (from i on) of one panel. */
+/* The rows of B that come after `len` at b_off: the same of the next panel, or, after the last
+ * panel of the tile, the next of the first. */
+static tb_kv
+next_of_b(tb_contract *c, const tb_tile *t, tb_kv b_off, tb_kv len, tb_kv more)
+{
+    tb_kernel *k = c->k;
+    tb_kv panel = tb_k_int(k, c->panel), back;
+    tb_kv whole = tb_k_mul(k, tb_contract_dim(c, tb_contract_rows(c)), panel);
+    tb_kv next = tb_k_add(k, b_off, whole);
+
+    if (!c->one_chunk) {
+        back = tb_k_mul(k, whole, tb_k_sub(k, t->panels, tb_k_int(k, 1)));
+        back = tb_k_sub(k, tb_k_add(k, b_off, tb_k_mul(k, len, panel)), back);
+        next = tb_k_map(k, TB_P_where, more, next, back);
+    }
+    return tb_k_ptr_add(k, t->b, next, (int64_t)tb_dtype_bytes(c->b_mem));
+}
+
+/* One chunk of r against n rows (from i on) of one panel; `more` panels of the tile follow. */
 static void
 multiply(tb_contract *c, const tb_tile *t, tb_kv i, tb_kv n, tb_kv a_off, tb_kv b_off, tb_kv pitch,
-         tb_kv len, tb_kv c_off)
+         tb_kv len, tb_kv c_off, tb_kv more)
 {
     tb_kernel *k = c->k;
     row_source rows = {c, t, i, a_off};
@@ -142,18 +160,22 @@ multiply(tb_contract *c, const tb_tile *t, tb_kv i, tb_kv n, tb_kv a_off, tb_kv 
         copy_rows(&rows, n, len, runs);
         len = tb_k_mul(k, len, runs);
     }
-    tb_micro_call(k, &c->micro, n,
-                  &(tb_micro_operands){
-                      .row = c->copied ? copied_row : row_pointer,
-                      .user = &rows,
-                      .b = tb_k_ptr_add(k, c->b_kind == TB_B_TILE ? t->own : t->b, b_off,
-                                        (int64_t)tb_dtype_bytes(c->b_mem)),
-                      .c = tb_k_ptr_add(k, t->block, c_off, (int64_t)tb_dtype_bytes(c->acc)),
-                      .pitch = pitch,
-                      .len = len,
-                      .step = tb_contract_dim(c, c->a_step),
-                      .runs = runs,
-                      .distance = tb_contract_dim(c, c->n_run_axes ? c->run_stride[0] : 0)});
+    tb_micro_operands o = {
+        .row = c->copied ? copied_row : row_pointer,
+        .user = &rows,
+        .b = tb_k_ptr_add(k, c->b_kind == TB_B_TILE ? t->own : t->b, b_off,
+                          (int64_t)tb_dtype_bytes(c->b_mem)),
+        .c = tb_k_ptr_add(k, t->block, c_off, (int64_t)tb_dtype_bytes(c->acc)),
+        .pitch = pitch,
+        .len = len,
+        .step = tb_contract_dim(c, c->a_step),
+        .runs = runs,
+        .distance = tb_contract_dim(c, c->n_run_axes ? c->run_stride[0] : 0)};
+    if (c->micro.ahead) { /* by all tiles that read this panel; of chunks the next has others */
+        o.next = next_of_b(c, t, b_off, len, more);
+        o.before = c->one_chunk ? tb_k_add(k, t->m0, i) : i;
+    }
+    tb_micro_call(k, &c->micro, n, &o);
 }
 
 /* Rows [r, r + len) of the panel that begins at column n0, to the tile's own memory. */
@@ -233,7 +255,8 @@ write_chunks(tb_contract *c, tb_tile *t)
     if (c->b_kind == TB_B_ROWS)
         multiply_rows(c, t, i, n, n0, c_off);
     else
-        multiply(c, t, i, n, a_off, b_off, pitch, len, c_off);
+        multiply(c, t, i, n, a_off, b_off, pitch, len, c_off,
+                 tb_k_lt(k, tb_k_add(k, p, tb_k_int(k, 1)), t->panels));
     if (c->one_chunk && !c->turned) /* the sums are complete: store them while they are in L1 */
         tb_contract_epilogue(c, t->block, c_off, tb_k_add(k, t->m0, i), n, n0);
     tb_k_end_for(k, NULL, NULL);
@@ -403,6 +426,10 @@ prepare(tb_contract *c, tb_product_part part, tb_tile *t)
     c->micro.fresh = c->one_chunk;
     c->micro.unit_step = c->a_step == 1 || c->copied;
     c->micro.pitched = c->b_kind == TB_B_DIRECT;
+    int64_t m = tb_dim_hint(c->l->u, c->M);
+    /* packed panels come from far, each for the first time */
+    if (c->b_kind == TB_B_PACKED || c->b_kind == TB_B_TEMP)
+        tb_micro_look_ahead(&c->micro, c->one_chunk || m < c->mc ? m : c->mc);
     tb_micro_write(k, &c->micro);
 }
 

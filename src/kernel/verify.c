@@ -200,6 +200,9 @@ check_inst(checker *c, uint32_t id, const tb_kinst *i)
     case TB_K_SCATTER:
         check_memory(c, id, i);
         break;
+    case TB_K_PREFETCH:
+        MUST(c, id, operand(c, id, 0)->dtype == TB_K_PTR);
+        break;
     case TB_K_EXTRACT:
         a = operand(c, id, 0);
         MUST(c, id, i->imm >= 0 && i->imm < a->lanes && is(i, a->dtype, 1));

@@ -225,6 +225,10 @@ products(const winograd *s, tb_kv panel, tb_kv count)
                        num(s, s->ic * width));
     tb_kv i = tb_k_for(k, num(s, 0), count, s->c->micro.mr, NULL, 0);
     tb_kv at = tb_k_add(k, tb_k_mul(k, xi, num(s, s->rows * s->tx)), i);
+    /* weights come from far: those of the next product, after the last of the next panel */
+    tb_kv last = tb_k_map(k, TB_P_eq, xi, num(s, XI - 1), TB_NO_KV), next;
+    next = tb_k_map(k, TB_P_where, last, num(s, 1 - (XI - 1) * s->panels), num(s, s->panels));
+    next = tb_k_add(k, b, tb_k_mul(k, next, num(s, s->ic * width)));
     source f = {s, xi, i};
 
     tb_micro_call(k, &s->c->micro,
@@ -236,7 +240,9 @@ products(const winograd *s, tb_kv panel, tb_kv count)
                       .c = tb_k_ptr_add(k, s->m, tb_k_mul(k, at, num(s, width)), sizeof(float)),
                       .pitch = num(s, width),
                       .len = num(s, s->ic),
-                      .step = num(s, 1)});
+                      .step = num(s, 1),
+                      .next = tb_k_ptr_add(k, s->u, next, sizeof(float)),
+                      .before = i});
     tb_k_end_for(k, NULL, NULL);
     tb_k_end_for(k, NULL, NULL);
 }
@@ -352,6 +358,7 @@ tb_winograd_kernel(tb_contract *c)
     s.v = tb_k_scratch(k, XI * count * s.ic * (int64_t)sizeof(float));
     s.m = tb_k_scratch(k, XI * count * c->panel * (int64_t)sizeof(float));
     s.y = tb_k_scratch(k, (out + s.ow + s.w) * c->panel * (int64_t)sizeof(float));
+    tb_micro_look_ahead(&c->micro, count);
     tb_micro_write(k, &c->micro);
 
     double flops = 2.0 * XI * (double)(count * s.ic * s.oc) / (double)s.parts;

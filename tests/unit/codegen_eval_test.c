@@ -334,6 +334,9 @@ gen_block(gen *g, uint32_t n, int depth)
         case 10:
             if (pick(6) == 0)
                 tb_k_fail_if(g->k, any(g, TB_BOOL, 1), 1 + (int)pick(2));
+            if (pick(6) == 0) /* of any address */
+                tb_k_prefetch(g->k, tb_k_ptr_add(g->k, tb_k_binding(g->k, 0),
+                                                 any(g, TB_I64, 1), 8));
             break;
         default:
             gen_map(g);
