@@ -305,7 +305,7 @@ goes_past_caches(const tb_nest *n)
 
     for (int i = 0; i < tb_rank(g, root); i++)
         bytes *= (double)tb_dim_hint(n->l->u, tb_dims(g, root)[i]);
-    return bytes >= PAST_CACHES && !n->kept.id && !is_read(g, root);
+    return bytes >= PAST_CACHES && (!n->kept.id || n->row.id) && !is_read(g, root);
 }
 
 static int

@@ -35,8 +35,8 @@ typedef struct tb_nest {
     int lanes;
     int wide;           /* lanes of the first target, for choices that all targets share */
     tb_kv (*values)[TB_NEST_UNROLL]; /* by reduction: result, per lane block if lane_outer */
-    tb_val kept;        /* computed in the stage `kept_stage`, needed again after it: waits in
-                           the root's memory, where the root will be; or NO_VAL */
+    tb_val kept;        /* computed in the stage `kept_stage`, needed again after it; or NO_VAL */
+    tb_kv row;          /* where it waits: scratch of one row; NO_KV: where the root will be */
     const tb_ix *kept_at;
     uint32_t kept_stage;
     tb_ix root_flat;    /* of root_at */

@@ -3,13 +3,14 @@
  * nest_keep.c -- what one pass over a row has computed and a later one needs again.
  *
  * A softmax takes exp(x - max) for its sum and once more for its result. Computing it twice
- * costs more than the row's memory does, so the first pass leaves it where the result will
- * be, and the later ones read it there: the row is still in cache. That needs a value of the
- * result's type, at the result's own indices.
+ * costs more than the row's memory does, so the first pass leaves it in scratch, or, if rows are
+ * long or of open length, where the result will be, and the later ones read it there: the row is
+ * still in cache. That needs a value of the result's type, at the result's own indices.
  */
 #include "kernel/nest.h"
 
 enum { LEAST_WEIGHT = 8 }; /* instructions; less is computed again */
+enum { ROW_BYTES = 16 << 10 }; /* of scratch: half of a first cache */
 
 typedef struct met {
     tb_val node;
@@ -189,6 +190,10 @@ tb_nest_choose_kept(tb_nest *n)
     s.tried.n = 0;
     if (s.met.n)
         pick(&s, n->gr->root, n->root_at, n->stages.n);
+    int64_t bytes = (int64_t)tb_dtype_bytes(tb_dtype_of(l->g, n->gr->root));
+    if (n->kept.id && n->n_inner == 1 && tb_nest_const_extent(n, n->lane, &extent) &&
+        extent * bytes <= ROW_BYTES)
+        n->row = tb_k_scratch(n->k, extent * bytes);
 }
 
 static uint32_t
@@ -200,8 +205,28 @@ number(const tb_nest *n, const tb_nest_stage *s)
 void
 tb_nest_keep(tb_nest *n, const tb_nest_stage *s)
 {
-    if (n->kept.id && number(n, s) == n->kept_stage)
-        tb_put(n->l, n->gr->root, &n->root_flat, tb_pull(n->l, n->kept, n->kept_at));
+    tb_lower *l = n->l;
+    tb_val root = n->gr->root;
+
+    if (!n->kept.id || number(n, s) != n->kept_stage)
+        return;
+    tb_kv v = tb_k_splat(n->k, tb_pull(l, n->kept, n->kept_at), l->lanes);
+    if (n->row.id)
+        tb_k_store(n->k, tb_dtype_of(l->g, root), n->row, l->env.at[n->lane].value, 0, v, l->mask);
+    else
+        tb_put(l, root, &n->root_flat, v);
+}
+
+static tb_kv
+read_kept(tb_nest *n)
+{
+    tb_lower *l = n->l;
+    tb_val root = n->gr->root;
+
+    if (!n->row.id)
+        return tb_read_back(l, root, &n->root_flat);
+    return tb_k_load(n->k, tb_dtype_of(l->g, root), l->lanes, n->row, l->env.at[n->lane].value, 0,
+                     l->mask);
 }
 
 void
@@ -215,8 +240,7 @@ tb_nest_recall(tb_nest *n, const tb_nest_stage *s)
     /* entries after the known ones are reductions to come */
     n->displaced = l->known.at[l->known.n];
     l->known.at[l->known.n++] = (tb_known){
-        .node = n->kept, .value = tb_read_back(l, n->gr->root, &n->root_flat),
-        .at = n->kept_at};
+        .node = n->kept, .value = read_kept(n), .at = n->kept_at};
 }
 
 void

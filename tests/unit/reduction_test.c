@@ -71,6 +71,7 @@ kept(void)
     c_out(softmax(IN(F32, 5, 1003), 2));
     c_out(softmax(IN(F32, 3, 37, 19), 6));
     c_out(softmax(IN(F64, 2, 515), 2));
+    c_out(softmax(IN(F32, 2, 4101), 2)); /* longer than the scratch of a row */
     c_out(softmax(IN(F32, 7, n), 2));
     c_out(tb_cast(g, softmax(IN(F32, 3, 300), 2), TB_BF16));
     tb_val x = tb_map1(g, TB_P_tanh, IN(F32, 3, 700)); /* mean, variance, result */
