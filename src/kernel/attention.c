@@ -398,8 +398,8 @@ prepare(attention *a)
     bool pack = a->p.size >= 32 && a->width % 16 == 0 && tb_operand_step(l, &a->v_at, a->e) == 1;
     if (pack)
         a->pv.a_mem = a->p.acc;
-    tb_micro_shape(&a->qk, l->target, a->keys, a->mask.causal ? 0 : KB);
-    tb_micro_shape(&a->pv, l->target, a->width, a->width);
+    tb_micro_shape(&a->qk, l->target, a->keys, a->mask.causal ? 0 : KB, KB);
+    tb_micro_shape(&a->pv, l->target, a->width, a->width, a->width);
     a->p.w = a->qk.lanes;
     tb_micro_write(k, &a->qk);
     tb_micro_write(k, &a->pv);

@@ -202,9 +202,9 @@ prepare(tb_grad *a)
     a->scores = a->sum[0] = a->dq = m;
     a->scores.fresh = a->scores.unit_step = a->dq.unit_step = true;
     a->dq.panel = (int)a->dq_row;
-    tb_micro_shape(&a->scores, l->target, a->query.n, aligned ? ROWS : 0);
-    tb_micro_shape(&a->sum[0], l->target, a->depth[0], a->depth[0]);
-    tb_micro_shape(&a->dq, l->target, a->query.n, aligned ? ROWS : 0);
+    tb_micro_shape(&a->scores, l->target, a->query.n, aligned ? ROWS : 0, ROWS);
+    tb_micro_shape(&a->sum[0], l->target, a->depth[0], a->depth[0], a->depth[0]);
+    tb_micro_shape(&a->dq, l->target, a->query.n, aligned ? ROWS : 0, ROWS);
     a->p.w = a->scores.lanes;
     tb_micro_write(k, &a->scores);
     tb_micro_write(k, &a->sum[0]);
@@ -212,7 +212,7 @@ prepare(tb_grad *a)
     a->sum[1] = a->sum[0];
     if (a->depth[1] != a->depth[0]) {
         a->sum[1] = m;
-        tb_micro_shape(&a->sum[1], l->target, a->depth[1], a->depth[1]);
+        tb_micro_shape(&a->sum[1], l->target, a->depth[1], a->depth[1], a->depth[1]);
         tb_micro_write(k, &a->sum[1]);
     }
     for (int i = 0; i < 2; i++) {

@@ -19,6 +19,8 @@
 
 enum { NARROW = 32, MAX_MC = 192, MAX_COLS = 256, MAX_STREAM = 2048 };
 enum { OPEN_ROWS = 256, TURNED_MC = 96 };
+enum { MOST_ROWS = 240 };  /* that neighbouring tiles multiply together */
+enum { DEEP = 1024 };       /* what a tile reads of a panel does not stay in the second cache */
 enum { MIN_MC = 12, MANY_TILES = 256, MAX_PARTS = 32, SHORT_NS = 16000 };
 /* Fewer tiles than that cannot be shared out evenly: they may be shorter. */
 enum { FEW_TILES = 16, LEAST_NS = 4000 };
@@ -167,7 +169,7 @@ choose_stream(tb_contract *c)
     double cols = (double)tb_dim_hint(u, c->N), depth = (double)tb_dim_hint(u, c->R), tiles;
 
     c->turned = false;
-    c->mc = c->M;
+    c->mc = c->most = c->M;
     c->nb = (c->M > 2 ? MAX_STREAM / 2 : MAX_STREAM) / c->panel;
     tiles = (double)tb_dim_hint(u, c->batches) *
             __builtin_ceil(cols / (double)(c->nb * c->panel));
@@ -175,7 +177,7 @@ choose_stream(tb_contract *c)
     while (c->parts < MAX_PARTS && tiles * (double)c->parts < MANY_TILES &&
            c->tile_ns / (double)c->parts > 2 * SHORT_NS)
         c->parts *= 2;
-    tb_micro_shape(&c->micro, c->l->target, c->M, c->mc);
+    tb_micro_shape(&c->micro, c->l->target, c->M, c->mc, c->mc);
 }
 
 static void
@@ -203,6 +205,7 @@ choose_tiles(tb_contract *c)
     c->nb = MAX_COLS / c->panel;
     while (c->nb > 1 && (double)(c->nb * c->panel) / 2 >= cols)
         c->nb /= 2;
+    bool deep = depth > DEEP;
     for (;;) { /* enough tiles to share out, but not so short that starting them shows */
         double width = (double)(c->nb * c->panel);
         double tiles = b * __builtin_ceil(rows / (double)c->mc) * __builtin_ceil(cols / width);
@@ -210,14 +213,19 @@ choose_tiles(tb_contract *c)
         double short_enough = tiles < FEW_TILES && short_ns > LEAST_NS ? LEAST_NS : short_ns;
         if (tiles >= many || c->tile_ns < 2 * short_enough)
             break;
-        if (c->nb > 1 && (width > (double)c->mc || c->mc <= MIN_MC || whole))
+        if (c->nb > 1 && (deep || width > (double)c->mc || c->mc <= MIN_MC || whole))
             c->nb /= 2;
         else if (c->mc > MIN_MC && !whole)
             c->mc /= 2;
         else
             break;
     }
-    tb_micro_shape(&c->micro, t, c->M, c->mc);
+    c->most = c->mc;
+    if (deep && !c->turned && c->mc < MAX_MC) { /* equal shares, with nothing small left over */
+        double runs = __builtin_ceil(rows / MOST_ROWS);
+        c->most = TB_ALIGN_UP((int64_t)__builtin_ceil(rows / runs), c->mc);
+    }
+    tb_micro_shape(&c->micro, t, c->M, c->mc, c->most);
 }
 
 /* Ends a kernel and begins the next, with the same variables. */

@@ -31,8 +31,8 @@ typedef struct tb_micro {
  * have all `rows` where they are few (0: they do not count). */
 int tb_micro_panel(tb_dim cols, tb_dim rows);
 /* Chooses mr, nv and lanes for a target; `rows` is how many rows there are in all, which
- * come in blocks of `block`; 0: of any size. */
-void tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block);
+ * come in blocks of `block`, up to `most` rows of several together; 0: of any size. */
+void tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block, int64_t most);
 /* The next panel is asked for while this one is multiplied with `rows` rows. */
 void tb_micro_look_ahead(tb_micro *m, int64_t rows);
 /* Writes the functions. With `pairs` b is bf16 and a word of 32 bits holds rows 2k (below) and
@@ -120,6 +120,7 @@ typedef struct tb_contract {
     /* tile */
     tb_micro micro;
     int64_t mc, nb, kc, panel;
+    int64_t most;                   /* rows: neighbouring tiles are multiplied together */
     double tile_ns;
     int64_t parts;                  /* of r, each in tiles of its own */
     tb_dim tiles;                   /* of one part */

@@ -411,9 +411,9 @@ rows_cost(int64_t n, int mr)
 }
 
 void
-tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block)
+tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block, int64_t most)
 {
-    int most;
+    int mr;
 
     m->lanes = t->lanes;
     if (m->acc == TB_F64 && m->lanes > 1)
@@ -425,21 +425,23 @@ tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block)
     while (m->nv > 1 && m->panel % (m->nv * m->lanes) != 0)
         m->nv--;
     if (m->cols)
-        most = t->lanes == 1 ? 2 : t->vregs >= 32 ? 6 : 3;
+        mr = t->lanes == 1 ? 2 : t->vregs >= 32 ? 6 : 3;
     else
-        most = most_rows(t, m->nv);
-    m->mr = most;
+        mr = most_rows(t, m->nv);
+    m->mr = mr;
     m->tails = 0;
     if (!tb_dim_is_const(rows) || block == 0) {
         for (int i = 0; i < TB_MICRO_TAILS && 1 << i < m->mr; i++)
             m->tails |= 1u << i;
         return;
     }
-    for (int mr = most - 1; mr >= 1; mr--)
+    while (--mr >= 1)
         if (rows_cost(rows, mr) < rows_cost(rows, m->mr) - 1e-9)
             m->mr = mr;
     int64_t last = rows % block;
-    m->tails = (uint32_t)(rows >= block ? block % m->mr : 0) | (uint32_t)(last % m->mr);
+    for (int64_t n = 0; n < most && n + last <= rows; n += block) /* blocks, and the last one */
+        m->tails |= (uint32_t)(n + block <= rows ? (n + block) % m->mr : 0) |
+                    (uint32_t)((n + last) % m->mr);
     if (m->cols && m->mr == 1 && t->vregs >= 16)
         m->cols = 2 * TB_INNER_COLS; /* few chains of sums would wait for each other */
 }

@@ -213,7 +213,7 @@ write_chunks(tb_contract *c, tb_tile *t)
     tb_kernel *k = c->k;
     tb_unit *u = l->u;
     int64_t step = c->micro.mr;
-    tb_kv zero = tb_k_int(k, 0), one_panel = tb_k_int(k, c->mc * c->panel), i;
+    tb_kv zero = tb_k_int(k, 0), one_panel = tb_k_int(k, c->most * c->panel), i;
 
     tb_dim per_run = tb_dim_ceildiv(u, c->run, c->kc);
     tb_dim chunks = c->one_chunk ? 1 : tb_dim_mul(u, per_run, c->n_runs);
@@ -273,7 +273,7 @@ all_epilogues(tb_contract *c, tb_tile *t)
     tb_kv p = tb_k_for(k, tb_k_int(k, 0), t->panels, 1, NULL, 0);
     tb_kv n0 = tb_k_mul(k, tb_k_add(k, t->panel0, p), tb_k_int(k, c->panel));
 
-    tb_contract_epilogue(c, t->block, tb_k_mul(k, p, tb_k_int(k, c->mc * c->panel)), t->m0,
+    tb_contract_epilogue(c, t->block, tb_k_mul(k, p, tb_k_int(k, c->most * c->panel)), t->m0,
                          t->rows, n0);
     tb_k_end_for(k, NULL, NULL);
 }
@@ -284,7 +284,7 @@ part_offset(tb_contract *c, tb_kv part, tb_kv tile)
 {
     tb_kernel *k = c->k;
     tb_kv at = tb_k_add(k, tb_k_mul(k, part, tb_contract_dim(c, c->tiles)), tile);
-    return tb_k_mul(k, at, tb_k_int(k, c->nb * c->mc * c->panel));
+    return tb_k_mul(k, at, tb_k_int(k, c->nb * c->most * c->panel));
 }
 
 /* The C block becomes the sum of the parts of this tile. */
@@ -293,7 +293,7 @@ add_parts(tb_contract *c, tb_tile *t)
 {
     tb_kernel *k = c->k;
     int w = c->micro.lanes;
-    tb_kv len = tb_k_mul(k, t->panels, tb_k_int(k, c->mc * c->panel));
+    tb_kv len = tb_k_mul(k, t->panels, tb_k_int(k, c->most * c->panel));
     tb_kv i = tb_k_for(k, tb_k_int(k, 0), len, w, NULL, 0), sum = TB_NO_KV;
 
     for (int64_t p = 0; p < c->parts; p++) {
@@ -323,7 +323,7 @@ clear_block(tb_contract *c, tb_tile *t)
 {
     tb_kernel *k = c->k;
     tb_kv none = tb_k_splat(k, tb_k_const(k, c->acc, 0), c->micro.lanes);
-    tb_kv len = tb_k_mul(k, t->panels, tb_k_int(k, c->mc * c->panel));
+    tb_kv len = tb_k_mul(k, t->panels, tb_k_int(k, c->most * c->panel));
     tb_kv i = tb_k_for(k, tb_k_int(k, 0), len, c->micro.lanes, NULL, 0);
 
     tb_k_store(k, c->acc, t->block, i, 0, none, TB_NO_KV);
@@ -413,14 +413,14 @@ prepare(tb_contract *c, tb_product_part part, tb_tile *t)
         c->kc = c->R;
     if (c->copied)
         t->copy = tb_k_scratch(k, copy_bytes(c, c->kc));
-    int64_t rows = !c->one_chunk ? c->nb * c->mc : c->turned ? c->mc : c->micro.mr;
+    int64_t rows = !c->one_chunk ? c->nb * c->most : c->turned ? c->most : c->micro.mr;
     if (c->turned)
         rows += c->micro.lanes; /* the last square may go past its rows */
     if (part != TB_PRODUCT_PARTS)
         t->block = tb_k_scratch(k, rows * bytes);
     if (c->b_kind == TB_B_STREAM)
         return;
-    t->offsets = tb_k_scratch(k, c->mc * 8);
+    t->offsets = tb_k_scratch(k, c->most * 8);
     if (c->b_kind == TB_B_TILE)
         t->own = tb_k_scratch(k, c->kc * panel_row);
     c->micro.fresh = c->one_chunk;
@@ -429,7 +429,7 @@ prepare(tb_contract *c, tb_product_part part, tb_tile *t)
     int64_t m = tb_dim_hint(c->l->u, c->M);
     /* packed panels come from far, each for the first time */
     if (c->b_kind == TB_B_PACKED || c->b_kind == TB_B_TEMP)
-        tb_micro_look_ahead(&c->micro, c->one_chunk || m < c->mc ? m : c->mc);
+        tb_micro_look_ahead(&c->micro, c->one_chunk || m < c->most ? m : c->most);
     tb_micro_write(k, &c->micro);
 }
 
@@ -452,7 +452,9 @@ tb_product_kernel(tb_contract *c, tb_product_part part)
     l->step->tile_cost_ns = 1 + (uint64_t)(parts                    ? c->tile_ns / (double)c->parts
                                            : part == TB_PRODUCT_SUM ? c->parts * c->nb * 20
                                                                     : c->tile_ns);
-    tb_kv no = tb_k_for(k, tb_k_tile_begin(k), tb_k_tile_end(k), 1, NULL, 0);
+    tb_kv begin = tb_k_tile_begin(k), end = tb_k_tile_end(k), done = begin;
+    bool together = c->most > c->mc;
+    tb_kv no = tb_k_for(k, begin, end, 1, &done, together);
     t.no = parts ? tb_k_div(k, no, tb_k_int(k, c->parts)) : no;
     t.part = parts ? tb_k_mod(k, no, tb_k_int(k, c->parts)) : tb_k_int(k, 0);
     tb_kv mb = tb_k_mod(k, t.no, tb_contract_dim(c, n_m)), rest = tb_k_div(k, t.no, tb_contract_dim(c, n_m));
@@ -460,12 +462,25 @@ tb_product_kernel(tb_contract *c, tb_product_part part)
     t.batch = tb_k_div(k, rest, tb_contract_dim(c, n_n));
     tb_bind_batches(l, c->batch, c->n_batch, t.batch);
     t.m0 = tb_k_mul(k, mb, tb_k_int(k, c->mc));
-    t.rows = tb_k_min(k, tb_k_sub(k, tb_contract_dim(c, c->M), t.m0), tb_k_int(k, c->mc));
+    t.rows = tb_k_sub(k, tb_contract_dim(c, c->M), t.m0);
+    if (together) { /* with those tiles after it that read the same panels and are ours, too */
+        tb_kv tiles = tb_k_min(k, tb_k_sub(k, end, no), tb_k_int(k, c->most / c->mc));
+        t.rows = tb_k_min(k, t.rows, tb_k_mul(k, tiles, tb_k_int(k, c->mc)));
+        tiles = tb_k_min(k, tiles, tb_k_sub(k, tb_contract_dim(c, n_m), mb));
+        done = tb_k_carried(k, 0);
+        tb_kv taken = tb_k_lt(k, no, done);
+        done = tb_k_map(k, TB_P_where, taken, done, tb_k_add(k, no, tiles));
+        tb_k_if(k, tb_k_map(k, TB_P_not, taken, TB_NO_KV, TB_NO_KV));
+    } else {
+        t.rows = tb_k_min(k, t.rows, tb_k_int(k, c->mc));
+    }
     t.panel0 = tb_k_mul(k, nb, tb_k_int(k, c->nb));
     t.panels = tb_k_min(k, tb_k_sub(k, tb_contract_dim(c, n_panels), t.panel0), tb_k_int(k, c->nb));
     if (parts)
         t.block = tb_k_ptr_add(k, t.temp, part_offset(c, t.part, t.no),
                                (int64_t)tb_dtype_bytes(c->acc));
     write_tile(c, part, &t);
-    tb_k_end_for(k, NULL, NULL);
+    if (together)
+        tb_k_end_if(k);
+    tb_k_end_for(k, &done, &done);
 }

@@ -338,7 +338,7 @@ tb_winograd_kernel(tb_contract *c)
     s.tx = (s.ow + 1) / 2;
     choose_tiles(&s);
     int64_t count = s.rows * s.tx, out = 2 * s.rows * s.ow;
-    tb_micro_shape(&c->micro, l->target, s.ty * s.tx, count);
+    tb_micro_shape(&c->micro, l->target, s.ty * s.tx, count, count);
     s.w = c->micro.lanes;
     c->micro.fresh = c->micro.unit_step = true;
     /* the epilogue's rows are whole vectors if those of every tile are */
