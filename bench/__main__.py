@@ -41,6 +41,11 @@ def parse():
         help="other engines' times from earlier runs where there are any, marked *",
     )
     p.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the results file: rows that are there are not measured again",
+    )
+    p.add_argument(
         "--json", type=Path, help="where results go (build/bench/results.json)"
     )
     p.add_argument("--svg", type=Path, help="where the picture goes")
@@ -119,9 +124,14 @@ def measure(args, cases, results):
         "seconds": options.seconds,
         "cached": args.cached,
     }
-    columns = report.Columns(options.engines)
+    if args.resume:
+        go_on(results_path(args), results, cases, options.threads)
+    columns = report.Columns(tuple(results["options"]["engines"]))
     print(columns.head(), flush=True)
-    for row in Bench(options).rows(cases):
+    for row in results["rows"]:
+        print(columns.row(row))
+    there = {r["case"] for r in results["rows"]}
+    for row in Bench(options).rows([c for c in cases if c.name not in there]):
         results["rows"].append(as_json(row))
         if sys.stderr.isatty():
             print("\r\033[K", end="", file=sys.stderr, flush=True)
@@ -130,19 +140,51 @@ def measure(args, cases, results):
         write(args, results)  # what is known so far, should the rest fail
 
 
+def results_path(args):
+    return args.json or ROOT / "build" / "bench" / "results.json"
+
+
+def go_on(path, results, cases, threads):
+    """Takes the rows of an earlier run that was of the same machine, versions and rounds, as
+    far as they are of these cases and there for all numbers of threads. Engines may differ."""
+    if not path.exists():
+        return
+    before = json.loads(path.read_text())
+    own, earlier = results["options"], before["options"]
+    for what, a, b in [
+        ("machine", results["machine"], before["machine"]),
+        ("versions", results["versions"], before["versions"]),
+        *((n, own[n], earlier[n]) for n in ("rounds", "seconds", "cached")),
+    ]:
+        if a != b:
+            sys.exit(f"bench: {path} has another '{what}': {b}, now {a}")
+    wanted = {(c.name, t) for c in cases for t in threads}
+    rows = {(r["case"], r["threads"]): r for r in before["rows"]}
+    whole = [c.name for c in cases if all((c.name, t) in rows for t in threads)]
+    results["rows"] = [r for k, r in rows.items() if k in wanted and k[0] in whole]
+    results["load"] = before["load"]
+    engines = {*own["engines"], *earlier["engines"]}
+    own["engines"] = tuple(n for n in ENGINES if n in engines)
+
+
+def is_complete(args, results):
+    wanted = {(c.name, int(t)) for c in CASES for t in args.threads.split(",")}
+    return wanted == {(r["case"], r["threads"]) for r in results["rows"]}
+
+
 def write(args, results):
-    path = args.json or ROOT / "build" / "bench" / "results.json"
+    path = results_path(args)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(results, indent=1) + "\n")
     return path
 
 
-def pictures(args, results, complete):
+def pictures(args, results):
     paths = [args.svg] if args.svg else [ROOT / "build" / "bench" / "benchmark.svg"]
-    if args.publish and complete and not args.cached:
+    if args.publish and is_complete(args, results) and not args.cached:
         paths.append(ROOT / "docs" / "benchmark.svg")
     elif args.publish:
-        print("bench: not published: that takes all rows, measured in one run")
+        print("bench: not published: that takes all rows, without --cached")
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(chart.draw(results))
@@ -169,7 +211,7 @@ def main():
         print("\nbench: stopped; what follows is what was measured so far")
     if results["rows"]:
         print(report.after_table(results))
-        pictures(args, results, complete=len(cases) == len(CASES))
+        pictures(args, results)
         print(f"results: {write(args, results)}")
 
 
