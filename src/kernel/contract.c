@@ -221,9 +221,12 @@ choose_tiles(tb_contract *c)
             break;
     }
     c->most = c->mc;
-    if (deep && !c->turned && c->mc < MAX_MC) { /* equal shares, with nothing small left over */
+    if (deep && !c->turned && rows > (double)c->mc && 2 * c->mc <= MOST_ROWS) {
+        /* equal shares, with nothing small left over */
         double runs = __builtin_ceil(rows / MOST_ROWS);
         c->most = TB_ALIGN_UP((int64_t)__builtin_ceil(rows / runs), c->mc);
+        if (c->most > MOST_ROWS)
+            c->most -= c->mc;
     }
     tb_micro_shape(&c->micro, t, c->M, c->mc, c->most);
 }

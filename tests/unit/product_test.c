@@ -96,6 +96,18 @@ stream_rows(void)
     c_run((c_case){.tolerance = 1e-4});
 }
 
+/* Neighbouring tiles of deep products are multiplied together, as far as they are in the range. */
+static void
+deep(void)
+{
+    tb_dim m = c_sym("m", 0, 100);
+    tb_val w = IN(F32, 1030, 19);
+    c_out(tb_dot(g, IN(F32, m, 1030), w));
+    c_out(tb_dot(g, IN(F32, 41, 1030), w));
+    c_out(tb_dot(g, IN(F32, 0, 1030), w));
+    c_run((c_case){SIZES({0}, {13}, {61}), .tolerance = 1e-4});
+}
+
 /* r in parts, the last ones shorter or empty; a transposed result. */
 static void
 stream_parts(void)
@@ -252,6 +264,7 @@ main(void)
     CASE(pairs_long);
     CASE(pairs_batched);
     CASE(pairs_specials);
+    CASE(deep);
     CASE(stream_parts);
     CASE(stream_batched);
     CASE(stream_open);
