@@ -24,6 +24,7 @@ typedef struct tb_micro {
     int cols;             /* 0, or: both operands lie along r (inner.c), so many columns */
     bool ragged;          /* with cols: r is no multiple of the lanes */
     int ahead;            /* bytes of what comes next to ask for with each row of b, or 0 */
+    bool along;           /* with ahead: what comes next is further on in b */
     uint32_t tails;       /* bit i: fewer than mr rows come, in pieces of 1 << i */
     uint32_t fn, tail_fn[TB_MICRO_TAILS]; /* numbers of the functions */
 } tb_micro;
@@ -33,7 +34,8 @@ int tb_micro_panel(tb_dim cols, tb_dim rows);
 /* Chooses mr, nv and lanes for a target; `rows` is how many rows there are in all, which
  * come in blocks of `block`, up to `most` rows of several together; 0: of any size. */
 void tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block, int64_t most);
-/* The next panel is asked for while this one is multiplied with `rows` rows. */
+/* The next panel is asked for while this one is multiplied with `rows` rows; if they are few, what
+ * comes a little later in this one. */
 void tb_micro_look_ahead(tb_micro *m, int64_t rows);
 /* Writes the functions. With `pairs` b is bf16 and a word of 32 bits holds rows 2k (below) and
  * 2k + 1 of one column; an odd last row has zeros beside it. One layout for all targets: with
@@ -45,7 +47,7 @@ typedef struct tb_micro_operands {
     tb_kv b, c;             /* pointers */
     tb_kv pitch, len, step; /* I64; with cols only len */
     tb_kv runs, distance;   /* I64; where the micro-kernel has runs */
-    tb_kv next, before;     /* with ahead: pointer to the panel that will be read after this one;
+    tb_kv next, before;     /* with ahead, not along: pointer to the panel that will be read after this one;
                                rows that were multiplied with this one before (I64) */
     tb_kv cols[2 * TB_INNER_COLS]; /* with cols: pointers to b's columns */
 } tb_micro_operands;

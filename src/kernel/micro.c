@@ -18,6 +18,7 @@
 /* Rows of a register tile of four vectors, and of three. */
 enum { WIDE_ROWS = 6, ONCE_ROWS = 8 };
 enum { LINE = 64 /* bytes of a cache line */, ASK_ROWS = 4 };
+enum { ALONG = 8192 /* bytes further on in a panel */, ALONG_ROWS = 4 };
 
 /* A function being written. */
 typedef struct tile {
@@ -262,7 +263,8 @@ tb_micro_write(tb_kernel *k, tb_micro *m)
 {
     tb_micro last = *m;
 
-    last.ahead = 0; /* the few rows of a tail have no time to ask in */
+    if (!m->along)
+        last.ahead = 0; /* the few rows of a tail have no time to ask in */
     m->fn = function(k, m, m->mr);
     for (int i = 0; i < TB_MICRO_TAILS; i++)
         if (m->tails >> i & 1)
@@ -280,6 +282,8 @@ calls(const tb_micro *m)
 static tb_kv
 ask_from(tb_kernel *k, const tb_micro *m, const tb_micro_operands *o, int part)
 {
+    if (m->along)
+        return tb_k_ptr_add(k, o->b, tb_k_int(k, ALONG), 1);
     tb_kv steps = m->pairs ? tb_k_div(k, o->len, tb_k_int(k, 2)) : o->len;
     tb_kv done = tb_k_div(k, o->before, tb_k_int(k, m->mr));
 
@@ -341,7 +345,8 @@ tb_micro_call(tb_kernel *k, const tb_micro *m, tb_kv n, const tb_micro_operands 
             continue;
         tb_kv bit = tb_k_int(k, 1 << i), above = tb_k_int(k, -(2 << i));
         tb_k_if(k, tb_k_lt(k, zero, tb_k_map(k, TB_P_and, n, bit, TB_NO_KV)));
-        call(k, m, m->tail_fn[i], 1 << i, tb_k_map(k, TB_P_and, n, above, TB_NO_KV), 0, o);
+        call(k, m, m->tail_fn[i], 1 << i, tb_k_map(k, TB_P_and, n, above, TB_NO_KV),
+             m->along ? m->ahead : 0, o);
         tb_k_end_if(k);
     }
     tb_k_end_if(k);
@@ -353,8 +358,13 @@ tb_micro_look_ahead(tb_micro *m, int64_t rows)
     int64_t parts = rows / m->mr * calls(m), bytes = m->panel * (int64_t)tb_dtype_bytes(m->b_mem);
 
     m->ahead = 0;
-    if (rows < 2 * m->mr || m->lanes == 1)
+    if (m->lanes == 1)
         return;
+    if (rows < 2 * m->mr) { /* no time for a whole panel: a little further on in this one */
+        m->along = calls(m) == 1 && rows >= ALONG_ROWS; /* with fewer the processor is ahead */
+        m->ahead = m->along ? (int)(bytes * (m->pairs ? 2 : 1)) : 0;
+        return;
+    }
     for (m->ahead = 1; m->ahead * parts < bytes * (m->pairs ? 2 : 1);)
         m->ahead *= 2;
 }

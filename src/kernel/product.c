@@ -171,7 +171,7 @@ multiply(tb_contract *c, const tb_tile *t, tb_kv i, tb_kv n, tb_kv a_off, tb_kv 
         .step = tb_contract_dim(c, c->a_step),
         .runs = runs,
         .distance = tb_contract_dim(c, c->n_run_axes ? c->run_stride[0] : 0)};
-    if (c->micro.ahead) { /* by all tiles that read this panel; of chunks the next has others */
+    if (c->micro.ahead && !c->micro.along) { /* by all tiles that read this panel; of chunks the next has others */
         o.next = next_of_b(c, t, b_off, len, more);
         o.before = c->one_chunk ? tb_k_add(k, t->m0, i) : i;
     }
