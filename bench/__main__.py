@@ -18,6 +18,10 @@ from .machine import load, machine, versions
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def numbers(text):
+    return tuple(int(t) for t in text.split(","))
+
+
 def parse():
     p = argparse.ArgumentParser(
         prog="make bench",
@@ -31,7 +35,9 @@ def parse():
     p.add_argument(
         "--engines", default=",".join(ENGINES), help=f"of {', '.join(ENGINES)}"
     )
-    p.add_argument("--threads", default="1,2", help="numbers of threads (1,2)")
+    p.add_argument(
+        "--threads", type=numbers, default="1,2", help="numbers of threads (1,2)"
+    )
     p.add_argument("--rounds", type=int, help="rounds of calls (7)")
     p.add_argument("--seconds", type=float, help="of each round and engine (0.3)")
     p.add_argument("--quick", action="store_true", help="3 rounds of 0.1 seconds")
@@ -109,7 +115,7 @@ def as_json(row):
 
 def measure(args, cases, results):
     options = Options(
-        threads=tuple(int(t) for t in args.threads.split(",")),
+        threads=args.threads,
         engines=chosen_engines(args),
         rounds=args.rounds or (3 if args.quick else 7),
         seconds=args.seconds or (0.1 if args.quick else 0.3),
@@ -158,17 +164,18 @@ def go_on(path, results, cases, threads):
     ]:
         if a != b:
             sys.exit(f"bench: {path} has another '{what}': {b}, now {a}")
-    wanted = {(c.name, t) for c in cases for t in threads}
-    rows = {(r["case"], r["threads"]): r for r in before["rows"]}
-    whole = [c.name for c in cases if all((c.name, t) in rows for t in threads)]
-    results["rows"] = [r for k, r in rows.items() if k in wanted and k[0] in whole]
+    there = {(r["case"], r["threads"]) for r in before["rows"]}
+    whole = {c.name for c in cases if all((c.name, t) in there for t in threads)}
+    results["rows"] = [
+        r for r in before["rows"] if r["case"] in whole and r["threads"] in threads
+    ]
     results["load"] = before["load"]
     engines = {*own["engines"], *earlier["engines"]}
     own["engines"] = tuple(n for n in ENGINES if n in engines)
 
 
 def is_complete(args, results):
-    wanted = {(c.name, int(t)) for c in CASES for t in args.threads.split(",")}
+    wanted = {(c.name, t) for c in CASES for t in args.threads}
     return wanted == {(r["case"], r["threads"]) for r in results["rows"]}
 
 

@@ -48,7 +48,7 @@ def test_other_conditions_are_refused(tmp_path, other):
 
 
 def test_complete_means_every_row():
-    args = Namespace(threads="1,2")
+    args = Namespace(threads=(1, 2))
     rows = [(c.name, t) for c in CASES for t in (1, 2)]
     assert bench.is_complete(args, results(rows))
     assert not bench.is_complete(args, results(rows[1:]))
