@@ -111,7 +111,7 @@ begin(attention *a, tb_kv q0)
     tb_kv zero = tb_k_const(k, p->acc, 0);
     tb_kv none = tb_k_const(k, p->acc, -__builtin_inf());
 
-    tb_panel_turn(&a->p, &(tb_panel_rows){a->q_store, &a->q_at, a->d, a->depth}, q0, scale, a->qt);
+    tb_panel_turn(p, &(tb_panel_rows){a->q_store, &a->q_at, a->d, a->depth}, q0, scale, a->qt);
     tb_kv i = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, a->width * p->size), p->w, NULL, 0);
     tb_panel_store(p, a->o, i, 0, zero);
     tb_k_end_for(k, NULL, NULL);
@@ -166,8 +166,8 @@ normalise(attention *a, tb_kv q0, tb_kv key0, tb_kv n)
     tb_kv e = tb_k_for(k, zero, tb_k_int(k, a->width), 1, NULL, 0);
     TB_FOR_PANEL (p, j)
         tb_panel_store(p, a->o, tb_panel_row(p, e), j,
-              tb_k_map(k, TB_P_mul, tb_panel_load(p, a->o, tb_panel_row(p, e), j),
-                       tb_panel_load(p, a->factor, TB_NO_KV, j), TB_NO_KV));
+                       tb_k_map(k, TB_P_mul, tb_panel_load(p, a->o, tb_panel_row(p, e), j),
+                                tb_panel_load(p, a->factor, TB_NO_KV, j), TB_NO_KV));
     tb_k_end_for(k, NULL, NULL);
 }
 

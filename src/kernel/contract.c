@@ -19,8 +19,8 @@
 
 enum { NARROW = 32, MAX_MC = 192, MAX_COLS = 256, MAX_STREAM = 2048 };
 enum { OPEN_ROWS = 256, TURNED_MC = 96 };
-enum { MOST_ROWS = 240 };  /* that neighbouring tiles multiply together */
-enum { DEEP = 1024 };       /* what a tile reads of a panel does not stay in the second cache */
+enum { MOST_ROWS = 240 }; /* that neighbouring tiles multiply together */
+enum { DEEP = 1024 };     /* rows of a panel that do not stay in the second cache */
 enum { MIN_MC = 12, MANY_TILES = 256, MAX_PARTS = 32, SHORT_NS = 16000 };
 /* Fewer tiles than that cannot be shared out evenly: they may be shorter. */
 enum { FEW_TILES = 16, LEAST_NS = 4000 };

@@ -37,6 +37,12 @@ void tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block,
 /* The next panel is asked for while this one is multiplied with `rows` rows; if they are few, what
  * comes a little later in this one. */
 void tb_micro_look_ahead(tb_micro *m, int64_t rows);
+/* Do its operands need `next` and `before`? */
+static inline bool
+tb_micro_asks_next(const tb_micro *m)
+{
+    return m->ahead && !m->along;
+}
 /* Writes the functions. With `pairs` b is bf16 and a word of 32 bits holds rows 2k (below) and
  * 2k + 1 of one column; an odd last row has zeros beside it. One layout for all targets: with
  * `dot` a word is an operand, elsewhere a shift and a mask make two f32 of it. */
@@ -47,8 +53,8 @@ typedef struct tb_micro_operands {
     tb_kv b, c;             /* pointers */
     tb_kv pitch, len, step; /* I64; with cols only len */
     tb_kv runs, distance;   /* I64; where the micro-kernel has runs */
-    tb_kv next, before;     /* with ahead, not along: pointer to the panel that will be read after this one;
-                               rows that were multiplied with this one before (I64) */
+    tb_kv next, before;     /* where it asks for it: pointer to the panel that will be read after
+                               this one; rows multiplied with this one before (I64) */
     tb_kv cols[2 * TB_INNER_COLS]; /* with cols: pointers to b's columns */
 } tb_micro_operands;
 /* c[n][panel] (+)= a . b. n is mr or, if there are tails, less. */

@@ -258,17 +258,26 @@ function(tb_kernel *k, const tb_micro *m, int mr)
     return m->cols ? tb_inner_function(k, m, mr) : write_function(k, m, mr);
 }
 
+/* As it is for the rows that do not fill a tile: they have no time to ask for a panel. */
+static tb_micro
+of_tails(const tb_micro *m)
+{
+    tb_micro tail = *m;
+
+    if (tb_micro_asks_next(m))
+        tail.ahead = 0;
+    return tail;
+}
+
 void
 tb_micro_write(tb_kernel *k, tb_micro *m)
 {
-    tb_micro last = *m;
+    tb_micro tail = of_tails(m);
 
-    if (!m->along)
-        last.ahead = 0; /* the few rows of a tail have no time to ask in */
     m->fn = function(k, m, m->mr);
     for (int i = 0; i < TB_MICRO_TAILS; i++)
         if (m->tails >> i & 1)
-            m->tail_fn[i] = function(k, &last, 1 << i);
+            m->tail_fn[i] = function(k, &tail, 1 << i);
 }
 
 /* Calls that multiply mr rows with a panel. */
@@ -295,8 +304,7 @@ ask_from(tb_kernel *k, const tb_micro *m, const tb_micro_operands *o, int part)
 
 /* Rows first .. first + mr. */
 static void
-call(tb_kernel *k, const tb_micro *m, uint32_t fn, int mr, tb_kv first, int ahead,
-     const tb_micro_operands *o)
+call(tb_kernel *k, const tb_micro *m, uint32_t fn, int mr, tb_kv first, const tb_micro_operands *o)
 {
     tb_kv args[TB_MICRO_ARGS];
     int64_t b_bytes = m->pairs ? 4 : (int64_t)tb_dtype_bytes(m->b_mem);
@@ -322,7 +330,7 @@ call(tb_kernel *k, const tb_micro *m, uint32_t fn, int mr, tb_kv first, int ahea
         args[mr + 5] = o->runs;
         args[mr + 6] = o->distance;
         uint32_t n = (uint32_t)mr + (m->runs ? 7 : 5);
-        if (ahead)
+        if (m->ahead)
             args[n++] = ask_from(k, m, o, j / (m->nv * m->lanes));
         tb_k_call(k, fn, args, n);
     }
@@ -332,21 +340,21 @@ void
 tb_micro_call(tb_kernel *k, const tb_micro *m, tb_kv n, const tb_micro_operands *o)
 {
     tb_kv zero = tb_k_int(k, 0);
+    tb_micro tail = of_tails(m);
 
     if (!m->tails) {
-        call(k, m, m->fn, m->mr, zero, m->ahead, o);
+        call(k, m, m->fn, m->mr, zero, o);
         return;
     }
     tb_k_if(k, tb_k_map(k, TB_P_eq, n, tb_k_int(k, m->mr), TB_NO_KV));
-    call(k, m, m->fn, m->mr, zero, m->ahead, o);
+    call(k, m, m->fn, m->mr, zero, o);
     tb_k_else(k);
     for (int i = TB_MICRO_TAILS - 1; i >= 0; i--) {
         if (!(m->tails >> i & 1))
             continue;
         tb_kv bit = tb_k_int(k, 1 << i), above = tb_k_int(k, -(2 << i));
         tb_k_if(k, tb_k_lt(k, zero, tb_k_map(k, TB_P_and, n, bit, TB_NO_KV)));
-        call(k, m, m->tail_fn[i], 1 << i, tb_k_map(k, TB_P_and, n, above, TB_NO_KV),
-             m->along ? m->ahead : 0, o);
+        call(k, &tail, m->tail_fn[i], 1 << i, tb_k_map(k, TB_P_and, n, above, TB_NO_KV), o);
         tb_k_end_if(k);
     }
     tb_k_end_if(k);
@@ -355,17 +363,19 @@ tb_micro_call(tb_kernel *k, const tb_micro *m, tb_kv n, const tb_micro_operands 
 void
 tb_micro_look_ahead(tb_micro *m, int64_t rows)
 {
-    int64_t parts = rows / m->mr * calls(m), bytes = m->panel * (int64_t)tb_dtype_bytes(m->b_mem);
+    int64_t parts = rows / m->mr * calls(m);
+    int bytes = m->panel * (m->pairs ? 4 : (int)tb_dtype_bytes(m->b_mem)); /* of a row */
 
     m->ahead = 0;
+    m->along = rows < 2 * m->mr; /* no time for a whole panel */
     if (m->lanes == 1)
         return;
-    if (rows < 2 * m->mr) { /* no time for a whole panel: a little further on in this one */
-        m->along = calls(m) == 1 && rows >= ALONG_ROWS; /* with fewer the processor is ahead */
-        m->ahead = m->along ? (int)(bytes * (m->pairs ? 2 : 1)) : 0;
+    if (m->along) {
+        if (calls(m) == 1 && rows >= ALONG_ROWS) /* with fewer the processor is ahead */
+            m->ahead = bytes;
         return;
     }
-    for (m->ahead = 1; m->ahead * parts < bytes * (m->pairs ? 2 : 1);)
+    for (m->ahead = 1; m->ahead * parts < bytes;)
         m->ahead *= 2;
 }
 

@@ -130,16 +130,17 @@ copy_rows(row_source *rows, tb_kv n, tb_kv len, tb_kv runs)
 }
 
 /* The rows of B that come after `len` at b_off: the same of the next panel, or, after the last
- * panel of the tile, the next of the first. */
+ * panel p of the tile, the next of the first. */
 static tb_kv
-next_of_b(tb_contract *c, const tb_tile *t, tb_kv b_off, tb_kv len, tb_kv more)
+next_of_b(tb_contract *c, const tb_tile *t, tb_kv p, tb_kv b_off, tb_kv len)
 {
     tb_kernel *k = c->k;
-    tb_kv panel = tb_k_int(k, c->panel), back;
+    tb_kv panel = tb_k_int(k, c->panel), more, back;
     tb_kv whole = tb_k_mul(k, tb_contract_dim(c, tb_contract_rows(c)), panel);
     tb_kv next = tb_k_add(k, b_off, whole);
 
     if (!c->one_chunk) {
+        more = tb_k_lt(k, tb_k_add(k, p, tb_k_int(k, 1)), t->panels);
         back = tb_k_mul(k, whole, tb_k_sub(k, t->panels, tb_k_int(k, 1)));
         back = tb_k_sub(k, tb_k_add(k, b_off, tb_k_mul(k, len, panel)), back);
         next = tb_k_map(k, TB_P_where, more, next, back);
@@ -147,10 +148,10 @@ next_of_b(tb_contract *c, const tb_tile *t, tb_kv b_off, tb_kv len, tb_kv more)
     return tb_k_ptr_add(k, t->b, next, (int64_t)tb_dtype_bytes(c->b_mem));
 }
 
-/* One chunk of r against n rows (from i on) of one panel; `more` panels of the tile follow. */
+/* One chunk of r against n rows (from i on) of one panel, the tile's p-th. */
 static void
-multiply(tb_contract *c, const tb_tile *t, tb_kv i, tb_kv n, tb_kv a_off, tb_kv b_off, tb_kv pitch,
-         tb_kv len, tb_kv c_off, tb_kv more)
+multiply(tb_contract *c, const tb_tile *t, tb_kv p, tb_kv i, tb_kv n, tb_kv a_off, tb_kv b_off,
+         tb_kv pitch, tb_kv len, tb_kv c_off)
 {
     tb_kernel *k = c->k;
     row_source rows = {c, t, i, a_off};
@@ -171,8 +172,9 @@ multiply(tb_contract *c, const tb_tile *t, tb_kv i, tb_kv n, tb_kv a_off, tb_kv 
         .step = tb_contract_dim(c, c->a_step),
         .runs = runs,
         .distance = tb_contract_dim(c, c->n_run_axes ? c->run_stride[0] : 0)};
-    if (c->micro.ahead && !c->micro.along) { /* by all tiles that read this panel; of chunks the next has others */
-        o.next = next_of_b(c, t, b_off, len, more);
+    if (tb_micro_asks_next(&c->micro)) {
+        o.next = next_of_b(c, t, p, b_off, len);
+        /* all tiles that read a panel ask for the next; of chunks each tile asks by itself */
         o.before = c->one_chunk ? tb_k_add(k, t->m0, i) : i;
     }
     tb_micro_call(k, &c->micro, n, &o);
@@ -255,8 +257,7 @@ write_chunks(tb_contract *c, tb_tile *t)
     if (c->b_kind == TB_B_ROWS)
         multiply_rows(c, t, i, n, n0, c_off);
     else
-        multiply(c, t, i, n, a_off, b_off, pitch, len, c_off,
-                 tb_k_lt(k, tb_k_add(k, p, tb_k_int(k, 1)), t->panels));
+        multiply(c, t, p, i, n, a_off, b_off, pitch, len, c_off);
     if (c->one_chunk && !c->turned) /* the sums are complete: store them while they are in L1 */
         tb_contract_epilogue(c, t->block, c_off, tb_k_add(k, t->m0, i), n, n0);
     tb_k_end_for(k, NULL, NULL);
@@ -462,17 +463,17 @@ tb_product_kernel(tb_contract *c, tb_product_part part)
     t.batch = tb_k_div(k, rest, tb_contract_dim(c, n_n));
     tb_bind_batches(l, c->batch, c->n_batch, t.batch);
     t.m0 = tb_k_mul(k, mb, tb_k_int(k, c->mc));
-    t.rows = tb_k_sub(k, tb_contract_dim(c, c->M), t.m0);
-    if (together) { /* with those tiles after it that read the same panels and are ours, too */
-        tb_kv tiles = tb_k_min(k, tb_k_sub(k, end, no), tb_k_int(k, c->most / c->mc));
-        t.rows = tb_k_min(k, t.rows, tb_k_mul(k, tiles, tb_k_int(k, c->mc)));
+    tb_kv tiles = tb_k_int(k, 1);
+    if (together) /* with those tiles after it that read the same panels and are ours, too */
+        tiles = tb_k_min(k, tb_k_sub(k, end, no), tb_k_int(k, c->most / c->mc));
+    t.rows = tb_k_min(k, tb_k_sub(k, tb_contract_dim(c, c->M), t.m0),
+                      tb_k_mul(k, tiles, tb_k_int(k, c->mc)));
+    if (together) {
         tiles = tb_k_min(k, tiles, tb_k_sub(k, tb_contract_dim(c, n_m), mb));
         done = tb_k_carried(k, 0);
         tb_kv taken = tb_k_lt(k, no, done);
         done = tb_k_map(k, TB_P_where, taken, done, tb_k_add(k, no, tiles));
         tb_k_if(k, tb_k_map(k, TB_P_not, taken, TB_NO_KV, TB_NO_KV));
-    } else {
-        t.rows = tb_k_min(k, t.rows, tb_k_int(k, c->mc));
     }
     t.panel0 = tb_k_mul(k, nb, tb_k_int(k, c->nb));
     t.panels = tb_k_min(k, tb_k_sub(k, tb_contract_dim(c, n_panels), t.panel0), tb_k_int(k, c->nb));
