@@ -578,18 +578,56 @@ tb_objects_free(tb_objects *o)
     o->n = 0;
 }
 
+const char *
+tb_compile_stage(uint32_t i)
+{
+    static const char *const before[] = {"aten", "decompose"};
+    static const char *const behind[] = {"group", "kernels", "program", "llvm", "asm"};
+    uint32_t passes = 0;
+
+    if (i < TB_COUNT(before))
+        return before[i];
+    for (i -= TB_COUNT(before); tb_pass_name(passes); passes++)
+        if (passes == i)
+            return tb_pass_name(i);
+    i -= passes;
+    return i < TB_COUNT(behind) ? behind[i] : NULL;
+}
+
 tb_status
 tb_compile_print(tb_unit *u, const tb_compile_options *o, const char *stage, tb_buf *out)
 {
-    static const char *const stages[] = {"aten",    "decompose", "group", "kernels",
-                                         "program", "llvm",      "asm"};
     run r = {.u = u, .cx = u->cx, .o = o, .out = out, .stage = stage};
-    bool known = is_pass(stage);
-    for (size_t i = 0; i < TB_COUNT(stages); i++)
-        known = known || strcmp(stage, stages[i]) == 0;
-    if (!known)
+    uint32_t i = 0;
+
+    while (tb_compile_stage(i) && strcmp(stage, tb_compile_stage(i)) != 0)
+        i++;
+    if (!tb_compile_stage(i))
         return tb_status_make(TB_NOT_FOUND, "no stage is named '%s'", stage);
     return guarded(&r);
+}
+
+tb_status
+tb_compile_dump(tb_unit *u, const tb_compile_options *o)
+{
+    for (const char *at = o->dump; at;) {
+        const char *comma = strchr(at, ',');
+        size_t n = comma ? (size_t)(comma - at) : strlen(at);
+        char stage[32] = {0};
+        tb_buf text = {0};
+
+        if (n >= sizeof stage)
+            return tb_status_make(TB_NOT_FOUND, "no stage is named '%s'", at);
+        memcpy(stage, at, n);
+        tb_status st = tb_compile_print(u, o, stage, &text);
+        if (!st)
+            fwrite(text.at, 1, text.n, stderr);
+        tb_buf_free(&text);
+        if (st)
+            return st;
+        at = comma ? comma + 1 : NULL;
+    }
+    return NULL;
 }
 
 typedef struct evaluation {

@@ -36,7 +36,7 @@ typedef struct tb_compile_options {
     tb_stock_iree stock_iree;
     const char *path;           /* the artifact goes into this file, not into memory; or NULL */
     tb_tuning *tuning;          /* or NULL */
-    const char *dump;           /* comma list of stages to print to stderr, or NULL */
+    const char *dump;           /* comma list of stages for tb_compile_dump, or NULL */
     /* Called from the compiling thread; done counts up to total within a stage. */
     void (*progress)(void *user, const char *stage, size_t done, size_t total);
     void *user;
@@ -59,10 +59,16 @@ tb_status tb_compile_objects(tb_unit *u, const tb_compile_options *o, tb_objects
     TB_MUST_CHECK;
 void tb_objects_free(tb_objects *o);
 
-/* Runs the pipeline up to (and with) one stage and prints it: "aten", "decompose", a pass
- * name of passes.def, "group", "kernels", "program", "llvm", "asm". For turbine-opt. */
+/* The stages in order: "aten", "decompose", the passes of passes.def, "group", "kernels",
+ * "program", "llvm", "asm"; NULL at the end. */
+const char *tb_compile_stage(uint32_t i);
+
+/* Runs the pipeline up to (and with) one stage and prints it. For turbine-opt. */
 tb_status tb_compile_print(tb_unit *u, const tb_compile_options *o, const char *stage,
                            tb_buf *out) TB_MUST_CHECK;
+
+/* The stages that `o->dump` lists, printed to stderr. For who compiles with these options next. */
+tb_status tb_compile_dump(tb_unit *u, const tb_compile_options *o) TB_MUST_CHECK;
 
 /* Decomposes and runs `function` in the reference evaluator. */
 tb_status tb_evaluate(tb_unit *u, const char *function, const tb_eval_tensor *inputs,

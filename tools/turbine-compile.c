@@ -53,7 +53,7 @@ static const char usage[] =
 
 typedef struct options {
     const char *in, *out;
-    char *dump;
+    const char *dump;
     source_targets targets;
     int threads;
     double tune; /* seconds, 0 = not at all */
@@ -147,26 +147,6 @@ progress(void *user, const char *stage, size_t done, size_t total)
 /* ---- compiling ---- */
 
 static tb_status
-dump_stages(tb_unit *u, const tb_compile_options *co, char *stages)
-{
-    for (char *at = stages; at;) {
-        char *comma = strchr(at, ',');
-        tb_buf text = {0};
-        tb_status st;
-
-        if (comma)
-            *comma++ = '\0';
-        st = tb_compile_print(u, co, at, &text);
-        if (!st)
-            fwrite(text.at, 1, text.n, stderr);
-        tb_buf_free(&text);
-        TRY(st);
-        at = comma;
-    }
-    return NULL;
-}
-
-static tb_status
 write_to_stdout(const tb_buf *bytes)
 {
     if (isatty(STDOUT_FILENO))
@@ -244,6 +224,7 @@ compile(const options *o, source *s, tb_buf *bytes)
     meter m = {.o = o, .begin = call_now()};
     bool to_stdout = strcmp(o->out, "-") == 0;
     tb_compile_options co = {.targets = o->targets.names,
+                             .dump = o->dump,
                              .n_targets = o->targets.n,
                              .threads = o->threads,
                              .bf16_matmul = o->bf16_matmul,
@@ -255,8 +236,7 @@ compile(const options *o, source *s, tb_buf *bytes)
     TRY(check_targets(&o->targets));
     progress(&m, "reading", 0, 1);
     TRY(source_read(s, o->in));
-    if (o->dump)
-        TRY(dump_stages(s->u, &co, o->dump));
+    TRY(tb_compile_dump(s->u, &co));
     tb_tune_options to = {.seconds = o->tune};
     tb_tune_report tuned = {0};
     tb_status st = o->object ? compile_objects(o, s, &co)
@@ -356,7 +336,7 @@ take_flag(options *o, char *arg)
     if (strcmp(arg, "--tune") == 0)
         o->tune = 2;
     else if (flag_value(arg, "dump", &value))
-        o->dump = arg + (value - arg);
+        o->dump = value;
     else if (strncmp(arg, "-o=", 3) == 0)
         o->out = arg + 3;
     else if (strcmp(arg, "-v") == 0)

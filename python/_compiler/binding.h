@@ -121,5 +121,6 @@ PyObject *unit_evaluate(PyObject *self, PyObject *args, PyObject *kwargs);
 
 /* ---- ops.c ---- */
 PyObject *module_ops(PyObject *module, PyObject *unused);
+PyObject *module_stages(PyObject *module, PyObject *unused);
 PyObject *module_lookup(PyObject *module, PyObject *name);
 PyObject *module_host_level(PyObject *module, PyObject *unused);

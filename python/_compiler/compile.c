@@ -86,10 +86,12 @@ do_work(work *w)
     w->unit->busy = 1;
     tb_unit_mark mark = tb_unit_mark_of(w->unit->u);
     Py_BEGIN_ALLOW_THREADS;
-    st = w->stage              ? tb_compile_print(w->unit->u, &w->o, w->stage, &w->out)
-         : w->objects.prefix   ? tb_compile_objects(w->unit->u, &w->o, &w->objects)
-         : w->tune.seconds > 0 ? tb_tune(w->unit->u, &w->o, &w->tune, &w->out, NULL)
-                               : tb_compile(w->unit->u, &w->o, &w->out);
+    st = tb_compile_dump(w->unit->u, &w->o);
+    if (!st)
+        st = w->stage              ? tb_compile_print(w->unit->u, &w->o, w->stage, &w->out)
+             : w->objects.prefix   ? tb_compile_objects(w->unit->u, &w->o, &w->objects)
+             : w->tune.seconds > 0 ? tb_tune(w->unit->u, &w->o, &w->tune, &w->out, NULL)
+                                   : tb_compile(w->unit->u, &w->o, &w->out);
     tb_unit_return(w->unit->u, mark);
     tb_arena_reset(&w->unit->u->cx->scratch);
     Py_END_ALLOW_THREADS;

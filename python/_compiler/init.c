@@ -22,6 +22,7 @@ static PyMethodDef functions[] = {
      "parse_text(text, file='<text>') -> Unit: .tb text, as Unit.text() gives"},
     {"ops", module_ops, METH_NOARGS, "schemas of all ATen operators there are rows for"},
     {"lookup", module_lookup, METH_O, "lookup(name) -> schema or None"},
+    {"stages", module_stages, METH_NOARGS, "what Unit.print() and compile(dump=) can print"},
     {"host_level", module_host_level, METH_NOARGS,
      "name of the best CPU level that this machine runs; '' if there is none"},
     {NULL, NULL, 0, NULL},

@@ -25,6 +25,22 @@ module_ops(PyObject *module, PyObject *unused)
 }
 
 PyObject *
+module_stages(PyObject *module, PyObject *unused)
+{
+    PyObject *list = PyList_New(0);
+
+    (void)module;
+    (void)unused;
+    for (uint32_t i = 0; list && tb_compile_stage(i); i++) {
+        PyObject *name = PyUnicode_FromString(tb_compile_stage(i));
+        if (!name || PyList_Append(list, name) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(name);
+    }
+    return list;
+}
+
+PyObject *
 module_lookup(PyObject *module, PyObject *name)
 {
     Py_ssize_t n;

@@ -62,6 +62,23 @@ def test_modes():
             same(torch.compile(m, backend=turbine_cpu, mode=mode)(x), m(x))
 
 
+def test_dump(capfd):
+    """Stages are printed, of the backward graph too, and the module still runs."""
+    torch._dynamo.reset()
+    m, x = Mlp(), torch.randn(2, 4)
+    compiled = torch.compile(m, backend=turbine_cpu, options={"dump": "group,kernels"})
+    result = compiled(x)
+    same(result, m(x))
+    forward = capfd.readouterr().err
+    assert "// target" in forward and "kernel " in forward
+    result.sum().backward()
+    assert "// target" in capfd.readouterr().err
+    with pytest.raises(
+        ValueError, match="no stage is named 'kernles'; did you mean 'kernels'"
+    ):
+        turbine_cpu(None, [], options={"dump": "group,kernles"})
+
+
 # ---- inference ----
 
 

@@ -4,7 +4,7 @@
 import dataclasses
 import difflib
 
-from .. import config
+from .. import _compiler, config
 
 MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 DEVICES = ("local-task", "local-sync")
@@ -31,6 +31,13 @@ class Options:
                 f"turbine_cpu: option 'device': expected {' or '.join(DEVICES)}, "
                 f"found {self.device!r}"
             )
+        stages = _compiler.stages()
+        for stage in self.dump.split(",") if self.dump else ():
+            if stage not in stages:
+                raise ValueError(
+                    f"turbine_cpu: option 'dump': no stage is named {stage!r}"
+                    f"{_nearest(stage, stages)} (there are {', '.join(stages)})"
+                )
 
 
 def _check(name, kind, value):
