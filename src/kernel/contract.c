@@ -5,12 +5,13 @@
  *
  *   C[m, n] = sum over r of A[m, r] * B[r, n]
  *
- * A is read where it lies (geometry.c). B is in panels of 64 columns (or 48, 32, 16, as
- * fits), [panel][r][64]: packed at compile time if it is constant, by a kernel of its own
- * otherwise or by each tile for itself, or read in place: as panels, along r if its columns are
- * contiguous (inner.c), or in long rows for a product of few rows (stream.c). The kernel is in
- * product.c and epilogue.c. The shape of the register tile (MR rows, NV vectors) is the target's affair; tiles and panels are the
- * same for all targets, so that one program and one copy of the weights serve them all.
+ * A is read where it lies (geometry.c), unless it lies across r. B is in panels of 64 columns
+ * (or 48, 32, 16, as fits), [panel][r][64]: packed at compile time if it is constant, by a kernel
+ * of its own otherwise or by each tile for itself, or read in place: as panels, along r if its
+ * columns are contiguous (inner.c), or in long rows for a product of few rows (stream.c). The
+ * kernel is in product.c and epilogue.c. The shape of the register tile (MR rows, NV vectors) is
+ * the target's affair; tiles and panels are the same for all targets, so that one program and one
+ * copy of the weights serve them all.
  *
  * Measured on AVX-512: 6 x 4 vectors without packing A runs at 85-92 % of the FMA peak
  * (docs/codegen.md).
@@ -25,9 +26,11 @@ enum { MIN_MC = 12, MANY_TILES = 256, MAX_PARTS = 32, SHORT_NS = 16000 };
 /* Fewer tiles than that cannot be shared out evenly: they may be shorter. */
 enum { FEW_TILES = 16, LEAST_NS = 4000 };
 enum { FLOPS_PER_NS = 100, BYTES_PER_NS = 20 }; /* of one worker */
-enum { INNER_ROWS = 256, INNER_HALF_ROWS = 48 }; /* with more, packing pays */
+enum { INNER_ROWS = 112, INNER_HALF_ROWS = 48 }; /* with more, packing pays */
+enum { SHORT_ROWS = 48, SHORT_DEPTH = 512 };     /* so it does earlier where r is short */
 enum { INNER_PAIRS = 32 }; /* elements of the longest vector */
-enum { SHALLOW = 64 };     /* rows of B */
+enum { SHALLOW = 64, NEAR_BYTES = 1 << 20 }; /* of B: rows; all of it */
+enum { ACROSS_ROWS = 16, ACROSS_BYTES = 32 << 10 }; /* with less of A, turning does not pay */
 enum { STREAM_COLS = 512, STREAM_ELEMENTS = 1 << 20 }; /* B is no longer in cache */
 
 /* Time of a tile: products, or reading B where few rows share it. */
@@ -89,9 +92,9 @@ choose_b(tb_contract *c)
         return;
     }
     /* Inner products: columns of B are read where they lie. */
+    int64_t inner_rows = pairs ? INNER_HALF_ROWS : c->R < SHORT_DEPTH ? SHORT_ROWS : INNER_ROWS;
     if (!other && !c->conv && c->b_step_r == 1 && c->a_step == 1 && c->b_step_n != 1 &&
-        tb_dim_is_const(c->R) && c->R >= 16 &&
-        most_rows <= (pairs ? INNER_HALF_ROWS : INNER_ROWS)) {
+        tb_dim_is_const(c->R) && c->R >= 16 && most_rows <= inner_rows) {
         c->b_kind = TB_B_ROWS;
         c->panel = c->micro.panel = c->R <= 1024 ? 64 : 16;
         c->micro.cols = TB_INNER_COLS;
@@ -109,10 +112,12 @@ choose_b(tb_contract *c)
         return;
     }
     /* In place: rows of B are panels already. A long pitch costs more than packing once
-     * there are rows enough to share it, unless few rows of B are a panel: they stay in the
-     * first cache. */
+     * there are rows enough to share it: each row of a panel is in a page of its own. Unless
+     * all of B stays in the second cache, or few rows of B are a panel: they stay in the first. */
+    double depth = (double)tb_dim_hint(l->u, c->R);
+    bool near = (double)cols * depth * (double)tb_dtype_bytes(c->b_mem) <= NEAR_BYTES;
     if (c->b_step_n == 1 && tb_dim_is_const(c->N) && c->N % c->panel == 0 &&
-        (rows < 64 || cols < 1024 || tb_dim_hint(l->u, c->R) <= SHALLOW) != other) {
+        (rows < 64 || (cols < 1024 && near) || depth <= SHALLOW) != other) {
         c->b_kind = TB_B_DIRECT;
         return;
     }
@@ -158,6 +163,36 @@ repack(tb_contract *c)
         p.batches = c->batches;
     }
     tb_repack_kernel(&p);
+}
+
+/* ---- A ---- */
+/* Rows that lie across r, as in a weight's gradient, are turned: with each r another page would be
+ * touched. Each tile turns its own where they are all that its columns need. */
+static void
+choose_a(tb_contract *c)
+{
+    tb_unit *u = c->l->u;
+    tb_dim step;
+    if (c->conv || c->n_runs != 1 || c->a_step == 1 || c->b_kind == TB_B_STREAM ||
+        c->b_kind == TB_B_ROWS || !tb_ix_linear(&c->l->ix, &c->a_row, c->m, &step) || step != 1 ||
+        !tb_dim_le(u, ACROSS_ROWS, c->M))
+        return;
+    tb_dim bytes = tb_dim_mul(u, tb_turn_height(c), tb_turn_pitch(c));
+    bytes = tb_dim_mul(u, bytes, (tb_dim)tb_dtype_bytes(c->a_mem));
+    if (tb_dim_hint(u, bytes) <= ACROSS_BYTES)
+        return;
+    c->a_across = c->a_step;
+    c->a_step = 1;
+    if (tb_dim_hint(u, c->N) <= MAX_COLS) {
+        c->a_kind = TB_A_TILE;
+        return;
+    }
+    c->a_kind = TB_A_TEMP;
+    for (uint32_t i = 0; i < c->n_batch; i++)
+        c->a_batched = c->a_batched || tb_ix_uses(&c->l->ix, &c->a_row, c->batch[i]);
+    if (c->a_batched)
+        bytes = tb_dim_mul(u, bytes, c->batches);
+    c->a_temp = tb_lower_temp(c->l, c->b_kind == TB_B_TEMP, bytes);
 }
 
 /* ---- tiles ---- */
@@ -213,7 +248,9 @@ choose_tiles(tb_contract *c)
         double short_enough = tiles < FEW_TILES && short_ns > LEAST_NS ? LEAST_NS : short_ns;
         if (tiles >= many || c->tile_ns < 2 * short_enough)
             break;
-        if (c->nb > 1 && (deep || width > (double)c->mc || c->mc <= MIN_MC || whole))
+        if (c->a_kind == TB_A_TILE && c->mc > MIN_MC && !whole)
+            c->mc /= 2;
+        else if (c->nb > 1 && (deep || width > (double)c->mc || c->mc <= MIN_MC || whole))
             c->nb /= 2;
         else if (c->mc > MIN_MC && !whole)
             c->mc /= 2;
@@ -221,7 +258,8 @@ choose_tiles(tb_contract *c)
             break;
     }
     c->most = c->mc;
-    if (deep && !c->turned && rows > (double)c->mc && 2 * c->mc <= MOST_ROWS) {
+    if (deep && !c->turned && c->a_kind != TB_A_TILE && rows > (double)c->mc &&
+        2 * c->mc <= MOST_ROWS) {
         /* equal shares, with nothing small left over */
         double runs = __builtin_ceil(rows / MOST_ROWS);
         c->most = TB_ALIGN_UP((int64_t)__builtin_ceil(rows / runs), c->mc);
@@ -277,10 +315,15 @@ tb_lower_contract(tb_lower *l)
     }
     choose_b(&c);
     c.parts = 1;
+    choose_a(&c);
     if (c.b_kind == TB_B_STREAM)
         choose_stream(&c);
     else
         choose_tiles(&c);
+    if (c.a_kind == TB_A_TEMP) {
+        tb_turn_kernel(&c);
+        next_kernel(&c);
+    }
     if (c.b_kind == TB_B_TEMP) {
         repack(&c);
         next_kernel(&c);

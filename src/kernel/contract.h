@@ -65,6 +65,8 @@ void tb_micro_call(tb_kernel *k, const tb_micro *m, tb_kv n, const tb_micro_oper
  * twice as many. */
 uint32_t tb_inner_function(tb_kernel *k, const tb_micro *m, int mr);
 
+typedef struct tb_contract tb_contract;
+
 /* ---- pack.c ---- */
 /* Packs elements (r, n) at `offset + r*step_r + n*step_n + group*step_group` of a
  * constant into [group][ceil(N/panel)][R][panel], columns past N zero. Returns the new
@@ -95,12 +97,27 @@ typedef struct tb_repack {
     tb_dim batches;
 } tb_repack;
 void tb_repack_kernel(const tb_repack *p); /* writes the whole kernel */
+/* Rows whose elements are `step` apart and whose neighbours in memory are those of the next row,
+ * to rows of `pitch`, their elements side by side. Behind `to`, rows up to the next multiple of
+ * the lanes are written, and elements up to that of each row. */
+typedef struct tb_turn {
+    tb_dtype mem;
+    int lanes;
+    tb_kv from, first, step; /* pointer; element (0, 0); I64 */
+    tb_kv to, pitch;         /* pointer; I64 */
+    tb_kv rows, len;
+} tb_turn;
+void tb_turn_rows(tb_kernel *k, const tb_turn *t);
+/* Writes the kernel of A_TEMP, and lets A's address be there. */
+void tb_turn_kernel(tb_contract *c);
+tb_dim tb_turn_height(const tb_contract *c); /* rows of the temporary */
+tb_dim tb_turn_pitch(const tb_contract *c);
 /* rows[n] of n lanes: rows and lanes change places. n is a power of two. */
 void tb_transpose_square(tb_kernel *k, tb_kv *rows, int n);
 
 /* ---- geometry.c ---- */
 /* A product while it is lowered. */
-typedef struct tb_contract {
+struct tb_contract {
     tb_lower *l;
     tb_kernel *k;
     const tb_graph *g;
@@ -117,6 +134,10 @@ typedef struct tb_contract {
     tb_dim run, a_step, n_runs;     /* run length, stride within, number */
     tb_dim run_dims[TB_MAX_RANK], run_stride[TB_MAX_RANK]; /* runs by axis, outermost first */
     int n_run_axes;
+    enum { TB_A_PLACE, TB_A_TEMP, TB_A_TILE } a_kind; /* turned; TILE: by each tile for itself */
+    tb_dim a_across;                /* turned: the step along r there was, a_step is 1 */
+    uint32_t a_temp;
+    bool a_batched;                 /* TEMP: A differs between batches */
     /* B */
     tb_val b_store;
     tb_ix b_flat;                   /* address of element (r, n) */
@@ -136,13 +157,14 @@ typedef struct tb_contract {
     tb_dtype copied;                /* A's rows are copied in this type for the micro-kernel */
     const tb_ix *root_at;           /* the root's indices */
     bool turned;                    /* the root is contiguous along m, not n */
-} tb_contract;
+};
 
 /* Everything of a tile that stays the same while it is computed. */
 typedef struct tb_tile {
     tb_kv a, b, block, offsets; /* pointers: A, B, C block, row offsets (I64) */
     tb_kv copy;                 /* of A's rows, those of a register tile */
     tb_kv own;                  /* TILE: scratch of one panel */
+    tb_kv own_a;                /* A_TILE: scratch, [rows][a chunk's r] */
     tb_kv no, part, temp; /* of parts: which one, pointer to all their blocks */
     tb_kv batch, m0, rows, panel0, panels;
 } tb_tile;

@@ -12,6 +12,7 @@
 #include "kernel/contract.h"
 
 enum { KC = 512 };
+enum { COPY_PAD = 16 }; /* elements between copies of rows */
 
 /* Offset into A of run number `run`. */
 static tb_kv
@@ -27,6 +28,13 @@ run_offset(tb_contract *c, tb_kv run)
     return off;
 }
 
+/* From one row to the next of A_TILE's scratch. */
+static int64_t
+own_pitch(const tb_contract *c)
+{
+    return TB_ALIGN_UP(c->kc, COPY_PAD) + COPY_PAD;
+}
+
 /* A tile being multiplied: the micro-kernel's rows, from row i of the tile on. */
 typedef struct row_source {
     tb_contract *c;
@@ -39,6 +47,10 @@ row_pointer(void *user, tb_kv row)
 {
     const row_source *s = user;
     tb_kernel *k = s->c->k;
+    if (s->c->a_kind == TB_A_TILE)
+        return tb_k_ptr_add(k, s->t->own_a,
+                            tb_k_mul(k, tb_k_add(k, s->i, row), tb_k_int(k, own_pitch(s->c))),
+                            (int64_t)tb_dtype_bytes(s->c->a_mem));
     tb_kv off = tb_k_load(k, TB_I64, 1, s->t->offsets, tb_k_add(k, s->i, row), 0, TB_NO_KV);
     return tb_k_ptr_add(k, s->t->a, tb_k_add(k, off, s->a_off),
                         (int64_t)tb_dtype_bytes(s->c->a_mem));
@@ -72,8 +84,6 @@ multiply_rows(tb_contract *c, const tb_tile *t, tb_kv i, tb_kv n, tb_kv n0, tb_k
 }
 
 /* ---- copies of A's rows, in the type that the micro-kernel wants ---- */
-
-enum { COPY_PAD = 16 }; /* rows of a power of two would fall on each other in the cache */
 
 typedef struct copying {
     tb_contract *c;
@@ -207,6 +217,26 @@ pack_own(tb_contract *c, const tb_tile *t, tb_kv r, tb_kv len, tb_kv n0)
     tb_k_end_for(k, NULL, NULL);
 }
 
+/* Elements [r, r + len) of the tile's rows, turned, to its own memory. */
+static void
+pack_rows(tb_contract *c, const tb_tile *t, tb_kv r, tb_kv len)
+{
+    tb_kernel *k = c->k;
+    tb_turn turn = {.mem = c->a_mem,
+                    .lanes = c->micro.lanes,
+                    .from = t->a,
+                    .step = tb_contract_dim(c, c->a_across),
+                    .to = t->own_a,
+                    .pitch = tb_k_int(k, own_pitch(c)),
+                    .rows = t->rows,
+                    .len = len};
+
+    tb_bind_var(c->l, c->m, t->m0, 0);
+    c->l->lanes = 1;
+    turn.first = tb_k_add(k, tb_ix_value(c->l, &c->a_row), tb_k_mul(k, r, turn.step));
+    tb_turn_rows(k, &turn);
+}
+
 /* A . B of a tile, chunk by chunk. */
 static void
 write_chunks(tb_contract *c, tb_tile *t)
@@ -226,6 +256,8 @@ write_chunks(tb_contract *c, tb_tile *t)
     tb_kv a_off = tb_k_add(k, run_offset(c, run), tb_k_mul(k, r0, tb_contract_dim(c, c->a_step)));
     tb_kv r = tb_k_add(k, tb_k_mul(k, run, tb_contract_dim(c, c->run)), r0);
 
+    if (c->a_kind == TB_A_TILE)
+        pack_rows(c, t, r, len);
     tb_kv p = tb_k_for(k, zero, t->panels, 1, NULL, 0);
     tb_kv panel = tb_k_add(k, t->panel0, p), n0 = tb_k_mul(k, panel, tb_k_int(k, c->panel));
     tb_kv b_off, pitch = tb_k_int(k, c->panel);
@@ -340,7 +372,8 @@ write_tile(tb_contract *c, tb_product_part part, tb_tile *t)
         clear_block(c, t);
         tb_stream_tile(c, t);
     } else {
-        row_offsets(c, t);
+        if (c->a_kind != TB_A_TILE)
+            row_offsets(c, t);
         if (!c->one_chunk)
             clear_block(c, t);
         write_chunks(c, t);
@@ -358,7 +391,8 @@ bind(tb_contract *c, tb_product_part part, tb_tile *t)
     if (part != TB_PRODUCT_WHOLE)
         t->temp = tb_bind_temp(l, c->temp, part == TB_PRODUCT_PARTS);
     if (part != TB_PRODUCT_SUM) {
-        t->a = tb_bind_node(l, c->a_store, false);
+        t->a = c->a_kind == TB_A_TEMP ? tb_bind_temp(l, c->a_temp, false)
+                                      : tb_bind_node(l, c->a_store, false);
         t->b = c->b_kind == TB_B_PACKED ? tb_bind_packed(l, c->packed)
                : c->b_kind == TB_B_TEMP ? tb_bind_temp(l, c->temp, false)
                                         : tb_bind_node(l, c->b_store, false);
@@ -391,6 +425,15 @@ copy_bytes(const tb_contract *c, int64_t depth)
                       : c->micro.mr * (depth + COPY_PAD) * (int64_t)tb_dtype_bytes(c->copied);
 }
 
+/* Scratch of A_TILE for so many r. */
+static int64_t
+own_bytes(const tb_contract *c, int64_t depth)
+{
+    if (c->a_kind != TB_A_TILE)
+        return 0;
+    return TB_ALIGN_UP(c->mc, c->micro.lanes) * depth * (int64_t)tb_dtype_bytes(c->a_mem);
+}
+
 /* Chunks of r, the micro-kernel, and scratch. */
 static void
 prepare(tb_contract *c, tb_product_part part, tb_tile *t)
@@ -404,6 +447,7 @@ prepare(tb_contract *c, tb_product_part part, tb_tile *t)
     c->micro.runs = c->conv && c->n_run_axes == 1 && c->a_step == 1;
     c->one_chunk = tb_dim_is_const(c->R) && (c->n_runs == 1 || c->micro.runs) && c->R > 0 &&
                    (c->R <= KC || (c->R * panel_row <= c->l->target->l2_bytes / 2 &&
+                                   own_bytes(c, c->R) <= c->l->target->l2_bytes / 4 &&
                                    copy_bytes(c, c->R) <= c->l->target->l1_bytes / 2));
     if (c->b_kind == TB_B_ROWS)
         c->one_chunk = true;
@@ -414,6 +458,8 @@ prepare(tb_contract *c, tb_product_part part, tb_tile *t)
         c->kc = c->R;
     if (c->copied)
         t->copy = tb_k_scratch(k, copy_bytes(c, c->kc));
+    if (c->a_kind == TB_A_TILE)
+        t->own_a = tb_k_scratch(k, own_bytes(c, own_pitch(c)));
     int64_t rows = !c->one_chunk ? c->nb * c->most : c->turned ? c->most : c->micro.mr;
     if (c->turned)
         rows += c->micro.lanes; /* the last square may go past its rows */

@@ -6,6 +6,7 @@
  * One tile is one panel, [r][panel]. Rows of columns that lie together are copied; an operand
  * that is contiguous along r (a weight as torch.nn.Linear has it) is read in squares of
  * lanes x lanes and transposed in registers, which is several times faster than gathering.
+ * So is an A that lies across r, to rows along r.
  */
 #include "kernel/contract.h"
 
@@ -151,4 +152,89 @@ tb_repack_kernel(const tb_repack *p)
     }
     rows_of(p, to, dst, n0, whole);
     tb_k_end_for(k, NULL, NULL);
+}
+
+/* ---- A that lies across r ---- */
+
+enum { TURN_ROWS = 64, TURN_ALIGN = 16 }; /* rows of a tile; at least as many as any lanes */
+
+void
+tb_turn_rows(tb_kernel *k, const tb_turn *t)
+{
+    int w = t->lanes;
+    tb_kv rows[64], last = tb_k_sub(k, t->len, tb_k_int(k, 1)), mask = TB_NO_KV;
+    /* a row of squares first: long pieces of each page */
+    tb_kv r = tb_k_for(k, tb_k_int(k, 0), t->len, w, NULL, 0);
+    tb_kv m = tb_k_for(k, tb_k_int(k, 0), t->rows, w, NULL, 0);
+
+    if (w > 1)
+        mask = tb_k_lt(k, tb_k_lane_ids(k, TB_I64, w),
+                       tb_k_splat(k, tb_k_sub(k, t->rows, m), w));
+    for (int i = 0; i < w; i++) { /* past len: the last again, nobody reads it */
+        tb_kv at = tb_k_min(k, tb_k_add(k, r, tb_k_int(k, i)), last);
+        at = tb_k_add(k, tb_k_add(k, t->first, m), tb_k_mul(k, at, t->step));
+        rows[i] = tb_k_load(k, t->mem, w, t->from, at, 0, mask);
+    }
+    tb_transpose_square(k, rows, w);
+    for (int i = 0; i < w; i++) {
+        tb_kv at = tb_k_mul(k, tb_k_add(k, m, tb_k_int(k, i)), t->pitch);
+        tb_k_store(k, t->mem, t->to, tb_k_add(k, at, r), 0, rows[i], TB_NO_KV);
+    }
+    tb_k_end_for(k, NULL, NULL);
+    tb_k_end_for(k, NULL, NULL);
+}
+
+tb_dim
+tb_turn_height(const tb_contract *c)
+{
+    return tb_dim_mul(c->l->u, tb_dim_ceildiv(c->l->u, c->M, TURN_ROWS), TURN_ROWS);
+}
+
+/* Not of a power of two: such rows fall on each other in the cache. */
+tb_dim
+tb_turn_pitch(const tb_contract *c)
+{
+    tb_unit *u = c->l->u;
+    tb_dim len = tb_dim_mul(u, tb_dim_ceildiv(u, c->R, TURN_ALIGN), TURN_ALIGN);
+    return tb_dim_add(u, len, TURN_ALIGN);
+}
+
+/* One tile is TURN_ROWS rows. */
+void
+tb_turn_kernel(tb_contract *c)
+{
+    tb_lower *l = c->l;
+    tb_unit *u = l->u;
+    tb_kernel *k = c->k = l->k;
+    tb_dim blocks = tb_dim_ceildiv(u, c->M, TURN_ROWS), pitch = tb_turn_pitch(c);
+    tb_turn turn = {.mem = c->a_mem, .lanes = c->micro.lanes};
+
+    turn.to = tb_bind_temp(l, c->a_temp, true);
+    turn.from = tb_bind_node(l, c->a_store, false);
+    turn.step = tb_contract_dim(c, c->a_across);
+    turn.pitch = tb_contract_dim(c, pitch);
+    turn.len = tb_contract_dim(c, c->R);
+    tb_kv t = tb_k_for(k, tb_k_tile_begin(k), tb_k_tile_end(k), 1, NULL, 0);
+    tb_kv block = tb_contract_dim(c, blocks);
+    if (c->a_batched)
+        tb_bind_batches(l, c->batch, c->n_batch, tb_k_div(k, t, block));
+    tb_kv m0 = tb_k_mul(k, c->a_batched ? tb_k_mod(k, t, block) : t, tb_k_int(k, TURN_ROWS));
+    l->step->tiles = tb_dim_mul(u, blocks, c->a_batched ? c->batches : 1);
+    l->step->tile_cost_ns = (uint64_t)tb_dim_hint(u, c->R) * 8 + 1;
+    tb_bind_var(l, c->m, m0, 0);
+    turn.first = tb_ix_value(l, &c->a_row);
+    turn.rows = tb_k_min(k, tb_k_sub(k, tb_contract_dim(c, c->M), m0), tb_k_int(k, TURN_ROWS));
+    tb_kv row = tb_k_mul(k, t, tb_k_int(k, TURN_ROWS));
+    turn.to = tb_k_ptr_add(k, turn.to, tb_k_mul(k, row, turn.pitch),
+                           (int64_t)tb_dtype_bytes(c->a_mem));
+    tb_turn_rows(k, &turn);
+    tb_k_end_for(k, NULL, NULL);
+
+    /* where it is from now on */
+    tb_dim whole = tb_dim_mul(u, tb_turn_height(c), pitch);
+    c->a_row = tb_ix_scale(&l->ix, tb_ix_var(c->m), pitch);
+    for (uint32_t i = c->a_batched ? c->n_batch : 0; i-- > 0;) {
+        c->a_row = tb_ix_add(&l->ix, c->a_row, tb_ix_scale(&l->ix, tb_ix_var(c->batch[i]), whole));
+        whole = tb_dim_mul(u, whole, l->ix.vars.at[c->batch[i]].extent);
+    }
 }

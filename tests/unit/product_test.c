@@ -14,6 +14,18 @@ linear(tb_val x, tb_val w)
     return tb_dot(g, x, tb_transpose(g, w, r - 2, r - 1));
 }
 
+static tb_val
+half(tb_val x)
+{
+    return tb_cast(g, x, TB_BF16);
+}
+
+static tb_val
+wide(tb_val x)
+{
+    return tb_cast(g, x, TB_F32);
+}
+
 static int size; /* of the case: rows or depth */
 
 /* Columns and depths that fill no vector. */
@@ -108,6 +120,80 @@ deep(void)
     c_run((c_case){SIZES({0}, {13}, {61}), .tolerance = 1e-4});
 }
 
+/* ---- rows of A that lie across r, as those of a weight's gradient do ---- */
+
+static tb_val
+across(tb_val x, tb_val y)
+{
+    int r = tb_rank(g, x);
+    return tb_dot(g, tb_transpose(g, x, r - 2, r - 1), y);
+}
+
+/* Turned by each tile, and, with more columns, by a kernel before. Rows and depths that fill no
+ * vector and no chunk. */
+static void
+across_depths(void)
+{
+    tb_val y = across(IN(F32, size, 130), IN(F32, size, 100));
+    c_out(tb_map2(g, TB_P_add, y, IN(F32, 130, 100)));
+    c_out(across(IN(F32, size, 131), IN(F32, size, 300)));
+    c_out(tb_transpose(g, across(IN(F32, size, 100), IN(F32, size, 64)), 0, 1));
+    c_run((c_case){.tolerance = 1e-4});
+}
+
+static void
+across_types(void)
+{
+    c_out(across(IN(F64, 90, 70), IN(F64, 90, 33)));
+    c_out(across(IN(F64, 90, 70), IN(F64, 90, 333)));
+    c_out(across(IN(F16, 190, 99), IN(F16, 190, 300)));
+    c_run((c_case){.tolerance = 3e-2});
+}
+
+static void
+across_pairs(void)
+{
+    c_out(across(IN(BF16, 190, 99), IN(BF16, 190, 300)));
+    c_out(across(IN(BF16, 190, 99), IN(BF16, 190, 70)));
+    c_out(across(IN(BF16, 191, 99), half(CONST(191, 70))));
+    c_run((c_case){.tolerance = 3e-2});
+}
+
+static void
+across_open(void)
+{
+    tb_dim m = c_sym("m", 16, 300), r = c_sym("r", 1, 2000), n = c_sym("n", 0, 1000);
+    c_out(across(IN(F32, r, m), IN(F32, r, n)));
+    c_out(across(IN(F32, r, m), IN(F32, r, 40)));
+    c_run((c_case){SIZES({16, 700, 3}, {150, 1, 20}, {300, 513, 257}, {17, 2, 0}, {129, 64, 400}),
+                   .tolerance = 1e-4});
+}
+
+/* The same A for all, and one for each. */
+static void
+across_batched(void)
+{
+    tb_dim b = c_sym("b", 0, 100);
+    tb_val x = IN(F32, 80, 130), y = IN(F32, b, 80, 40);
+    c_out(across(tb_expand(g, x, 3, DIMS(b, 80, 130)), y));
+    c_out(across(tb_expand(g, x, 3, DIMS(b, 80, 130)), IN(F32, b, 80, 300)));
+    c_out(across(IN(F32, b, 3, 80, 130), IN(F32, b, 3, 80, 20)));
+    c_out(across(IN(F32, b, 2, 80, 130), IN(F32, b, 2, 80, 270)));
+    c_run((c_case){SIZES({1}, {3}, {0}), .tolerance = 1e-4});
+}
+
+/* Parts of larger operands; what is not a number stays in its row. */
+static void
+across_slices(void)
+{
+    tb_val x = tb_slice_axis(g, IN(F32, 90, 200), 1, 7, 130, 1);
+    tb_val big = tb_map2(g, TB_P_lt, tb_full_like(g, x, 0.5), x);
+    c_out(across(x, IN(F32, 90, 30)));
+    c_out(across(tb_slice_axis(g, IN(F32, 190, 130), 0, 3, 90, 2), IN(F32, 90, 270)));
+    c_out(across(tb_where(g, big, tb_full_like(g, x, INFINITY), x), IN(F32, 90, 30)));
+    c_run((c_case){.tolerance = 1e-4});
+}
+
 /* r in parts, the last ones shorter or empty; a transposed result. */
 static void
 stream_parts(void)
@@ -149,18 +235,6 @@ bf16_weights(void)
 }
 
 /* ---- bf16: rows of B in pairs, an odd last one, A copied or not ---- */
-
-static tb_val
-half(tb_val x)
-{
-    return tb_cast(g, x, TB_BF16);
-}
-
-static tb_val
-wide(tb_val x)
-{
-    return tb_cast(g, x, TB_F32);
-}
 
 static void
 pairs_depths(void)
@@ -265,6 +339,16 @@ main(void)
     CASE(pairs_batched);
     CASE(pairs_specials);
     CASE(deep);
+    static const int many[] = {63, 64, 100, 512, 513, 1031, 3000};
+    for (size_t i = 0; i < TB_COUNT(many); i++) {
+        size = many[i];
+        CASE(across_depths);
+    }
+    CASE(across_types);
+    CASE(across_pairs);
+    CASE(across_open);
+    CASE(across_batched);
+    CASE(across_slices);
     CASE(stream_parts);
     CASE(stream_batched);
     CASE(stream_open);
