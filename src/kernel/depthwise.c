@@ -35,7 +35,8 @@ typedef struct depthwise {
     const tb_ix *root_at;
     int w, px;
     bool direct;                       /* the epilogue is short enough to write out */
-    bool packed;
+    uint32_t temp;                     /* weights that are no constant: as packed, in a temporary */
+    int64_t pitch;                     /* of packed weights, [taps][pitch] */
     tb_kv x_ptr, w_ptr, scratch;
     tb_kv in0[TB_MAX_RANK];            /* input position of tap 0, outer axes */
     tb_kv tap_lo[TB_MAX_RANK], tap_hi[TB_MAX_RANK];
@@ -63,8 +64,6 @@ set_up(depthwise *d)
     const tb_dim *yd = tb_dims(d->g, d->anchor), *xd = tb_dims(d->g, d->x);
     tb_val root = l->group->root;
 
-    d->ns = (int)attr[0];
-    d->rank = d->ns + 2;
     d->stride = attr + 2;
     d->lo = d->stride + d->ns;
     d->hi = d->lo + d->ns;
@@ -75,9 +74,6 @@ set_up(depthwise *d)
     d->in_w = xd[d->ns];
     d->out_w = yd[d->ns];
     d->kw = kernel_size(d, d->ns - 1);
-    d->taps = 1;
-    for (int i = 0; i < d->ns; i++)
-        d->taps *= kernel_size(d, i);
     d->x_stride[d->rank - 1] = 1;
     for (int i = d->rank - 2; i >= 0; i--)
         d->x_stride[i] = tb_dim_mul(l->u, d->x_stride[i + 1], xd[i + 1]);
@@ -115,25 +111,64 @@ choose_block(depthwise *d)
     d->px = (int)((d->out_w + blocks - 1) / blocks);
 }
 
+static tb_val
+weights(const depthwise *d)
+{
+    return tb_storage(d->l->gs, tb_in(d->g, d->anchor, 1));
+}
+
+static bool
+are_constant(const depthwise *d)
+{
+    return tb_node_of(d->g, weights(d))->prim == TB_P_const;
+}
+
+/* The kernel that packs weights, which lie [channel][tap], where that cannot be done now. */
+static void
+pack_before(depthwise *d)
+{
+    tb_lower *l = d->l;
+    tb_dtype mem = tb_dtype_of(d->g, d->x);
+    int64_t channels = tb_dims(d->g, d->x)[d->rank - 1];
+
+    tb_lower_begin(l, "depthwise");
+    d->pitch = TB_ALIGN_UP(channels, TB_MAX_PANEL);
+    d->temp = tb_lower_temp(l, 0, d->taps * d->pitch * (int64_t)tb_dtype_bytes(mem));
+    tb_repack p = {.l = l,
+                   .store = weights(d),
+                   .r = tb_ix_loop(&l->ix, d->taps),
+                   .n = tb_ix_loop(&l->ix, channels),
+                   .R = d->taps,
+                   .N = channels,
+                   .step_r = 1,
+                   .step_n = d->taps,
+                   .mem = mem,
+                   .temp = d->temp,
+                   .panel = d->pitch,
+                   .batches = 1};
+    p.flat = tb_ix_add(&l->ix, tb_ix_var(p.r), tb_ix_scale(&l->ix, tb_ix_var(p.n), d->taps));
+    tb_repack_kernel(&p);
+    tb_lower_end(l);
+}
+
 static void
 bind_operands(depthwise *d)
 {
     tb_lower *l = d->l;
-    tb_val w = tb_storage(l->gs, tb_in(d->g, d->anchor, 1));
 
     d->x_ptr = tb_bind_node(l, tb_storage(l->gs, d->x), false);
-    d->packed = tb_node_of(d->g, w)->prim == TB_P_const;
-    if (d->packed) {
+    if (are_constant(d)) {
         tb_pack_request q = {.R = d->taps,
                              .N = d->channels,
                              .step_r = 1,
                              .step_n = d->taps,
                              .groups = 1,
                              .panel = d->channels};
+        d->pitch = d->channels;
         d->w_ptr = tb_bind_packed(
-            l, tb_pack_const(l, (uint32_t)tb_attrs(d->g, w)[0], &q));
+            l, tb_pack_const(l, (uint32_t)tb_attrs(d->g, weights(d))[0], &q));
     } else {
-        d->w_ptr = tb_bind_node(l, w, false);
+        d->w_ptr = tb_bind_temp(l, d->temp, false);
     }
     tb_bind_node(l, l->group->root, true);
 }
@@ -175,20 +210,9 @@ weight(const depthwise *d, tb_kv tap, tb_kv c)
 {
     tb_lower *l = d->l;
     tb_kernel *k = d->k;
-    tb_kv taps = tb_k_int(k, d->taps);
+    tb_kv at = tb_k_add(k, tb_k_mul(k, tap, tb_k_int(k, d->pitch)), c);
 
-    if (d->packed) {
-        tb_kv at = tb_k_add(k, tb_k_mul(k, tap, tb_k_int(k, d->channels)), c);
-        return tb_k_splat(
-            k, tb_k_load_pure(k, d->mem, l->lanes, d->w_ptr, at, 0, l->mask), l->lanes);
-    }
-    tb_kv at = tb_k_add(k, tb_k_mul(k, c, taps), tap);
-    if (l->lanes == 1)
-        return tb_k_load_pure(k, d->mem, 1, d->w_ptr, at, 0, TB_NO_KV);
-    tb_kv lanes = tb_k_mul(k, tb_k_lane_ids(k, TB_I64, l->lanes),
-                           tb_k_splat(k, taps, l->lanes));
-    return tb_k_gather(k, d->mem, d->w_ptr,
-                       tb_k_add(k, tb_k_splat(k, at, l->lanes), lanes), l->mask);
+    return tb_k_splat(k, tb_k_load_pure(k, d->mem, l->lanes, d->w_ptr, at, 0, l->mask), l->lanes);
 }
 
 /* One row of the kernel: adds its products to the sums. `row` is where the input's row
@@ -341,11 +365,17 @@ write_row(const depthwise *d)
 void
 tb_lower_depthwise(tb_lower *l)
 {
-    depthwise d = {.l = l, .g = l->g, .anchor = l->group->anchor};
+    depthwise d = {.l = l, .g = l->g, .anchor = l->group->anchor, .taps = 1};
 
+    d.x = tb_in(l->g, d.anchor, 0);
+    d.ns = (int)tb_attrs(d.g, d.anchor)[0];
+    d.rank = d.ns + 2;
+    for (int i = 0; i < d.ns; i++)
+        d.taps *= kernel_size(&d, i);
+    if (!are_constant(&d))
+        pack_before(&d);
     tb_lower_begin(l, "depthwise");
     d.k = l->k;
-    d.x = tb_in(l->g, d.anchor, 0);
     set_up(&d);
     choose_block(&d);
     bind_operands(&d);

@@ -341,7 +341,7 @@ tb_lower_nest(tb_lower *l)
     n.values = tb_alloc(a, sizeof *n.values * (gr->reductions.n + 1));
     if (!(gr->reductions.n && tb_prim_is_fold(tb_node_of(l->g, gr->root)->prim)))
         tb_nest_look(&s, gr->root, gr->root_at);
-    tb_nest_look_access(&s, &root_flat, 1);
+    tb_nest_look_access(&s, &root_flat);
     n.lanes = lanes_for(l, l->target, arg);
     n.wide = lanes_for(l, &l->out->targets[0], arg);
     if (n.stages.n == 0 && s.only_flat && rank > 1) { /* one long axis */

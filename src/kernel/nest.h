@@ -64,7 +64,7 @@ typedef struct tb_nest_survey {
 tb_nest_survey tb_nest_look_begin(tb_lower *l, const tb_ix *root_flat);
 void tb_nest_look(tb_nest_survey *s, tb_val v, const tb_ix *idx);
 double tb_nest_op_weight(tb_prim p); /* instructions of a map, for a vector */
-void tb_nest_look_access(tb_nest_survey *s, const tb_ix *flat, int weight);
+void tb_nest_look_access(tb_nest_survey *s, const tb_ix *flat);
 /* Without reductions: makes neighbouring outer axes one where every access allows it. */
 void tb_nest_merge_axes(tb_nest *n, tb_nest_survey *s);
 /* With reductions: the same for the axes of a row. n->gr becomes a group of its own. */

@@ -8,20 +8,42 @@
 #include "kernel/nest.h"
 
 /* ---- looking at a group before writing it ---- */
-void
-tb_nest_look_access(tb_nest_survey *s, const tb_ix *flat, int weight)
+
+/* Points of an access. One that reads a small part of as many elements as the root has, a vector
+ * spread over an image, is moved out of the loops that do not change it. */
+enum { ALWAYS = 8, SELDOM = 1, READ_AGAIN = 16 };
+
+static bool
+is_read_again(const tb_nest_survey *s, const tb_ix *flat)
 {
+    const tb_graph *g = s->l->g;
+    tb_val root = s->l->group->root;
+    double all = 1, distinct = 1;
+
+    for (int i = 0; i < tb_rank(g, root); i++)
+        all *= (double)tb_dim_hint(s->l->u, tb_dims(g, root)[i]);
+    for (uint32_t var = 0; var < s->n_vars; var++)
+        if (tb_ix_uses(&s->l->ix, flat, var))
+            distinct *= (double)tb_dim_hint(s->l->u, s->l->ix.vars.at[var].extent);
+    return distinct * READ_AGAIN <= all;
+}
+
+void
+tb_nest_look_access(tb_nest_survey *s, const tb_ix *flat)
+{
+    int points = is_read_again(s, flat) ? SELDOM : ALWAYS;
+
     if (flat->n && !tb_ix_same(flat, s->flat))
         s->only_flat = false;
     TB_PUSH(&s->l->u->cx->keep, &s->accesses, *flat);
     for (uint32_t var = 0; var < s->n_vars; var++) {
         tb_dim coef;
         if (!tb_ix_linear(&s->l->ix, flat, var, &coef))
-            s->score[var] -= 2 * weight;
+            s->score[var] -= points;
         else if (coef == 1)
-            s->score[var] += 2 * weight;
+            s->score[var] += points;
         else if (coef != 0 && !(tb_dim_is_const(coef) && coef > 0 && coef <= TB_PULL_MAX_STRIDE))
-            s->score[var] -= weight;
+            s->score[var] -= points / 2;
     }
 }
 
@@ -77,7 +99,7 @@ tb_nest_look(tb_nest_survey *s, tb_val v, const tb_ix *idx)
     tb_val stored = v.id == l->group->root.id ? TB_NO_VAL : tb_storage(l->gs, v);
     if (stored.id) {
         tb_ix flat = tb_ix_flat(&l->ix, idx, rank, tb_dims(g, v));
-        tb_nest_look_access(s, &flat, 1);
+        tb_nest_look_access(s, &flat);
         s->ops += 1;
         return;
     }
@@ -347,7 +369,7 @@ best_lane(tb_nest *n, const tb_nest_survey *s, const uint32_t *vars, uint32_t co
     uint32_t best = UINT32_MAX;
     *score = INT32_MIN;
     for (uint32_t i = 0; i < count; i++) {
-        int sc = s->score[vars[i]] * 4;
+        int sc = s->score[vars[i]];
         if (sc > 0 && tb_nest_hint(n, vars[i]) * 2 < n->wide) /* most lanes would be idle */
             sc = (int)(sc * tb_nest_hint(n, vars[i]) / n->wide);
         if (tb_nest_hint(n, vars[i]) < n->wide)

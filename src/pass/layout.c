@@ -253,14 +253,6 @@ tb_is_depthwise(const tb_graph *g, tb_val v)
            wd[c.ns] <= TB_DEPTHWISE_MAX_KW;
 }
 
-static bool
-is_constant(const tb_graph *g, tb_val v)
-{
-    while (tb_prim_is_move(tb_node_of(g, v)->prim))
-        v = tb_in(g, v, 0);
-    return tb_node_of(g, v)->prim == TB_P_const;
-}
-
 /* [N, C, spatial] -> [N, spatial, C] */
 static tb_val
 channels_last(tb_graph *g, tb_val x, int ns)
@@ -448,7 +440,7 @@ conv(tb_rewrite *rw, tb_val v)
         order[1 + i] = 2 + i;
     order[c.ns + 1] = 1;
     x = channels_last(g, x, c.ns);
-    if (c.groups > 1 && is_constant(g, w)) { /* takes its padding along */
+    if (c.groups > 1) { /* takes its padding along */
         y = depthwise_in_place(g, x, tb_permute(g, w, order), bias, &c);
         if (y.id)
             return channels_first(g, y, c.ns);

@@ -233,6 +233,32 @@ attention_full_mask(void)
 }
 
 static void
+check_lanes(void)
+{
+    const char *level = "x86_64-v4"; /* of any machine: nothing is run */
+    tb_compile_options o = {.targets = &level, .n_targets = 1};
+    tb_buf out = {0};
+    tb_status st = tb_compile_print(u, &o, "kernels", &out);
+    CHECK(!st && memmem(out.at, out.n, "f32x16", 6) && !memmem(out.at, out.n, "gather", 6));
+    tb_status_free(st);
+    tb_buf_free(&out);
+}
+
+/* An image and vectors of channels: lanes run along the image's rows, however many vectors there
+ * are. Along the channels each element would be gathered. */
+static void
+vectors_of_channels(void)
+{
+    tb_val x = IN(F32, 2, 96, 7, 56), y = x;
+    for (int i = 0; i < 4; i++) {
+        tb_val v = tb_reshape(g, IN(F32, 96), 4, DIMS(1, 96, 1, 1));
+        y = i % 2 ? M2(add, y, LIKE(v, x)) : M2(mul, y, LIKE(v, x));
+    }
+    c_out(y);
+    c_run((c_case){.tolerance = 1e-5, .check = check_lanes});
+}
+
+static void
 globals(void)
 {
     uint32_t no = u->globals.n;
@@ -320,6 +346,7 @@ main(void)
     CASE(attention_bool_mask);
     CASE(attention_float_mask);
     CASE(attention_full_mask);
+    CASE(vectors_of_channels);
     CASE(globals);
     CASE(globals_change_places);
     CASE(results_of_many_kinds);
