@@ -60,10 +60,12 @@ typedef struct device_obj {
 extern PyTypeObject *device_type;
 
 /* ---- program.c ---- */
+typedef struct block_spare block_spare;
 typedef struct fn_info {
     int n_inputs, n_results;
     tb_value_info *inputs, *results;
     size_t *result_bytes; /* SIZE_MAX where a dimension is dynamic */
+    block_spare **spares; /* of large results, else NULL */
     int is_static;        /* no dimension of an input or result is dynamic */
     unsigned quick, slow; /* calls that were so: call.c; guarded by the GIL */
 } fn_info;
@@ -127,10 +129,16 @@ const DLPackExchangeAPI *torch_api(void);
 typedef struct torch_block {
     DLManagedTensorVersioned managed;
     tb_tensor t;
+    block_spare *spare; /* where it goes when torch lets go of it, or NULL */
     int64_t dims[]; /* sizes, then strides; then data, aligned, if sizes are static */
 } torch_block;
-torch_block *torch_block_new(const tb_value_info *info, size_t static_bytes);
+torch_block *torch_block_new(const tb_value_info *info, size_t static_bytes,
+                             block_spare *spare);
 void torch_block_free(torch_block *b);
+/* The memory of a result, kept for the same one of the next call; NULL if it is too small to be
+ * worth it, or without memory. It lives until it is released and no block belongs to it. */
+block_spare *block_spare_new(size_t static_bytes);
+void block_spare_release(block_spare *s); /* NULL is fine */
 /* The block becomes a torch.Tensor (new reference) or is freed (NULL, exception). With
  * an order (may be NULL) the block's axis i is axis order[i] of the tensor. */
 PyObject *torch_block_finish(torch_block *b, const axis_order *order,

@@ -171,7 +171,7 @@ make_blocks(call *c)
 {
     for (int i = 0; i < c->n_results; i++) {
         torch_block *b =
-            torch_block_new(&c->info->results[i], c->info->result_bytes[i]);
+            torch_block_new(&c->info->results[i], c->info->result_bytes[i], c->info->spares[i]);
         if (!b) {
             PyErr_NoMemory();
             return -1;

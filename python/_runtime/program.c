@@ -29,7 +29,8 @@ learn_function(tb_program *m, int fn, fn_info *f)
     f->inputs = calloc((size_t)f->n_inputs + 1, sizeof *f->inputs);
     f->results = calloc((size_t)f->n_results + 1, sizeof *f->results);
     f->result_bytes = calloc((size_t)f->n_results + 1, sizeof *f->result_bytes);
-    if (!f->inputs || !f->results || !f->result_bytes)
+    f->spares = calloc((size_t)f->n_results + 1, sizeof *f->spares);
+    if (!f->inputs || !f->results || !f->result_bytes || !f->spares)
         return -1;
     f->is_static = tb_program_own(m) != NULL; /* of IREE's nobody knows how long they take */
     for (int i = 0; i < f->n_inputs; i++) {
@@ -40,6 +41,7 @@ learn_function(tb_program *m, int fn, fn_info *f)
         tb_program_result_info(m, fn, i, &f->results[i]);
         f->result_bytes[i] = static_bytes(&f->results[i]);
         f->is_static &= f->result_bytes[i] != SIZE_MAX;
+        f->spares[i] = block_spare_new(f->result_bytes[i]);
     }
     return 0;
 }
@@ -51,6 +53,9 @@ forget(module_obj *self)
         free(self->fns[i].inputs);
         free(self->fns[i].results);
         free(self->fns[i].result_bytes);
+        for (int r = 0; self->fns[i].spares && r < self->fns[i].n_results; r++)
+            block_spare_release(self->fns[i].spares[r]);
+        free(self->fns[i].spares);
     }
     free(self->fns);
     tb_program_release(self->m);

@@ -8,8 +8,11 @@
  */
 #include "binding.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* The table per type; NULL is remembered too (numpy.ndarray). Types live long, a handful
  * of them occurs, and each entry keeps its type alive so that an address is not reused. */
@@ -74,13 +77,100 @@ torch_api(void)
 
 /* ---- results ---- */
 
+/*
+ * malloc gives large blocks back to the system when the results of a training step go, and the
+ * pages of the next step's are cleared again, at 2 us each. So the block of each result waits for
+ * the next call. Any thread may release a tensor, without the GIL.
+ */
+struct block_spare {
+    atomic_int users; /* the program, and blocks that torch has */
+    _Atomic(torch_block *) block;
+    size_t bytes;
+};
+
+enum { SPARE_BYTES = 64 << 10, HUGE_PAGE = 2 << 20 };
+static atomic_size_t waiting; /* bytes of all spare blocks */
+
+/* As many bytes may wait in all. */
+static size_t
+most_waiting(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? (size_t)pages / 8 * (size_t)size : 0;
+}
+
+block_spare *
+block_spare_new(size_t static_bytes)
+{
+    if (static_bytes == SIZE_MAX || static_bytes < SPARE_BYTES)
+        return NULL;
+    block_spare *s = malloc(sizeof *s);
+    if (!s)
+        return NULL;
+    atomic_init(&s->users, 1);
+    atomic_init(&s->block, NULL);
+    s->bytes = static_bytes;
+    return s;
+}
+
+static void
+drop_waiting(block_spare *s)
+{
+    torch_block *b = atomic_exchange(&s->block, NULL);
+    if (!b)
+        return;
+    atomic_fetch_sub(&waiting, s->bytes);
+    free(b);
+}
+
+void
+block_spare_release(block_spare *s)
+{
+    if (!s || atomic_fetch_sub(&s->users, 1) != 1)
+        return;
+    drop_waiting(s);
+    free(s);
+}
+
+/* The block waits in the place of the one there, which can have been used by another thread's
+ * call only. */
+static void
+let_wait(block_spare *s, torch_block *b)
+{
+    if (atomic_fetch_add(&waiting, s->bytes) + s->bytes > most_waiting()) {
+        atomic_fetch_sub(&waiting, s->bytes);
+        free(b);
+        return;
+    }
+    b = atomic_exchange(&s->block, b);
+    if (b) {
+        atomic_fetch_sub(&waiting, s->bytes);
+        free(b);
+    }
+}
+
+static torch_block *
+take_waiting(block_spare *s)
+{
+    torch_block *b = atomic_exchange(&s->block, NULL);
+    if (b)
+        atomic_fetch_sub(&waiting, s->bytes);
+    return b;
+}
+
 void
 torch_block_free(torch_block *b)
 {
     if (!b)
         return;
+    block_spare *s = b->spare;
     tb_tensor_release(&b->t);
-    free(b);
+    if (s) {
+        let_wait(s, b);
+        block_spare_release(s);
+    } else {
+        free(b);
+    }
 }
 
 static void
@@ -91,8 +181,22 @@ delete_block(DLManagedTensorVersioned *m)
 
 /* Static results lie in the same allocation as their header: one malloc, not two. It is
  * aligned here: aligned_alloc() takes three times as long for small sizes. */
+static torch_block *
+allocate(size_t bytes)
+{
+    void *p = NULL;
+    if (bytes < 2 * HUGE_PAGE)
+        return malloc(bytes);
+    if (posix_memalign(&p, HUGE_PAGE, bytes) != 0)
+        return NULL;
+#if defined(MADV_HUGEPAGE)
+    madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* advice: it may fail */
+#endif
+    return p;
+}
+
 torch_block *
-torch_block_new(const tb_value_info *info, size_t static_bytes)
+torch_block_new(const tb_value_info *info, size_t static_bytes, block_spare *spare)
 {
     size_t header = sizeof(torch_block) + 2 * sizeof(int64_t) * (size_t)info->rank;
     size_t total = header;
@@ -100,9 +204,14 @@ torch_block_new(const tb_value_info *info, size_t static_bytes)
     if (static_bytes != SIZE_MAX &&
         __builtin_add_overflow(header + 2 * TB_DATA_ALIGN, static_bytes, &total))
         return NULL;
-    torch_block *b = malloc(total);
+    torch_block *b = spare ? take_waiting(spare) : NULL;
+    if (!b)
+        b = allocate(total);
     if (!b)
         return NULL;
+    b->spare = spare;
+    if (spare)
+        atomic_fetch_add(&spare->users, 1);
     b->t.data = NULL;
     b->t.bytes = 0;
     b->t.release = NULL;
