@@ -29,7 +29,8 @@ enum { FLOPS_PER_NS = 100, BYTES_PER_NS = 20 }; /* of one worker */
 enum { INNER_ROWS = 112, INNER_HALF_ROWS = 48 }; /* with more, packing pays */
 enum { SHORT_ROWS = 48, SHORT_DEPTH = 512 };     /* so it does earlier where r is short */
 enum { INNER_PAIRS = 32 }; /* elements of the longest vector */
-enum { SHALLOW = 64, NEAR_BYTES = 1 << 20 }; /* of B: rows; all of it */
+enum { SHALLOW = 64, NEAR_BYTES = 1 << 19 }; /* of B: rows; all of it */
+enum { NEAR_ROWS = 96 }; /* of A: with fewer packing does not pay */
 enum { ACROSS_ROWS = 16, ACROSS_BYTES = 32 << 10 }; /* with less of A, turning does not pay */
 enum { STREAM_COLS = 512, STREAM_ELEMENTS = 1 << 20 }; /* B is no longer in cache */
 
@@ -117,7 +118,7 @@ choose_b(tb_contract *c)
     double depth = (double)tb_dim_hint(l->u, c->R);
     bool near = (double)cols * depth * (double)tb_dtype_bytes(c->b_mem) <= NEAR_BYTES;
     if (c->b_step_n == 1 && tb_dim_is_const(c->N) && c->N % c->panel == 0 &&
-        (rows < 64 || (cols < 1024 && near) || depth <= SHALLOW) != other) {
+        (rows < NEAR_ROWS || (cols < 1024 && near) || depth <= SHALLOW) != other) {
         c->b_kind = TB_B_DIRECT;
         return;
     }
