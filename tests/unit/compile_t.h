@@ -241,6 +241,19 @@ c_transient(const tb_buf *bytes, tb_session *s, const tb_eval_tensor *in)
     tb_status_free(st);
 }
 
+/* u at a stage for one level, of any machine: nothing is run. From c_case.check. */
+static inline tb_buf
+c_text(const char *stage, const char *level)
+{
+    tb_compile_options o = {.targets = &level, .n_targets = 1};
+    tb_buf out = {0};
+    tb_status st = tb_compile_print(u, &o, stage, &out);
+    if (!CHECK(!st))
+        printf("# %s\n", tb_status_message(st));
+    tb_status_free(st);
+    return out;
+}
+
 /* What every group of nodes is computed by (tb_variant of kernel/lower.h). */
 static uint8_t c_variant;
 static bool c_measures; /* and chooses (src/tune) */
