@@ -7,37 +7,43 @@
 
 #include "artifact/artifact.h"
 
-PyObject *
-module_ops(PyObject *module, PyObject *unused)
-{
-    PyObject *list = PyList_New(0);
-    const tb_op *op;
-
-    (void)module;
-    (void)unused;
-    for (uint32_t i = 0; list && (op = tb_op_at(i)) != NULL; i++) {
-        PyObject *schema = PyUnicode_FromString(op->schema);
-        if (!schema || PyList_Append(list, schema) < 0)
-            Py_CLEAR(list);
-        Py_XDECREF(schema);
-    }
-    return list;
-}
-
-PyObject *
-module_stages(PyObject *module, PyObject *unused)
+/* The names that `at` gives for 0, 1 and so on, up to NULL. */
+static PyObject *
+list_of(const char *(*at)(uint32_t i))
 {
     PyObject *list = PyList_New(0);
 
-    (void)module;
-    (void)unused;
-    for (uint32_t i = 0; list && tb_compile_stage(i); i++) {
-        PyObject *name = PyUnicode_FromString(tb_compile_stage(i));
+    for (uint32_t i = 0; list && at(i); i++) {
+        PyObject *name = PyUnicode_FromString(at(i));
         if (!name || PyList_Append(list, name) < 0)
             Py_CLEAR(list);
         Py_XDECREF(name);
     }
     return list;
+}
+
+static const char *
+schema_at(uint32_t i)
+{
+    const tb_op *op = tb_op_at(i);
+
+    return op ? op->schema : NULL;
+}
+
+PyObject *
+module_ops(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    return list_of(schema_at);
+}
+
+PyObject *
+module_stages(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    return list_of(tb_compile_stage);
 }
 
 PyObject *

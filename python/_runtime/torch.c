@@ -11,8 +11,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
+
+#include "runtime/runtime_internal.h"
 
 /* The table per type; NULL is remembered too (numpy.ndarray). Types live long, a handful
  * of them occurs, and each entry keeps its type alive so that an address is not reused. */
@@ -88,7 +89,7 @@ struct block_spare {
     size_t bytes;
 };
 
-enum { SPARE_BYTES = 64 << 10, HUGE_PAGE = 2 << 20 };
+enum { SPARE_BYTES = 64 << 10 };
 static atomic_size_t waiting; /* bytes of all spare blocks */
 
 /* As many bytes may wait in all. */
@@ -113,14 +114,13 @@ block_spare_new(size_t static_bytes)
     return s;
 }
 
-static void
-drop_waiting(block_spare *s)
+static torch_block *
+take_waiting(block_spare *s)
 {
     torch_block *b = atomic_exchange(&s->block, NULL);
-    if (!b)
-        return;
-    atomic_fetch_sub(&waiting, s->bytes);
-    free(b);
+    if (b)
+        atomic_fetch_sub(&waiting, s->bytes);
+    return b;
 }
 
 void
@@ -128,7 +128,7 @@ block_spare_release(block_spare *s)
 {
     if (!s || atomic_fetch_sub(&s->users, 1) != 1)
         return;
-    drop_waiting(s);
+    free(take_waiting(s));
     free(s);
 }
 
@@ -137,25 +137,12 @@ block_spare_release(block_spare *s)
 static void
 let_wait(block_spare *s, torch_block *b)
 {
-    if (atomic_fetch_add(&waiting, s->bytes) + s->bytes > most_waiting()) {
-        atomic_fetch_sub(&waiting, s->bytes);
-        free(b);
-        return;
-    }
-    b = atomic_exchange(&s->block, b);
+    if (atomic_fetch_add(&waiting, s->bytes) + s->bytes <= most_waiting())
+        b = atomic_exchange(&s->block, b);
     if (b) {
         atomic_fetch_sub(&waiting, s->bytes);
         free(b);
     }
-}
-
-static torch_block *
-take_waiting(block_spare *s)
-{
-    torch_block *b = atomic_exchange(&s->block, NULL);
-    if (b)
-        atomic_fetch_sub(&waiting, s->bytes);
-    return b;
 }
 
 void
@@ -179,22 +166,17 @@ delete_block(DLManagedTensorVersioned *m)
     torch_block_free((torch_block *)m);
 }
 
-/* Static results lie in the same allocation as their header: one malloc, not two. It is
- * aligned here: aligned_alloc() takes three times as long for small sizes. */
+/* In huge pages where the runtime would have them. */
 static torch_block *
 allocate(size_t bytes)
 {
-    void *p = NULL;
-    if (bytes < 2 * HUGE_PAGE)
-        return malloc(bytes);
-    if (posix_memalign(&p, HUGE_PAGE, bytes) != 0)
-        return NULL;
-#if defined(MADV_HUGEPAGE)
-    madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* advice: it may fail */
-#endif
-    return p;
+    const tb_allocator *a = &tb_default_allocator;
+    size_t align = tb_mem_block_align(a, bytes);
+    return align > TB_DATA_ALIGN ? a->alloc(a->user, bytes, align) : malloc(bytes);
 }
 
+/* Static results lie in the same allocation as their header: one malloc, not two. It is
+ * aligned here: aligned_alloc() takes three times as long for small sizes. */
 torch_block *
 torch_block_new(const tb_value_info *info, size_t static_bytes, block_spare *spare)
 {

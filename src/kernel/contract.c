@@ -44,6 +44,16 @@ tile_ns(const tb_contract *c, double rows, double width, double depth)
     return products > bytes ? products : bytes;
 }
 
+/* Between batches? */
+static bool
+differs(const tb_contract *c, const tb_ix *at)
+{
+    for (uint32_t i = 0; i < c->n_batch; i++)
+        if (tb_ix_uses(&c->l->ix, at, c->batch[i]))
+            return true;
+    return false;
+}
+
 /* ---- B ---- */
 tb_dim
 tb_contract_rows(const tb_contract *c)
@@ -63,8 +73,7 @@ choose_b(tb_contract *c)
                  tb_dim_is_const(c->N) && tb_dim_is_const(c->R);
     c->b_step_r = tb_operand_step(l, &c->b_flat, c->r);
     c->b_step_n = tb_operand_step(l, &c->b_flat, c->n);
-    for (uint32_t i = 0; i < c->n_batch; i++)
-        c->b_batched = c->b_batched || tb_ix_uses(&l->ix, &c->b_flat, c->batch[i]);
+    c->b_batched = differs(c, &c->b_flat);
     fixed = fixed && tb_dim_is_const(c->b_step_r) && tb_dim_is_const(c->b_step_n) &&
             (!c->b_batched || c->conv);
     /* rows of bf16 in pairs, where no run of A begins in the middle of one */
@@ -189,8 +198,7 @@ choose_a(tb_contract *c)
         return;
     }
     c->a_kind = TB_A_TEMP;
-    for (uint32_t i = 0; i < c->n_batch; i++)
-        c->a_batched = c->a_batched || tb_ix_uses(&c->l->ix, &c->a_row, c->batch[i]);
+    c->a_batched = differs(c, &c->a_row);
     if (c->a_batched)
         bytes = tb_dim_mul(u, bytes, c->batches);
     c->a_temp = tb_lower_temp(c->l, c->b_kind == TB_B_TEMP, bytes);

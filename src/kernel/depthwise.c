@@ -68,9 +68,7 @@ set_up(depthwise *d)
     d->lo = d->stride + d->ns;
     d->hi = d->lo + d->ns;
     d->dil = d->hi + d->ns;
-    d->mem = tb_dtype_of(d->g, d->x);
     d->acc = d->mem == TB_F64 ? TB_F64 : TB_F32;
-    d->channels = xd[d->rank - 1];
     d->in_w = xd[d->ns];
     d->out_w = yd[d->ns];
     d->kw = kernel_size(d, d->ns - 1);
@@ -128,21 +126,19 @@ static void
 pack_before(depthwise *d)
 {
     tb_lower *l = d->l;
-    tb_dtype mem = tb_dtype_of(d->g, d->x);
-    int64_t channels = tb_dims(d->g, d->x)[d->rank - 1];
 
     tb_lower_begin(l, "depthwise");
-    d->pitch = TB_ALIGN_UP(channels, TB_MAX_PANEL);
-    d->temp = tb_lower_temp(l, 0, d->taps * d->pitch * (int64_t)tb_dtype_bytes(mem));
+    d->pitch = TB_ALIGN_UP(d->channels, TB_MAX_PANEL);
+    d->temp = tb_lower_temp(l, 0, d->taps * d->pitch * (int64_t)tb_dtype_bytes(d->mem));
     tb_repack p = {.l = l,
                    .store = weights(d),
                    .r = tb_ix_loop(&l->ix, d->taps),
-                   .n = tb_ix_loop(&l->ix, channels),
+                   .n = tb_ix_loop(&l->ix, d->channels),
                    .R = d->taps,
-                   .N = channels,
+                   .N = d->channels,
                    .step_r = 1,
                    .step_n = d->taps,
-                   .mem = mem,
+                   .mem = d->mem,
                    .temp = d->temp,
                    .panel = d->pitch,
                    .batches = 1};
@@ -370,6 +366,8 @@ tb_lower_depthwise(tb_lower *l)
     d.x = tb_in(l->g, d.anchor, 0);
     d.ns = (int)tb_attrs(d.g, d.anchor)[0];
     d.rank = d.ns + 2;
+    d.mem = tb_dtype_of(d.g, d.x);
+    d.channels = tb_dims(d.g, d.x)[d.rank - 1];
     for (int i = 0; i < d.ns; i++)
         d.taps *= kernel_size(&d, i);
     if (!are_constant(&d))

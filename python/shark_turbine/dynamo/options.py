@@ -31,9 +31,8 @@ class Options:
                 f"turbine_cpu: option 'device': expected {' or '.join(DEVICES)}, "
                 f"found {self.device!r}"
             )
-        stages = _compiler.stages()
         for stage in self.dump.split(",") if self.dump else ():
-            if stage not in stages:
+            if stage not in (stages := _compiler.stages()):
                 raise ValueError(
                     f"turbine_cpu: option 'dump': no stage is named {stage!r}"
                     f"{_nearest(stage, stages)} (there are {', '.join(stages)})"
