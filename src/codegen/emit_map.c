@@ -441,6 +441,27 @@ tb_emit_dot_bf16(tb_emitter *e, const tb_kinst *i)
     return tb_emit_intrinsic(e, name, NULL, 0, a, 3);
 }
 
+/* The instructions' own masks choose all lanes. */
+LLVMValueRef
+tb_emit_exp2(tb_emitter *e, const tb_kinst *i)
+{
+    enum { DOWN = 1, INEXACT_IS_SILENT = 8, AS_USUAL = 4 };
+    bool whole = i->lanes == 16;
+    char name[48];
+    LLVMValueRef a = tb_emit_arg(e, i, 0), args[5];
+    LLVMTypeRef mask = LLVMIntTypeInContext(e->cx, whole ? 16 : 8);
+
+    snprintf(name, sizeof name, "llvm.x86.avx512.mask.%s.ps.%d",
+             i->op == TB_K_SCALE ? "scalef" : "reduce", 32 * i->lanes);
+    args[0] = a;
+    args[1] = i->op == TB_K_SCALE ? tb_emit_arg(e, i, 1)
+                                  : LLVMConstInt(e->i32, DOWN | INEXACT_IS_SILENT, false);
+    args[2] = LLVMGetPoison(LLVMTypeOf(a));
+    args[3] = LLVMConstAllOnes(mask);
+    args[4] = LLVMConstInt(e->i32, AS_USUAL, false);
+    return tb_emit_intrinsic(e, name, NULL, 0, args, whole ? 5 : 4);
+}
+
 /* Lane i meets lane i + n/2, and so on with the n/2 results. */
 /* Of two halves of a vector; where NaN has been looked for in all lanes, one instruction. */
 static LLVMValueRef

@@ -337,9 +337,10 @@ tb_emit_store(tb_emitter *e, const tb_kinst *i)
 void
 tb_emit_prefetch(tb_emitter *e, const tb_kinst *i)
 {
-    enum { READ = 0, SECOND_CACHE = 2, DATA = 1 };
+    enum { READ = 0, FIRST_CACHE = 3, SECOND_CACHE = 2, DATA = 1 }; /* LLVM's numbers */
+    int cache = i->imm == TB_FIRST_CACHE ? FIRST_CACHE : SECOND_CACHE;
     LLVMValueRef args[4] = {tb_emit_arg(e, i, 0), LLVMConstInt(e->i32, READ, false),
-                            LLVMConstInt(e->i32, SECOND_CACHE, false),
+                            LLVMConstInt(e->i32, (unsigned)cache, false),
                             LLVMConstInt(e->i32, DATA, false)};
 
     tb_emit_intrinsic(e, "llvm.prefetch", &e->ptr, 1, args, 4);

@@ -142,20 +142,18 @@ normalise(attention *a, tb_kv q0, tb_kv key0, tb_kv n)
             s = tb_panel_masked(p, s, &a->mask);
             tb_panel_store(p, a->s, tb_panel_row(p, i), j, s);
         }
-        top = tb_k_map(k, TB_P_max, top, s, TB_NO_KV);
+        top = tb_k_larger(k, top, s); /* a NaN comes out of the sum */
         tb_k_end_for(k, &top, &top);
         tb_panel_unbind(p);
         base = top;
         if (a->guarded) /* nothing seen yet: exp(-inf - 0) is 0, -inf - -inf is not */
             base = tb_k_map(k, TB_P_where, tb_k_map(k, TB_P_eq, top, none, TB_NO_KV),
                             tb_k_splat(k, tb_k_const(k, p->acc, 0), p->w), top);
-        tb_kv f = tb_k_map(k, TB_P_exp, tb_k_map(k, TB_P_sub, old, base, TB_NO_KV), TB_NO_KV,
-                           TB_NO_KV);
+        tb_kv f = tb_k_exp_below(k, old, base);
         sum = tb_k_map(k, TB_P_mul, tb_panel_load(p, a->sum, TB_NO_KV, j), f, TB_NO_KV);
         i = tb_k_for(k, zero, n, 1, &sum, 1);
         s = tb_panel_load(p, a->s, tb_panel_row(p, i), j);
-        s = tb_k_map(k, TB_P_exp, tb_k_map(k, TB_P_sub, s, base, TB_NO_KV), TB_NO_KV,
-                     TB_NO_KV);
+        s = tb_k_exp_below(k, s, base);
         tb_panel_store(p, a->s, tb_panel_row(p, i), j, s);
         sum = tb_k_map(k, TB_P_add, tb_k_carried(k, 0), s, TB_NO_KV);
         tb_k_end_for(k, &sum, &sum);

@@ -126,7 +126,7 @@ weigh(tb_grad *a, tb_kv x0, tb_kv y0, tb_kv n)
 
         tb_panel_bind(&a->p, x0, j);
         p = tb_panel_masked(&a->p, tb_panel_load(&a->p, a->s, tb_panel_row(&a->p, r), j), &a->mask);
-        p = tb_g_op(a, TB_P_exp, tb_g_op(a, TB_P_sub, p, lse), TB_NO_KV);
+        p = tb_k_exp_below(k, p, lse);
         ds = tb_g_op(a, TB_P_sub, tb_panel_load(&a->p, a->ds, tb_panel_row(&a->p, r), j), row);
         tb_panel_store(&a->p, a->s, tb_panel_row(&a->p, r), j, p);
         tb_panel_store(&a->p, a->ds, tb_panel_row(&a->p, r), j, tb_g_op(a, TB_P_mul, p, ds));

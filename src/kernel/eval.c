@@ -319,6 +319,14 @@ run_inst(eval *e, uint32_t id)
         for (int n = 0; n < i->lanes; n++)
             r[n] = tb_lane_dot_bf16(arg(e, i, 0)[n], arg(e, i, 1)[n], arg(e, i, 2)[n]);
         break;
+    case TB_K_FRACTION:
+        for (int n = 0; n < i->lanes; n++)
+            r[n] = tb_lane_fraction(arg(e, i, 0)[n]);
+        break;
+    case TB_K_SCALE:
+        for (int n = 0; n < i->lanes; n++)
+            r[n] = tb_lane_scale(arg(e, i, 0)[n], arg(e, i, 1)[n]);
+        break;
     case TB_K_PTR_ADD:
         *r = *arg(e, i, 0) + *arg(e, i, 1) * (uint64_t)i->imm;
         e->fr->buffer[id] = e->fr->buffer[in(e, i, 0).id];

@@ -558,6 +558,39 @@ tb_k_dot_bf16(tb_kernel *k, tb_kv a, tb_kv b, tb_kv c)
     return tb_k_pure(k, TB_K_DOT_BF16, TB_F32, lanes, TB_NONE, 0, in, 3, false);
 }
 
+static void
+check_exp2(const tb_kernel *k, tb_kv a)
+{
+    int lanes = tb_k_lanes(k, a);
+
+    TB_CHECK(k->target->exp2 && tb_k_type(k, a) == TB_F32);
+    TB_CHECK(lanes == 4 || lanes == 8 || lanes == 16);
+}
+
+tb_kv
+tb_k_fraction(tb_kernel *k, tb_kv a)
+{
+    check_exp2(k, a);
+    return tb_k_pure(k, TB_K_FRACTION, TB_F32, tb_k_lanes(k, a), TB_NONE, 0, &a, 1, false);
+}
+
+tb_kv
+tb_k_scale(tb_kernel *k, tb_kv a, tb_kv b)
+{
+    tb_kv in[2] = {a, b};
+
+    check_exp2(k, a);
+    check_exp2(k, b);
+    TB_CHECK(tb_k_lanes(k, a) == tb_k_lanes(k, b));
+    return tb_k_pure(k, TB_K_SCALE, TB_F32, tb_k_lanes(k, a), TB_NONE, 0, in, 2, false);
+}
+
+tb_kv
+tb_k_larger(tb_kernel *k, tb_kv a, tb_kv b)
+{
+    return tb_k_map(k, TB_P_where, tb_k_map(k, TB_P_lt, a, b, TB_NO_KV), b, a);
+}
+
 /* ---- I64 helpers ---- */
 
 #define HELPER(name, prim)                                                               \

@@ -29,6 +29,7 @@ typedef struct tb_target {
     bool fma;        /* fused multiply-add in hardware */
     bool masks;      /* masked loads and stores are cheap (AVX-512, RVV) */
     bool bf16_dot;   /* tb_k_dot_bf16 is an instruction, and worth using */
+    bool exp2;       /* tb_k_fraction and tb_k_scale are instructions */
     bool amx;
     int64_t l1_bytes, l2_bytes;
 } tb_target;
@@ -62,6 +63,8 @@ typedef enum tb_kop {
     TB_K_FMA,      /*         a, b, c             a * b + c, rounded once if target->fma */
     TB_K_DOT_BF16, /*         a, b, c             c + products of pairs; only where
                                                   target->bf16_dot; see tb_k_dot_bf16 */
+    TB_K_FRACTION, /*         a                   what floor(a) leaves; only where target->exp2 */
+    TB_K_SCALE,    /*         a, b                a * 2^floor(b); only where target->exp2 */
     TB_K_PTR_ADD,  /*         ptr, i64; imm=bytes ptr + index * imm bytes */
     TB_K_LOAD,     /*         ptr, index, mask?   imm = element offset; mem = memory dtype;
                                                   lanes consecutive elements; masked-off
@@ -70,7 +73,7 @@ typedef enum tb_kop {
     TB_K_STORE,    /*         ptr, index?, value, mask?  imm = element offset; other = 1: nobody
                                                   will read it soon, past the caches */
     TB_K_SCATTER,  /*         ptr, index vector, value, mask? (later lanes win) */
-    TB_K_PREFETCH, /*         ptr                 asks for the line there */
+    TB_K_PREFETCH, /*         ptr; imm = cache    asks for the line there */
     TB_K_EXTRACT,  /*         a; imm = lane       scalar */
     TB_K_SHUFFLE,  /*         a, b; lane list     lanes from a (0..n-1) and b (n..2n-1) */
     TB_K_HREDUCE,  /*         a; imm = prim       add, mul, max, min, and, or over all lanes,
@@ -160,6 +163,17 @@ tb_kv tb_k_fma(tb_kernel *k, tb_kv a, tb_kv b, tb_kv c);
  * then that + a.low * b.low, each rounded once, to nearest even, with subnormals taken for
  * zero in operands and results. The targets' own instruction, so only where bf16_dot is set. */
 tb_kv tb_k_dot_bf16(tb_kernel *k, tb_kv a, tb_kv b, tb_kv c);
+/* F32, 4, 8 or 16 lanes, only where exp2 is set. a - floor(a), rounded down: in [0, 1), -0 for
+ * whole numbers, 0 for infinities. */
+tb_kv tb_k_fraction(tb_kernel *k, tb_kv a);
+/* a * 2^floor(b), rounded once; a NaN only remains one if b is finite or NaN. */
+tb_kv tb_k_scale(tb_kernel *k, tb_kv a, tb_kv b);
+/* e^(x - top) for x up to top, as a softmax takes it: where exp2 is set, the relative error is
+ * 1.25 |x - top| 2^-24 more than that of exp: nothing to results that are near 1.
+ * docs/math.md */
+tb_kv tb_k_exp_below(tb_kernel *k, tb_kv x, tb_kv top);
+/* The larger of two, a where b is a NaN: one instruction where max is three. */
+tb_kv tb_k_larger(tb_kernel *k, tb_kv a, tb_kv b);
 /* integer helpers on I64 scalars or vectors */
 tb_kv tb_k_add(tb_kernel *k, tb_kv a, tb_kv b);
 tb_kv tb_k_sub(tb_kernel *k, tb_kv a, tb_kv b);
@@ -181,9 +195,11 @@ void tb_k_store(tb_kernel *k, tb_dtype mem, tb_kv ptr, tb_kv index, int64_t imm,
 void tb_k_store_past(tb_kernel *k, tb_dtype mem, tb_kv ptr, tb_kv index, tb_kv value);
 void tb_k_scatter(tb_kernel *k, tb_dtype mem, tb_kv ptr, tb_kv index, tb_kv value,
                   tb_kv mask);
-/* What is at ptr will be read: its line goes to the second cache while other things are computed.
- * ptr need not point into a buffer; where there is no such instruction nothing is done. */
-void tb_k_prefetch(tb_kernel *k, tb_kv ptr);
+/* What is at ptr will be read: its line goes to that cache, the first or the second, while other
+ * things are computed. ptr need not point into a buffer; where there is no such instruction
+ * nothing is done. */
+enum { TB_FIRST_CACHE = 1, TB_SECOND_CACHE };
+void tb_k_prefetch(tb_kernel *k, tb_kv ptr, int cache);
 tb_kv tb_k_extract(tb_kernel *k, tb_kv a, int lane);
 tb_kv tb_k_shuffle(tb_kernel *k, tb_kv a, tb_kv b, const int32_t *lanes, int n);
 tb_kv tb_k_hreduce(tb_kernel *k, tb_prim p, tb_kv a);

@@ -188,10 +188,10 @@ tb_k_scatter(tb_kernel *k, tb_dtype mem, tb_kv ptr, tb_kv index, tb_kv value, tb
 }
 
 void
-tb_k_prefetch(tb_kernel *k, tb_kv ptr)
+tb_k_prefetch(tb_kernel *k, tb_kv ptr, int cache)
 {
     TB_CHECK(tb_k_inst(k, ptr)->dtype == TB_K_PTR);
-    tb_kb_here(k, (tb_kinst){.op = TB_K_PREFETCH}, &ptr, 1);
+    tb_kb_here(k, (tb_kinst){.op = TB_K_PREFETCH, .imm = cache}, &ptr, 1);
 }
 
 tb_kv

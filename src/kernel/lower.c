@@ -50,6 +50,7 @@ tb_lower_begin(tb_lower *l, const char *what)
     l->mask = l->guard = TB_NO_KV;
     l->lane_align = 1;
     l->past_caches = false;
+    l->ahead.var = UINT32_MAX;
     l->known.n = 0;
     tb_pull_reset(l);
 }

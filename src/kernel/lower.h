@@ -224,6 +224,13 @@ tb_mark(tb_marks *m, uint32_t node)
     return first;
 }
 
+/* A load of a large tensor also asks memory for what will be read when `var` has moved on by so
+ * many steps, or, if steps is 0 and var runs along the lanes, by a fixed stretch of memory. */
+typedef struct tb_ahead {
+    uint32_t var; /* UINT32_MAX: nothing is asked for */
+    int64_t steps;
+} tb_ahead;
+
 typedef struct tb_lower {
     tb_lowered *out;
     uint32_t target_no, next_step, first_temp;
@@ -246,6 +253,7 @@ typedef struct tb_lower {
     /* values known at certain indices (reductions of this row, a product's tile) */
     TB_VEC(tb_known) known;
     bool past_caches; /* what tb_put stores is large and nobody's here */
+    tb_ahead ahead;   /* what loads ask for */
     tb_kv guard; /* the lane-independent part of mask: BOOL scalar, or NO_KV */
     TB_VEC(tb_memo) memos;
     TB_VEC(tb_strided) strided;
@@ -253,7 +261,8 @@ typedef struct tb_lower {
 } tb_lower;
 
 /* pull.c */
-enum { TB_PULL_MAX_STRIDE = 4 }; /* elements from lane to lane; a gather where there are more */
+enum { TB_PULL_MAX_STRIDE = 4, /* elements from lane to lane; a gather where there are more */
+       TB_AHEAD_BYTES = 4096 };
 void tb_bind_var(tb_lower *l, uint32_t var, tb_kv value, int lane);
 tb_kv tb_ix_value(tb_lower *l, const tb_ix *a);          /* scalar (no lane variable in it) */
 tb_kv tb_ix_vector(tb_lower *l, const tb_ix *a);         /* I64 in l->lanes lanes */

@@ -66,6 +66,21 @@ tb_m_exp(mx m, tb_kv x)
     return m_mul(m, p, s);
 }
 
+/* 2^t for t = (x - top) log2(e), the fraction by a polynomial that is 1 at 0. No clamps: the
+ * scale takes any t. What rounding t costs is 1.25 of what the difference's own rounding has cost. */
+tb_kv
+tb_k_exp_below(tb_kernel *k, tb_kv x, tb_kv top)
+{
+    tb_kv d = tb_k_map(k, TB_P_sub, x, top, TB_NO_KV), t;
+    mx m = m_of(k, d);
+
+    if (!k->target->exp2 || m.wide || m.lanes < 4)
+        return tb_k_map(k, TB_P_exp, d, TB_NO_KV, TB_NO_KV);
+    t = m_mul(m, d, m_c(m, M_LOG2E));
+    return tb_k_scale(k, M_POLY(m, tb_k_fraction(k, t), 1, 0x1.62e42cp-1, 0x1.ebfd58p-3,
+                                0x1.c68912p-5, 0x1.3d0b92p-7, 0x1.46d64ep-10, 0x1.c54174p-13), t);
+}
+
 /* (e^x - 1) / 2 = 2^(n-1) (e^r - 1) + (2^(n-1) - 1/2) for clamped x */
 static tb_kv
 half_expm1(mx m, tb_kv x)

@@ -140,7 +140,7 @@ ask_ahead(tile *t)
     int64_t bytes = (int64_t)m->ahead * ASK_ROWS;
 
     for (int64_t at = 0; at < bytes; at += LINE)
-        tb_k_prefetch(k, tb_k_ptr_add(k, *next, tb_k_int(k, at), 1));
+        tb_k_prefetch(k, tb_k_ptr_add(k, *next, tb_k_int(k, at), 1), TB_SECOND_CACHE);
     *next = tb_k_ptr_add(k, *next, tb_k_int(k, bytes), 1);
 }
 

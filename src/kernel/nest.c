@@ -17,7 +17,6 @@
 #include "kernel/nest.h"
 
 static const int64_t TILE_NS = 8000; /* work per tile: small against it, a tile grab */
-enum { PAST_CACHES = 32 << 20 }; /* bytes of a result */
 enum { SHORT_ROW = 512 }; /* elements: what is left after the unrolled loop matters */
 
 /* ---- loops ---- */
@@ -169,6 +168,7 @@ one_row(tb_nest *n, tb_kv lo, tb_kv hi, int64_t const_len)
     for (uint32_t s = 0; s < n->stages.n; s++)
         tb_nest_run_stage(n, &n->stages.at[s], 1);
     n->lane = lane;
+    tb_nest_ahead(n, NULL);
     if (lane == UINT32_MAX) { /* one number per row */
         l->lanes = 1;
         store_root(n);
@@ -282,32 +282,6 @@ write_loops(tb_nest *n, double element_ns)
     tb_k_end_for(k, NULL, NULL);
 }
 
-/* Does anything of this function read v? */
-static bool
-is_read(const tb_graph *g, tb_val v)
-{
-    for (uint32_t id = v.id + 1; id < g->n; id++)
-        for (uint32_t i = 0; i < g->nodes[id].n_in; i++)
-            if (tb_in(g, (tb_val){id}, i).id == v.id &&
-                (g->nodes[id].prim != TB_P_reshape || is_read(g, (tb_val){id})))
-                return true;
-    return false;
-}
-
-/* A result so large that caches would not hold it, and read by nobody here: lines that are
- * written whole need not be read first. */
-static bool
-goes_past_caches(const tb_nest *n)
-{
-    const tb_graph *g = n->l->g;
-    tb_val root = n->gr->root;
-    double bytes = (double)tb_dtype_bytes(tb_dtype_of(g, root));
-
-    for (int i = 0; i < tb_rank(g, root); i++)
-        bytes *= (double)tb_dim_hint(n->l->u, tb_dims(g, root)[i]);
-    return bytes >= PAST_CACHES && (!n->kept.id || n->row.id) && !is_read(g, root);
-}
-
 static int
 lanes_for(const tb_lower *l, const tb_target *t, bool arg)
 {
@@ -339,6 +313,9 @@ tb_lower_nest(tb_lower *l)
     TB_PUSH(a, &l->known, ((tb_known){.node = TB_NO_VAL})); /* room for what is recalled */
     l->known.n = 0;
     n.values = tb_alloc(a, sizeof *n.values * (gr->reductions.n + 1));
+    n.passes_nan = TB_NEWN(a, bool, gr->reductions.n + 1);
+    for (uint32_t r = 0; r < gr->reductions.n; r++)
+        n.passes_nan[r] = tb_nest_passes_nan(&n, r);
     if (!(gr->reductions.n && tb_prim_is_fold(tb_node_of(l->g, gr->root)->prim)))
         tb_nest_look(&s, gr->root, gr->root_at);
     tb_nest_look_access(&s, &root_flat);
@@ -383,7 +360,7 @@ tb_lower_nest(tb_lower *l)
         n.lanes = 1;
     n.root_flat = tb_ix_flat(&l->ix, n.root_at, rank, tb_dims(l->g, gr->root));
     tb_nest_choose_kept(&n);
-    l->past_caches = goes_past_caches(&n);
+    l->past_caches = tb_nest_past_caches(&n);
     write_loops(&n, 0.03 + 0.02 * s.ops);
 }
 

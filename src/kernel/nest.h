@@ -6,7 +6,9 @@
  *   nest_look.c    looks at a group before it is written: costs, which axis goes along the
  *                  lanes, which axes are one
  *   nest_reduce.c  the reductions of a row
+ *   nest_nan.c     maxima that need not look for NaN
  *   nest_keep.c    what a reduction has computed and the root needs again
+ *   nest_memory.c  stores past the caches, reads ahead
  *   nest_turn.c    copies whose reads and writes are contiguous along different axes
  */
 #pragma once
@@ -35,6 +37,7 @@ typedef struct tb_nest {
     int lanes;
     int wide;           /* lanes of the first target, for choices that all targets share */
     tb_kv (*values)[TB_NEST_UNROLL]; /* by reduction: result, per lane block if lane_outer */
+    bool *passes_nan;   /* by reduction: see tb_nest_passes_nan */
     tb_val kept;        /* computed in the stage `kept_stage`, needed again after it; or NO_VAL */
     tb_kv row;          /* where it waits: scratch of one row; NO_KV: where the root will be */
     const tb_ix *kept_at;
@@ -101,6 +104,16 @@ bool tb_nest_is_arg(tb_prim p); /* argmax, argmin */
 void tb_nest_make_stages(tb_nest *n);
 /* Runs one stage; results go to n->values and to `known`. */
 void tb_nest_run_stage(tb_nest *n, const tb_nest_stage *s, int blocks);
+
+/* ---- nest_nan.c ---- */
+/* Is reduction r a maximum that may be of the other elements if some are NaN? */
+bool tb_nest_passes_nan(const tb_nest *n, uint32_t r);
+
+/* ---- nest_memory.c ---- */
+/* Is the result so large that caches would not hold it, and read by nobody here? */
+bool tb_nest_past_caches(const tb_nest *n);
+/* Before the loads of stage s (NULL: the root) are written: what they ask for. */
+void tb_nest_ahead(tb_nest *n, const tb_nest_stage *s);
 
 /* ---- nest_turn.c ---- */
 /* Writes the kernel if the group is one that is better turned round in registers. */

@@ -165,6 +165,13 @@ add_to(tb_kernel *k, tb_prim p, tb_kv acc, tb_kv v)
     return tb_k_map(k, p, acc, v, TB_NO_KV);
 }
 
+/* Two parts of what reduction r has met. */
+static tb_kv
+join(const tb_nest *n, uint32_t r, tb_prim p, tb_kv a, tb_kv b)
+{
+    return n->passes_nan[r] ? tb_k_larger(n->k, a, b) : add_to(n->k, combiner(p), a, b);
+}
+
 /* Takes the element at the bound indices into the accumulators of a stage. */
 static void
 accumulate(tb_nest *n, const tb_nest_stage *s, tb_kv *acc)
@@ -187,7 +194,7 @@ accumulate(tb_nest *n, const tb_nest_stage *s, tb_kv *acc)
         if (l->mask.id && !n->lane_outer) /* else lanes past the end are nobody's */
             v = tb_k_map(n->k, TB_P_where, l->mask, v,
                          tb_k_splat(n->k, identity(n, p, t), l->lanes));
-        acc[0] = add_to(n->k, combiner(p), acc[0], v);
+        acc[0] = join(n, r, p, acc[0], v);
         acc++;
     }
     tb_nest_forget(n);
@@ -196,11 +203,12 @@ accumulate(tb_nest *n, const tb_nest_stage *s, tb_kv *acc)
 
 /* Puts accumulators b into a (both of one reduction). */
 static void
-merge(tb_nest *n, tb_prim p, tb_kv *a, const tb_kv *b)
+merge(tb_nest *n, uint32_t r, tb_prim p, tb_kv *a, const tb_kv *b)
 {
     tb_kernel *k = n->k;
     if (!tb_nest_is_arg(p)) {
-        a[0] = tb_k_map(k, combiner(p), a[0], b[0], TB_NO_KV);
+        a[0] = n->passes_nan[r] ? tb_k_larger(k, a[0], b[0])
+                                : tb_k_map(k, combiner(p), a[0], b[0], TB_NO_KV);
         return;
     }
     tb_kv mask = n->l->mask, keep[2] = {a[0], a[1]};
@@ -223,13 +231,33 @@ merge(tb_nest *n, tb_prim p, tb_kv *a, const tb_kv *b)
     (void)keep;
 }
 
+/* Of lanes that are not NaN. */
+static tb_kv
+largest_lane(tb_kernel *k, tb_kv v)
+{
+    int32_t lower[64], upper[64];
+
+    for (int half = tb_k_inst(k, v)->lanes / 2; half > 0; half /= 2) {
+        for (int i = 0; i < half; i++) {
+            lower[i] = i;
+            upper[i] = half + i;
+        }
+        v = half == 1 ? tb_k_larger(k, tb_k_extract(k, v, 0), tb_k_extract(k, v, 1))
+                      : tb_k_larger(k, tb_k_shuffle(k, v, v, lower, half),
+                                    tb_k_shuffle(k, v, v, upper, half));
+    }
+    return v;
+}
+
 /* Across lanes. */
 static tb_kv
-horizontal(tb_nest *n, tb_prim p, const tb_kv *a)
+horizontal(tb_nest *n, uint32_t r, tb_prim p, const tb_kv *a)
 {
     tb_kernel *k = n->k;
     if (tb_k_inst(k, a[0])->lanes == 1)
         return tb_nest_is_arg(p) ? a[1] : a[0];
+    if (n->passes_nan[r])
+        return largest_lane(k, a[0]);
     if (!tb_nest_is_arg(p))
         return tb_k_hreduce(k, combiner(p), a[0]);
     int w = tb_k_inst(k, a[0])->lanes;
@@ -349,6 +377,7 @@ tb_nest_run_stage(tb_nest *n, const tb_nest_stage *s, int blocks)
         }
     if (n->lane_outer && blocks > 0 && n->lane != UINT32_MAX)
         lane_base = l->env.at[n->lane].value;
+    tb_nest_ahead(n, s);
     row_loops(n, s, 0, acc, n_acc, &arg, blocks, lane_base.id ? &lane_base : NULL);
     if (lane_base.id)
         tb_bind_var(l, n->lane, lane_base, l->lanes > 1);
@@ -364,14 +393,14 @@ tb_nest_run_stage(tb_nest *n, const tb_nest_stage *s, int blocks)
         } else {
             tb_kv a[2] = {acc[at], tb_nest_is_arg(p) ? acc[at + 1] : TB_NO_KV};
             for (int b = 1; b < blocks; b++)
-                merge(n, p, a, acc + arg.per_block * (uint32_t)b + at);
-            tb_kv v = horizontal(n, p, a);
+                merge(n, r, p, a, acc + arg.per_block * (uint32_t)b + at);
+            tb_kv v = horizontal(n, r, p, a);
             if (scalar_tail) {
                 tb_kv whole[2] = {v, TB_NO_KV};
                 const tb_kv *tail = acc + arg.per_block * (uint32_t)blocks + at;
                 if (tb_nest_is_arg(p)) /* needs the value beside the position */
                     tb_raise(l->u->cx, n->gr->loc, TB_INTERNAL, "argmax with a scalar tail");
-                merge(n, p, whole, tail);
+                merge(n, r, p, whole, tail);
                 v = whole[0];
             }
             n->values[r][0] = v;

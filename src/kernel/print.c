@@ -199,6 +199,11 @@ put_body(printer *p, const tb_kinst *i, int indent)
         tb_buf_puts(o, "dot_bf16 ");
         put_args(p, i, 0);
         break;
+    case TB_K_FRACTION:
+    case TB_K_SCALE:
+        tb_buf_puts(o, i->op == TB_K_SCALE ? "scale " : "fraction ");
+        put_args(p, i, 0);
+        break;
     case TB_K_PTR_ADD:
         put(p, arg(p, i, 0));
         tb_buf_puts(o, " + ");
@@ -224,7 +229,7 @@ put_body(printer *p, const tb_kinst *i, int indent)
         put_mask(p, i, 3);
         break;
     case TB_K_PREFETCH:
-        tb_buf_puts(o, "prefetch ");
+        tb_buf_printf(o, "prefetch%d ", (int)i->imm);
         put(p, arg(p, i, 0));
         break;
     case TB_K_EXTRACT:

@@ -16,7 +16,7 @@
 #include "kernel/build.h"
 #include "kernel/lower.h"
 
-enum { MAX_LANES = 16 };
+enum { MAX_LANES = 16, LARGE = 4 << 20 /* bytes */ };
 enum { NARROW = 1 << 30 };
 
 /* A place in memory or an index, split by how it moves along the lanes. */
@@ -330,9 +330,36 @@ load_strided(tb_lower *l, tb_dtype mem, tb_kv ptr, const lanes *s)
     return r;
 }
 
-static tb_kv
-load_at(tb_lower *l, tb_dtype mem, tb_kv ptr, const tb_ix *flat)
+/* Caches hold what is smaller, or the hardware has it there in time. */
+static bool
+is_large(const tb_lower *l, tb_val stored)
 {
+    double bytes = (double)tb_dtype_bytes(tb_dtype_of(l->g, stored));
+
+    for (int i = 0; i < tb_rank(l->g, stored); i++)
+        bytes *= (double)tb_dim_hint(l->u, tb_dims(l->g, stored)[i]);
+    return bytes >= LARGE;
+}
+
+/* Beside a load of whole vectors: see tb_ahead. */
+static void
+ask_ahead(tb_lower *l, tb_val stored, tb_kv ptr, const tb_ix *flat, tb_kv base)
+{
+    int64_t bytes = tb_dtype_bytes(tb_dtype_of(l->g, stored));
+    tb_dim coef;
+
+    if (l->ahead.var == UINT32_MAX || l->mask.id || !is_large(l, stored) ||
+        !tb_ix_linear(&l->ix, flat, l->ahead.var, &coef) || !tb_dim_is_const(coef) || coef == 0)
+        return;
+    int64_t steps = l->ahead.steps ? l->ahead.steps : TB_AHEAD_BYTES / bytes;
+    tb_kv there = tb_k_add(l->k, base, tb_k_int(l->k, coef * steps));
+    tb_k_prefetch(l->k, tb_k_ptr_add(l->k, ptr, there, bytes), TB_FIRST_CACHE);
+}
+
+static tb_kv
+load_at(tb_lower *l, tb_val stored, tb_kv ptr, const tb_ix *flat)
+{
+    tb_dtype mem = tb_dtype_of(l->g, stored);
     lanes s = spread(l, flat);
     if (l->lanes == 1 || (s.step == 0 && !s.vec.id)) {
         tb_kv mask = TB_NO_KV; /* a tail's mask does not matter to a uniform load */
@@ -342,9 +369,11 @@ load_at(tb_lower *l, tb_dtype mem, tb_kv ptr, const tb_ix *flat)
             mask = l->guard;
         return tb_k_load_pure(l->k, mem, 1, ptr, s.base, 0, mask);
     }
-    if (s.step == 1 && !s.vec.id)
+    if (s.step == 1 && !s.vec.id) {
+        ask_ahead(l, stored, ptr, flat, s.base);
         return tb_k_load_pure(l->k, mem, l->lanes, ptr, guarded_base(l, flat, s.base), 0,
                               vector_mask(l));
+    }
     if (!s.vec.id && tb_dim_is_const(s.step) && s.step > 1 && s.step <= TB_PULL_MAX_STRIDE &&
         l->lanes <= MAX_LANES)
         return load_strided(l, mem, ptr, &s);
@@ -354,7 +383,7 @@ load_at(tb_lower *l, tb_dtype mem, tb_kv ptr, const tb_ix *flat)
 tb_kv
 tb_pull_load(tb_lower *l, tb_val stored, const tb_ix *flat)
 {
-    return load_at(l, tb_dtype_of(l->g, stored), tb_bind_node(l, stored, false), flat);
+    return load_at(l, stored, tb_bind_node(l, stored, false), flat);
 }
 
 void
@@ -580,12 +609,34 @@ round_to(tb_lower *l, tb_kv v, tb_dtype t)
     return t == TB_F16 || t == TB_BF16 ? tb_k_round(l->k, v, t) : v;
 }
 
+/* Is v exp(x - max(x)), all in F32? Gives x and the maximum as the difference has it. */
+static bool
+is_exp_below(const tb_lower *l, tb_val v, tb_val *x, tb_val *top)
+{
+    const tb_graph *g = l->g;
+    tb_val d, m;
+
+    if (tb_node_of(g, v)->prim != TB_P_exp || tb_dtype_of(g, v) != TB_F32)
+        return false;
+    d = tb_in(g, v, 0);
+    if (tb_node_of(g, d)->prim != TB_P_sub || tb_storage(l->gs, d).id)
+        return false;
+    *x = tb_in(g, d, 0);
+    *top = m = tb_in(g, d, 1);
+    while (tb_node_of(g, m)->prim == TB_P_expand || tb_node_of(g, m)->prim == TB_P_reshape)
+        m = tb_in(g, m, 0);
+    return tb_node_of(g, m)->prim == TB_P_rmax && tb_in(g, m, 0).id == x->id;
+}
+
 static tb_kv
 pull_map(tb_lower *l, tb_val v, const tb_ix *idx)
 {
     const tb_node *n = tb_node_of(l->g, v);
     tb_kv in[3] = {TB_NO_KV, TB_NO_KV, TB_NO_KV};
+    tb_val x, top;
 
+    if (is_exp_below(l, v, &x, &top))
+        return tb_k_exp_below(l->k, tb_pull(l, x, idx), tb_pull(l, top, idx));
     for (uint32_t i = 0; i < n->n_in; i++)
         in[i] = tb_pull(l, tb_in(l->g, v, i), idx);
     if (n->prim == TB_P_cast)

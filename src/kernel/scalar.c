@@ -278,6 +278,35 @@ tb_lane_dot_bf16(uint64_t a, uint64_t b, uint64_t c)
 }
 
 uint64_t
+tb_lane_fraction(uint64_t a)
+{
+    float x = tb_lane_f32(a), whole = floorf(x), r = x - whole;
+
+    if (isinf(x))
+        return tb_lane_of_f32(0);
+    if (r == 0)
+        r = -0.0f;
+    else if ((double)r + (double)whole > (double)x) /* exact: less than 53 bits */
+        r = nextafterf(r, 0);
+    return tb_lane_of_f32(r);
+}
+
+uint64_t
+tb_lane_scale(uint64_t a, uint64_t b)
+{
+    float x = tb_lane_f32(a), y = tb_lane_f32(b);
+
+    if (isnan(y))
+        return tb_lane_of_f32(y);
+    if (isinf(y) && isnan(x))
+        return tb_lane_of_f32(y > 0 ? y : 0);
+    if (isinf(y))
+        return tb_lane_of_f32(y > 0 ? x * y : x * 0);
+    y = floorf(y);
+    return tb_lane_of_f32(ldexpf(x, y > 1000 ? 1000 : y < -1000 ? -1000 : (int)y));
+}
+
+uint64_t
 tb_lane_round(tb_dtype t, tb_dtype to, uint64_t a)
 {
     float x = t == TB_F32 ? tb_lane_f32(a) : (float)tb_lane_f64(a);

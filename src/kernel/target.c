@@ -11,15 +11,14 @@ static const struct {
     const char *level;
     tb_target t;
 } targets[] = {
-    /*  level             lanes vregs    fma    masks         bf16_dot    amx */
     /* Processors with AMX dot pairs of bf16 at half the speed of FMA (artifact/cpu.c). */
     {"x86_64-v4-amx", {.lanes = 16, .vregs = 32, .fma = true, .masks = true,
-                       .amx = true,
+                       .exp2 = true, .amx = true,
                        .l1_bytes = 48 * 1024, .l2_bytes = 2048 * 1024}},
     {"x86_64-v4-bf16", {.lanes = 16, .vregs = 32, .fma = true, .masks = true,
-                        .bf16_dot = true,
+                        .exp2 = true, .bf16_dot = true,
                         .l1_bytes = 32 * 1024, .l2_bytes = 1024 * 1024}},
-    {"x86_64-v4", {.lanes = 16, .vregs = 32, .fma = true, .masks = true,
+    {"x86_64-v4", {.lanes = 16, .vregs = 32, .fma = true, .masks = true, .exp2 = true,
                    .l1_bytes = 32 * 1024, .l2_bytes = 1024 * 1024}},
     {"x86_64-v3", {.lanes = 8, .vregs = 16, .fma = true,
                    .l1_bytes = 32 * 1024, .l2_bytes = 256 * 1024}},

@@ -190,6 +190,13 @@ check_inst(checker *c, uint32_t id, const tb_kinst *i)
         MUST(c, id, is(operand(c, id, 1), TB_U32, i->lanes));
         MUST(c, id, is(operand(c, id, 2), TB_F32, i->lanes));
         break;
+    case TB_K_FRACTION:
+    case TB_K_SCALE:
+        MUST(c, id, c->k->target->exp2 && i->dtype == TB_F32);
+        MUST(c, id, i->lanes == 4 || i->lanes == 8 || i->lanes == 16);
+        for (uint32_t n = 0; n < i->n_in; n++)
+            MUST(c, id, is(operand(c, id, n), TB_F32, i->lanes));
+        break;
     case TB_K_PTR_ADD:
         MUST(c, id, operand(c, id, 0)->dtype == TB_K_PTR);
         MUST(c, id, is(operand(c, id, 1), TB_I64, 1));
@@ -201,7 +208,8 @@ check_inst(checker *c, uint32_t id, const tb_kinst *i)
         check_memory(c, id, i);
         break;
     case TB_K_PREFETCH:
-        MUST(c, id, operand(c, id, 0)->dtype == TB_K_PTR);
+        MUST(c, id, operand(c, id, 0)->dtype == TB_K_PTR &&
+                        (i->imm == TB_FIRST_CACHE || i->imm == TB_SECOND_CACHE));
         break;
     case TB_K_EXTRACT:
         a = operand(c, id, 0);

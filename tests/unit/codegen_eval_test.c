@@ -142,8 +142,15 @@ gen_other(gen *g)
     int l = lanes(g);
     tb_kv a = any(g, t, l);
 
-    switch (pick(target.bf16_dot ? 9 : 8)) {
+    switch (pick(target.bf16_dot ? 10 : 9)) {
     case 8:
+        if (target.exp2 && g->lanes >= 4 && g->lanes <= 16) {
+            tb_kv f = any(g, TB_F32, g->lanes);
+            add(g, pick(2) ? tb_k_fraction(g->k, f)
+                           : tb_k_scale(g->k, f, any(g, TB_F32, g->lanes)));
+        }
+        break;
+    case 9:
         if (g->lanes <= 16)
             add(g, tb_k_dot_bf16(g->k, any(g, TB_U32, l), any(g, TB_U32, g->lanes),
                                  any(g, TB_F32, g->lanes)));
@@ -336,7 +343,8 @@ gen_block(gen *g, uint32_t n, int depth)
                 tb_k_fail_if(g->k, any(g, TB_BOOL, 1), 1 + (int)pick(2));
             if (pick(6) == 0) /* of any address */
                 tb_k_prefetch(g->k, tb_k_ptr_add(g->k, tb_k_binding(g->k, 0),
-                                                 any(g, TB_I64, 1), 8));
+                                                 any(g, TB_I64, 1), 8),
+                              pick(2) ? TB_FIRST_CACHE : TB_SECOND_CACHE);
             break;
         default:
             gen_map(g);

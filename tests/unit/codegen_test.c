@@ -505,6 +505,50 @@ dot_products_body(void)
 }
 LEVELS(dot_products)
 
+static void
+exp2_parts_body(void)
+{
+    static const uint32_t odd[] = {0, 1, 0x7f800000, 0x7fc00000, 0x3f800000, 0x00800000,
+                                   0x4b7fffff, 0x4b800000, 0x43160000, 0x42fe8000, 0x33000000};
+    uint64_t state = 3;
+    int faults = 0;
+
+    if (!target.exp2)
+        return;
+    for (int n = 0; n < DOTS; n++) {
+        dot_a[n] = next_bits(&state);
+        dot_b[n] = next_bits(&state);
+        if (n % 2) /* of sizes that scale */
+            dot_b[n] = (dot_b[n] & 0x83ffffff) | 0x40000000;
+        if (n < (int)(4 * TB_COUNT(odd) * TB_COUNT(odd))) {
+            dot_a[n] = odd[(size_t)n / 4 % TB_COUNT(odd)] | (uint32_t)(n & 1) << 31;
+            dot_b[n] = odd[(size_t)n / 4 / TB_COUNT(odd)] | (uint32_t)(n & 2) << 30;
+        }
+    }
+    for (int lanes = 4; lanes <= 16; lanes *= 2) {
+        tb_kernel *k = begin("k8_exp2");
+        void *bind[4] = {dot_a, dot_b, dot_c, dot_got};
+        tb_kv i = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, DOTS), lanes, NULL, 0);
+        tb_kv a = tb_k_load(k, TB_F32, lanes, tb_k_binding(k, 0), i, 0, NO);
+        tb_kv b = tb_k_load(k, TB_F32, lanes, tb_k_binding(k, 1), i, 0, NO);
+        tb_k_store(k, TB_F32, tb_k_binding(k, 2), i, 0, tb_k_fraction(k, a), NO);
+        tb_k_store(k, TB_F32, tb_k_binding(k, 3), i, 0, tb_k_scale(k, a, b), NO);
+        tb_k_end_for(k, NULL, NULL);
+        tb_kernel_verify(k);
+        EQ_INT(t_call(k, bind, NULL, 0, 1), 0);
+        for (int n = 0; n < DOTS && faults < 5; n++) {
+            uint64_t want[2] = {tb_lane_fraction(dot_a[n]), tb_lane_scale(dot_a[n], dot_b[n])};
+            if (same_lane(TB_F32, want[0], dot_c[n]) && same_lane(TB_F32, want[1], dot_got[n]))
+                continue;
+            printf("# x%d: of %x and %x: %x and %x, not %x and %x\n", lanes, dot_a[n], dot_b[n],
+                   dot_c[n], dot_got[n], (unsigned)want[0], (unsigned)want[1]);
+            faults++;
+        }
+    }
+    EQ_INT(faults, 0);
+}
+LEVELS(exp2_parts)
+
 /* Only targets that have the instruction may be given it. */
 static void
 refused_dot_body(void)
@@ -739,6 +783,7 @@ main(void)
     RUN(casts);
     RUN(small_floats);
     RUN(dot_products);
+    RUN(exp2_parts);
     RUN(refused_dot);
     RUN(threads);
     RUN(dumps);

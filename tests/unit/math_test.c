@@ -327,6 +327,51 @@ neighbours_body(void)
 }
 LEVELS(neighbours)
 
+/* e^(x - top): what of the difference's rounding it may add grows with the difference. */
+static void
+exp_below_body(void)
+{
+    int lanes = target.lanes > 1 ? target.lanes : 4;
+    tb_kernel *k = tb_kernel_new(cx, &target, TB_STR("k0_f"));
+    tb_kv i = tb_k_for(k, tb_k_tile_begin(k), tb_k_tile_end(k), lanes, NULL, 0);
+    tb_kv x = tb_k_load(k, TB_F32, lanes, tb_k_binding(k, 0), i, 0, TB_NO_KV);
+    tb_kv top = tb_k_load(k, TB_F32, lanes, tb_k_binding(k, 1), i, 0, TB_NO_KV);
+    static const float odd[][2] = {{INFINITY, INFINITY}, {-INFINITY, INFINITY}, {NAN, 0}, {0, NAN},
+                                   {-INFINITY, -INFINITY}};
+    double worst = 0, at = 0;
+
+    tb_k_store(k, TB_F32, tb_k_binding(k, 2), i, 0, tb_k_exp_below(k, x, top), TB_NO_KV);
+    tb_k_end_for(k, NULL, NULL);
+    for (int n = 0; n < N; n++) {
+        double u = (double)(random64() >> 11) * 0x1p-53;
+        b[n] = (double)(float)(n % 3 ? 0 : 100 * u - 50);
+        a[n] = (double)(float)(b[n] - (n % 2 ? 1 : 110) * (double)(random64() >> 11) * 0x1p-53);
+        if (n < 64)
+            a[n] = b[n] - (n < 32 ? 0 : 1000 * u);
+        if (n < (int)TB_COUNT(odd)) {
+            a[n] = (double)odd[n][0];
+            b[n] = (double)odd[n][1];
+        }
+    }
+    run_kernel(k, false);
+    for (int n = 0; n < N; n++) {
+        float d = (float)a[n] - (float)b[n];
+        wide want = expl((wide)d);
+        double e = (double)(fabsl((wide)r[n] - want) / want) * 0x1p24 - 1.25 * (double)fabsf(d);
+        if (isnan(d)) {
+            CHECK(isnan(r[n]));
+        } else if (d == 0 || isinf(d)) {
+            CHECK(r[n] == (double)want);
+        } else if (want > 0x1p-125L && e > worst) {
+            worst = e;
+            at = (double)d;
+        }
+    }
+    printf("# %s exp_below: 2^-24 of %.2f and 1.25 differences, at %a\n", target.level->name, worst, at);
+    CHECK(worst <= 2.5);
+}
+LEVELS(exp_below)
+
 /* ---- all arguments ---- */
 
 static uint64_t step = 1;
@@ -443,5 +488,6 @@ main(int argc, char **argv)
     RUN(f32_bounds);
     RUN(f64_bounds);
     RUN(neighbours);
+    RUN(exp_below);
     return t_done();
 }

@@ -82,6 +82,118 @@ kept(void)
     c_run((c_case){.sizes = sizes, .n_sizes = TB_COUNT(sizes), .tolerance = 1e-4});
 }
 
+/* Rows with a NaN, with infinities, of nothing but -inf, and others. */
+static tb_val
+odd_rows(tb_dim rows, tb_dim n)
+{
+    tb_val x = IN(F32, rows, n);
+    static const double odd[] = {NAN, INFINITY, -INFINITY};
+
+    for (int i = 0; i < 3; i++) {
+        tb_val row = tb_iota(g, 2, DIMS(rows, n), 0), col = tb_iota(g, 2, DIMS(rows, n), 1);
+        tb_val here = tb_map2(g, TB_P_eq, row, tb_full_like(g, row, 2 * i + 1));
+        tb_val one = tb_map2(g, TB_P_eq, col, tb_full_like(g, col, 5 + i));
+        if (i < 2) /* the last row as a whole */
+            here = tb_map2(g, TB_P_and, here, one);
+        x = tb_where(g, here, tb_full_like(g, x, odd[i]), x);
+    }
+    return x;
+}
+
+/* A maximum may pass over NaN where a sum has it as well, and only there. */
+static void
+nan_in_rows(const int64_t lengths[2])
+{
+    for (size_t i = 0; i < 2; i++) {
+        tb_val x = odd_rows(7, lengths[i]), top = tb_expand_like(g, RED(rmax, x, 2), x);
+        tb_val d = tb_map2(g, TB_P_sub, x, top), e = tb_map1(g, TB_P_exp, d);
+        tb_val sum = RED(rsum, e, 2), wide = tb_expand_like(g, sum, x), zero = tb_full_like(g, x, 0);
+        tb_val none = tb_map2(g, TB_P_eq, top, tb_full_like(g, x, -INFINITY));
+
+        c_out(softmax(x, 2));
+        c_out(tb_map2(g, TB_P_sub, d, tb_map1(g, TB_P_log, wide)));       /* log softmax */
+        c_out(tb_map2(g, TB_P_add, RED(rmax, x, 2), tb_map1(g, TB_P_log, sum)));
+        c_out(tb_where(g, none, zero, softmax(x, 2)));                      /* safe softmax */
+        c_out(tb_map2(g, TB_P_div, top, tb_expand_like(g, RED(rsum, x, 2), x)));
+        /* the sum is there and has no NaN, or is not asked */
+        tb_val some = tb_map2(g, TB_P_lt, zero, x);
+        c_out(tb_map2(g, TB_P_mul, top, tb_expand_like(g, RED(rsum, tb_where(g, some, x, zero), 2), x)));
+        c_out(tb_map2(g, TB_P_max, top, tb_map2(g, TB_P_min, wide, zero)));
+        c_out(tb_where(g, tb_map2(g, TB_P_lt, top, zero), tb_full_like(g, x, 1), wide));
+    }
+    c_run((c_case){.tolerance = 1e-5});
+}
+
+static void
+nan_in_short_rows(void)
+{
+    nan_in_rows((int64_t[]){9, 64});
+}
+
+static void
+nan_in_long_rows(void)
+{
+    nan_in_rows((int64_t[]){100, 1000});
+}
+
+static int asking_; /* kernels that are to ask memory for what they will read */
+
+static void
+check_asking(void)
+{
+    tb_buf out = c_text("kernels", "x86_64-v4");
+    int n = 0;
+
+    for (const char *at = (const char *)out.at, *end = at + out.n; at;) {
+        const char *next = memmem(at, (size_t)(end - at), "\nkernel ", 8);
+        const char *last = next ? next : end;
+        if (memmem(at, (size_t)(last - at), "prefetch1 ", 10))
+            n++;
+        at = next ? next + 1 : NULL;
+    }
+    EQ_INT(n, asking_);
+    tb_buf_free(&out);
+}
+
+/* Of 4 MiB and more: next rows, or further on along a row. */
+static void
+asks_ahead(void)
+{
+    tb_val x = IN(F32, 1100, 1003), y = IN(F32, 16, 70001), b = IN(F32, 1003);
+
+    c_out(softmax(x, 2));
+    c_out(RED(rsum, x, 2));
+    c_out(softmax(y, 2));
+    c_out(tb_map2(g, TB_P_mul, x, tb_expand(g, b, 2, DIMS(1100, 1003))));
+    c_out(softmax(tb_slice_axis(g, x, 1, 0, 100, 1), 2)); /* of the large tensor, 100 of a row */
+    asking_ = 5;
+    c_run((c_case){.tolerance = 1e-4, .check = check_asking});
+}
+
+static void
+asks_for_nothing(void)
+{
+    tb_val x = IN(F32, 500, 1003);
+
+    c_out(softmax(x, 2));
+    c_out(RED(rsum, x, 2));
+    c_out(tb_map1(g, TB_P_neg, x));
+    asking_ = 0;
+    c_run((c_case){.tolerance = 1e-4, .check = check_asking});
+}
+
+/* The sum is of columns, the maximum of rows. */
+static void
+nan_elsewhere(void)
+{
+    tb_val x = odd_rows(64, 64), top = tb_expand_like(g, RED(rmax, x, 2), x);
+    tb_val e = tb_map1(g, TB_P_exp, tb_map2(g, TB_P_sub, x, top));
+
+    c_out(tb_map2(g, TB_P_div, e, tb_expand_like(g, RED(rsum, e, 1), x)));
+    c_out(tb_map2(g, TB_P_div, top, tb_expand_like(g, RED(rsum, x, 1), x)));
+    c_run((c_case){.tolerance = 1e-5});
+}
+
 /* Axes of a row that lie one after the other are one, where nothing asks for them alone. */
 static void
 axes_of_a_row(void)
@@ -202,6 +314,11 @@ main(void)
     CASE(windows);
     CASE(windows_of_types);
     CASE(kept);
+    CASE(nan_in_short_rows);
+    CASE(nan_in_long_rows);
+    CASE(nan_elsewhere);
+    CASE(asks_ahead);
+    CASE(asks_for_nothing);
     CASE(axes_of_a_row);
     CASE(axes_of_a_row_read_apart);
     CASE(longer_rows);
