@@ -19,7 +19,7 @@
  */
 #include "kernel/attention_panel.h"
 
-enum { KB = 96 };
+enum { KB = 64, TOGETHER = 4 /* vectors of the panel */, LINE = 64 /* bytes */ };
 
 typedef struct attention {
     tb_lower *l;
@@ -121,47 +121,80 @@ begin(attention *a, tb_kv q0)
     }
 }
 
+/* The maxima of lane vectors j0 .. j1 of the panel, with the block's scores. Side by side, for
+ * each waits for its last. */
+static void
+raise_tops(attention *a, tb_kv q0, tb_kv key0, tb_kv n, int j0, int j1, tb_kv *top)
+{
+    tb_kernel *k = a->k;
+    const tb_panel *p = &a->p;
+    uint32_t vectors = (uint32_t)((j1 - j0) / p->w);
+    tb_kv i = tb_k_for(k, tb_k_int(k, 0), n, 1, top, vectors);
+
+    for (uint32_t v = 0; v < vectors; v++) {
+        int j = j0 + (int)v * p->w;
+        tb_kv s = tb_panel_load(p, a->s, tb_panel_row(p, i), j);
+        if (a->mask.causal || a->mask.mask.id) {
+            tb_panel_bind(p, q0, j);
+            tb_bind_var(a->l, a->key, tb_k_add(k, key0, i), 0);
+            s = tb_panel_masked(p, s, &a->mask);
+            tb_panel_store(p, a->s, tb_panel_row(p, i), j, s);
+        }
+        top[v] = tb_k_larger(k, tb_k_carried(k, v), s); /* a NaN comes out of the sum */
+    }
+    tb_k_end_for(k, top, top);
+    tb_panel_unbind(p);
+}
+
+/* The same vectors' scores become exp(S' - base), which are added to their sums. */
+static void
+raise_sums(attention *a, tb_kv n, int j0, int j1, const tb_kv *base, tb_kv *sum)
+{
+    tb_kernel *k = a->k;
+    const tb_panel *p = &a->p;
+    uint32_t vectors = (uint32_t)((j1 - j0) / p->w);
+    tb_kv i = tb_k_for(k, tb_k_int(k, 0), n, 1, sum, vectors);
+
+    for (uint32_t v = 0; v < vectors; v++) {
+        int j = j0 + (int)v * p->w;
+        tb_kv s = tb_panel_load(p, a->s, tb_panel_row(p, i), j);
+        s = tb_k_exp_below(k, s, base[v]);
+        tb_panel_store(p, a->s, tb_panel_row(p, i), j, s);
+        sum[v] = tb_k_map(k, TB_P_add, tb_k_carried(k, v), s, TB_NO_KV);
+    }
+    tb_k_end_for(k, sum, sum);
+}
+
 /* Softmax's running part over the block: S' becomes exp(S' - top'). */
 static void
 normalise(attention *a, tb_kv q0, tb_kv key0, tb_kv n)
 {
     tb_kernel *k = a->k;
     const tb_panel *p = &a->p;
-    tb_kv zero = tb_k_int(k, 0), none = tb_k_const(k, p->acc, -__builtin_inf());
+    tb_kv none = tb_k_splat(k, tb_k_const(k, p->acc, -__builtin_inf()), p->w);
+    tb_kv zero = tb_k_splat(k, tb_k_const(k, p->acc, 0), p->w);
 
-    TB_FOR_PANEL (p, j) {
-        tb_kv old = tb_panel_load(p, a->top, TB_NO_KV, j), top = old, base, sum, s;
-        none = tb_k_splat(k, none, p->w);
-        tb_panel_bind(p, q0, j);
-        tb_kv i = tb_k_for(k, zero, n, 1, &top, 1);
-        top = tb_k_carried(k, 0);
-        s = tb_panel_load(p, a->s, tb_panel_row(p, i), j);
-        if (a->mask.causal || a->mask.mask.id) {
-            tb_kv key = tb_k_add(k, key0, i);
-            tb_bind_var(a->l, a->key, key, 0);
-            s = tb_panel_masked(p, s, &a->mask);
-            tb_panel_store(p, a->s, tb_panel_row(p, i), j, s);
+    for (int j0 = 0, j1; j0 < p->size; j0 = j1) {
+        tb_kv top[TOGETHER], base[TOGETHER], sum[TOGETHER];
+        j1 = j0 + TOGETHER * p->w < p->size ? j0 + TOGETHER * p->w : p->size;
+        for (int j = j0, v = 0; j < j1; j += p->w, v++)
+            top[v] = tb_panel_load(p, a->top, TB_NO_KV, j);
+        raise_tops(a, q0, key0, n, j0, j1, top);
+        for (int j = j0, v = 0; j < j1; j += p->w, v++) {
+            base[v] = top[v];
+            if (a->guarded) /* nothing seen yet: exp(-inf - 0) is 0, -inf - -inf is not */
+                base[v] = tb_k_map(k, TB_P_where, tb_k_map(k, TB_P_eq, top[v], none, TB_NO_KV),
+                                   zero, top[v]);
+            tb_kv f = tb_k_exp_below(k, tb_panel_load(p, a->top, TB_NO_KV, j), base[v]);
+            sum[v] = tb_k_map(k, TB_P_mul, tb_panel_load(p, a->sum, TB_NO_KV, j), f, TB_NO_KV);
+            tb_panel_store(p, a->top, TB_NO_KV, j, top[v]);
+            tb_panel_store(p, a->factor, TB_NO_KV, j, f);
         }
-        top = tb_k_larger(k, top, s); /* a NaN comes out of the sum */
-        tb_k_end_for(k, &top, &top);
-        tb_panel_unbind(p);
-        base = top;
-        if (a->guarded) /* nothing seen yet: exp(-inf - 0) is 0, -inf - -inf is not */
-            base = tb_k_map(k, TB_P_where, tb_k_map(k, TB_P_eq, top, none, TB_NO_KV),
-                            tb_k_splat(k, tb_k_const(k, p->acc, 0), p->w), top);
-        tb_kv f = tb_k_exp_below(k, old, base);
-        sum = tb_k_map(k, TB_P_mul, tb_panel_load(p, a->sum, TB_NO_KV, j), f, TB_NO_KV);
-        i = tb_k_for(k, zero, n, 1, &sum, 1);
-        s = tb_panel_load(p, a->s, tb_panel_row(p, i), j);
-        s = tb_k_exp_below(k, s, base);
-        tb_panel_store(p, a->s, tb_panel_row(p, i), j, s);
-        sum = tb_k_map(k, TB_P_add, tb_k_carried(k, 0), s, TB_NO_KV);
-        tb_k_end_for(k, &sum, &sum);
-        tb_panel_store(p, a->top, TB_NO_KV, j, top);
-        tb_panel_store(p, a->sum, TB_NO_KV, j, sum);
-        tb_panel_store(p, a->factor, TB_NO_KV, j, f);
+        raise_sums(a, n, j0, j1, base, sum);
+        for (int j = j0, v = 0; j < j1; j += p->w, v++)
+            tb_panel_store(p, a->sum, TB_NO_KV, j, sum[v]);
     }
-    tb_kv e = tb_k_for(k, zero, tb_k_int(k, a->width), 1, NULL, 0);
+    tb_kv e = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, a->width), 1, NULL, 0);
     TB_FOR_PANEL (p, j)
         tb_panel_store(p, a->o, tb_panel_row(p, e), j,
                        tb_k_map(k, TB_P_mul, tb_panel_load(p, a->o, tb_panel_row(p, e), j),
@@ -187,15 +220,32 @@ row_pointer(void *user, tb_kv i)
     return tb_k_ptr_add(k, o->ptr, tb_ix_value(o->a->l, o->at), (int64_t)tb_dtype_bytes(o->mem));
 }
 
-/* c[i][panel] (+)= rows of `o` . b, for all i < n */
+/* Rows first .. first + n of `o`, for the first cache: they may be far apart, where the processor
+ * does not look ahead by itself, and the products of a tile are many instructions. */
+static void
+ask_for_rows(attention *a, tb_kv (*row)(void *, tb_kv), operand o, int n, int64_t bytes)
+{
+    tb_kernel *k = a->k;
+
+    for (int r = 0; r < n; r++)
+        for (int64_t at = 0; at < bytes; at += LINE)
+            tb_k_prefetch(k, tb_k_ptr_add(k, row(&o, tb_k_int(k, r)), tb_k_int(k, at), 1),
+                          TB_FIRST_CACHE);
+}
+
+/* c[i][panel] (+)= rows of `o` . b, for all i < n. Rows of row_bytes are asked for before their
+ * turn (0: they are not). */
 static void
 multiply(attention *a, const tb_micro *m, tb_kv (*row)(void *, tb_kv), operand o, tb_kv n,
-         tb_kv b, tb_kv c, tb_kv len, tb_kv step)
+         tb_kv b, tb_kv c, tb_kv len, tb_kv step, int64_t row_bytes)
 {
     tb_kernel *k = a->k;
     const tb_panel *p = &a->p;
     tb_kv first = o.first, mr = tb_k_int(k, m->mr);
     tb_kv i = tb_k_for(k, tb_k_int(k, 0), n, m->mr, NULL, 0);
+    o.first = tb_k_add(k, first, tb_k_add(k, i, mr));
+    if (row_bytes)
+        ask_for_rows(a, row, o, m->mr, row_bytes);
     o.first = tb_k_add(k, first, i);
     tb_micro_call(k, m, tb_k_min(k, tb_k_sub(k, n, i), mr),
                   &(tb_micro_operands){
@@ -245,18 +295,19 @@ key_block(attention *a, tb_kv q0, tb_kv key0, tb_kv n)
     tb_bind_var(a->l, a->d, zero, 0);
     multiply(a, &a->qk, row_pointer,
              (operand){a, a->kp, key0, &a->k_at, a->key, a->qk.a_mem}, n, a->qt, a->s,
-             tb_k_int(k, a->depth), dimv(a, tb_operand_step(a->l, &a->k_at, a->d)));
+             tb_k_int(k, a->depth), dimv(a, tb_operand_step(a->l, &a->k_at, a->d)),
+             a->qk.unit_step ? a->depth * (int64_t)tb_dtype_bytes(a->qk.a_mem) : 0);
     normalise(a, q0, key0, n);
     if (a->packed.id) {
         pack_values(a, key0, n);
         multiply(a, &a->pv, packed_pointer,
                  (operand){a, a->packed, zero, NULL, a->e, a->pv.a_mem}, width, a->s, a->o, n,
-                 width);
+                 width, 0);
         return;
     }
     tb_bind_var(a->l, a->key, key0, 0);
     multiply(a, &a->pv, row_pointer, (operand){a, a->vp, zero, &a->v_at, a->e, a->pv.a_mem},
-             width, a->s, a->o, n, dimv(a, tb_operand_step(a->l, &a->v_at, a->key)));
+             width, a->s, a->o, n, dimv(a, tb_operand_step(a->l, &a->v_at, a->key)), 0);
 }
 
 /* What follows attention, for lanes of e that are bound; v is O' / sum there. */
