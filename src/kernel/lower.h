@@ -4,7 +4,8 @@
  *
  *   index.c      index expressions: sums of coefficient x variable, with div and mod
  *   group.c      which nodes are computed together (lives in src/pass, uses index.c)
- *   pull.c       the value of a node at an index: walks movement as index arithmetic
+ *   pull.c       the value of a node at an index: walks movement as index arithmetic (with
+ *                lanes.c, access.c; pull.h)
  *   nest*.c      kernels for maps and reductions (nest.h)
  *   contract.c   matrix products and convolutions (with geometry.c, product.c, epilogue.c,
  *                winograd.c, micro.c, inner.c, stream.c, pack.c, repack.c)

@@ -67,7 +67,7 @@ tb_m_exp(mx m, tb_kv x)
 }
 
 /* 2^t for t = (x - top) log2(e), the fraction by a polynomial that is 1 at 0. No clamps: the
- * scale takes any t. What rounding t costs is 1.25 of what the difference's own rounding has cost. */
+ * scale takes any t. Rounding t costs 1.25 of what rounding the difference has cost. */
 tb_kv
 tb_k_exp_below(tb_kernel *k, tb_kv x, tb_kv top)
 {

@@ -367,7 +367,8 @@ exp_below_body(void)
             at = (double)d;
         }
     }
-    printf("# %s exp_below: 2^-24 of %.2f and 1.25 differences, at %a\n", target.level->name, worst, at);
+    printf("# %s exp_below: 2^-24 of %.2f and 1.25 differences, at %a\n", target.level->name,
+           worst, at);
     CHECK(worst <= 2.5);
 }
 LEVELS(exp_below)

@@ -107,7 +107,8 @@ nan_in_rows(const int64_t lengths[2])
     for (size_t i = 0; i < 2; i++) {
         tb_val x = odd_rows(7, lengths[i]), top = tb_expand_like(g, RED(rmax, x, 2), x);
         tb_val d = tb_map2(g, TB_P_sub, x, top), e = tb_map1(g, TB_P_exp, d);
-        tb_val sum = RED(rsum, e, 2), wide = tb_expand_like(g, sum, x), zero = tb_full_like(g, x, 0);
+        tb_val sum = RED(rsum, e, 2), wide = tb_expand_like(g, sum, x);
+        tb_val zero = tb_full_like(g, x, 0);
         tb_val none = tb_map2(g, TB_P_eq, top, tb_full_like(g, x, -INFINITY));
 
         c_out(softmax(x, 2));
@@ -116,8 +117,8 @@ nan_in_rows(const int64_t lengths[2])
         c_out(tb_where(g, none, zero, softmax(x, 2)));                      /* safe softmax */
         c_out(tb_map2(g, TB_P_div, top, tb_expand_like(g, RED(rsum, x, 2), x)));
         /* the sum is there and has no NaN, or is not asked */
-        tb_val some = tb_map2(g, TB_P_lt, zero, x);
-        c_out(tb_map2(g, TB_P_mul, top, tb_expand_like(g, RED(rsum, tb_where(g, some, x, zero), 2), x)));
+        tb_val some = tb_where(g, tb_map2(g, TB_P_lt, zero, x), x, zero);
+        c_out(tb_map2(g, TB_P_mul, top, tb_expand_like(g, RED(rsum, some, 2), x)));
         c_out(tb_map2(g, TB_P_max, top, tb_map2(g, TB_P_min, wide, zero)));
         c_out(tb_where(g, tb_map2(g, TB_P_lt, top, zero), tb_full_like(g, x, 1), wide));
     }

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/*
+ * access.c -- loads and stores of a stored node's elements, for the lanes.
+ *
+ * Loads of what the kernel does not write are placed like pure instructions: outside of
+ * every loop that their address does not depend on.
+ */
+#include "kernel/pull.h"
+
+enum { LARGE = 4 << 20 /* bytes */ };
+
+static tb_kv
+vector_mask(tb_lower *l)
+{
+    return l->mask.id ? tb_k_splat(l->k, l->mask, l->lanes) : TB_NO_KV;
+}
+
+/* Where the guard does not hold, masked loads would point outside the tensor. They read
+ * nothing there, but touching an absent page costs a thousand cycles each time: let them
+ * point to its first row instead. */
+static tb_kv
+guarded_base(tb_lower *l, const tb_ix *flat, tb_kv base)
+{
+    tb_ix rest = {.c = flat->c};
+    tb_kv lane = TB_NO_KV;
+    if (!l->guard.id)
+        return base;
+    for (uint32_t i = 0; i < flat->n; i++) {
+        uint32_t var = flat->t[i].var;
+        if (tb_var_class(l, var) == TB_UNIFORM)
+            rest.t[rest.n++] = flat->t[i];
+        else if (lane.id || flat->t[i].coef != 1 || l->ix.vars.at[var].kind != TB_IX_LOOP)
+            return base;
+        else
+            lane = l->env.at[var].value;
+    }
+    if (!lane.id)
+        return base;
+    tb_kv row = tb_ix_spread(l, &rest).base;
+    row = tb_k_map(l->k, TB_P_where, l->guard, row, tb_k_int(l->k, 0));
+    return tb_k_add(l->k, row, lane);
+}
+
+/* The mask of the elements that lanes [from, from + width) of every step-th one touch;
+ * what lies between is not touched unless all lanes are. Parts that are the same in every
+ * round are spread outside of the loop. */
+static tb_kv
+spread_mask(tb_lower *l, tb_kv mask, int first, int step)
+{
+    tb_kernel *k = l->k;
+    int w = l->lanes;
+    int32_t from[TB_PULL_LANES];
+    tb_kv none = tb_k_splat(k, tb_k_const_int(k, TB_BOOL, 0), w);
+    const tb_kinst *i = tb_k_inst(k, mask);
+
+    if (i->op == TB_K_SPLAT)
+        return mask;
+    if (i->op == TB_K_MAP && i->imm == TB_P_and) {
+        tb_kv a = k->f->operands.at[i->in], b = k->f->operands.at[i->in + 1];
+        a = spread_mask(l, a, first, step);
+        return tb_k_map(k, TB_P_and, a, spread_mask(l, b, first, step), TB_NO_KV);
+    }
+    for (int e = 0; e < w; e++)
+        from[e] = (first + e) % step == 0 ? (first + e) / step : w;
+    return tb_k_shuffle(k, mask, none, from, w);
+}
+
+/* Every step-th element: the vectors that hold them, and shuffles. The last vector ends
+ * with the last element, so that nothing past it is touched. */
+static tb_kv
+load_strided(tb_lower *l, tb_dtype mem, tb_kv ptr, const tb_spread *s)
+{
+    tb_kernel *k = l->k;
+    int w = l->lanes, step = (int)s->step, last = (w - 1) * step + 1 - w;
+    tb_kv mask = vector_mask(l), r = TB_NO_KV;
+    int32_t from[TB_PULL_LANES];
+
+    for (int v = 0; v < step; v++) {
+        int first = v + 1 < step ? v * w : last;
+        tb_kv part = mask.id ? spread_mask(l, mask, first, step) : TB_NO_KV;
+        part = tb_k_load_pure(k, mem, w, ptr, s->base, first, part);
+        for (int i = 0; i < w; i++) {
+            int e = i * step - first;
+            bool here = e >= 0 && e < w;
+            from[i] = r.id ? (here ? w + e : i) : here ? e : 0;
+        }
+        r = tb_k_shuffle(k, r.id ? r : part, part, from, w);
+    }
+    if (mask.id)
+        TB_PUSH(&l->u->cx->keep, &l->strided, ((tb_strided){r, mask}));
+    return r;
+}
+
+/* Caches hold what is smaller, or the hardware has it there in time. */
+static bool
+is_large(const tb_lower *l, tb_val stored)
+{
+    double bytes = (double)tb_dtype_bytes(tb_dtype_of(l->g, stored));
+
+    for (int i = 0; i < tb_rank(l->g, stored); i++)
+        bytes *= (double)tb_dim_hint(l->u, tb_dims(l->g, stored)[i]);
+    return bytes >= LARGE;
+}
+
+/* Beside a load of whole vectors: see tb_ahead. */
+static void
+ask_ahead(tb_lower *l, tb_val stored, tb_kv ptr, const tb_ix *flat, tb_kv base)
+{
+    int64_t bytes = tb_dtype_bytes(tb_dtype_of(l->g, stored));
+    tb_dim coef;
+
+    if (l->ahead.var == UINT32_MAX || l->mask.id || !is_large(l, stored) ||
+        !tb_ix_linear(&l->ix, flat, l->ahead.var, &coef) || !tb_dim_is_const(coef) || coef == 0)
+        return;
+    int64_t steps = l->ahead.steps ? l->ahead.steps : TB_AHEAD_BYTES / bytes;
+    tb_kv there = tb_k_add(l->k, base, tb_k_int(l->k, coef * steps));
+    tb_k_prefetch(l->k, tb_k_ptr_add(l->k, ptr, there, bytes), TB_FIRST_CACHE);
+}
+
+static tb_kv
+load_at(tb_lower *l, tb_val stored, tb_kv ptr, const tb_ix *flat)
+{
+    tb_dtype mem = tb_dtype_of(l->g, stored);
+    tb_spread s = tb_ix_spread(l, flat);
+    if (l->lanes == 1 || (s.step == 0 && !s.vec.id)) {
+        tb_kv mask = TB_NO_KV; /* a tail's mask does not matter to a uniform load */
+        if (l->mask.id && tb_k_inst(l->k, l->mask)->lanes == 1)
+            mask = l->mask;
+        else if (l->guard.id)
+            mask = l->guard;
+        return tb_k_load_pure(l->k, mem, 1, ptr, s.base, 0, mask);
+    }
+    if (s.step == 1 && !s.vec.id) {
+        ask_ahead(l, stored, ptr, flat, s.base);
+        return tb_k_load_pure(l->k, mem, l->lanes, ptr, guarded_base(l, flat, s.base), 0,
+                              vector_mask(l));
+    }
+    if (!s.vec.id && tb_dim_is_const(s.step) && s.step > 1 && s.step <= TB_PULL_MAX_STRIDE &&
+        l->lanes <= TB_PULL_LANES)
+        return load_strided(l, mem, ptr, &s);
+    return tb_k_gather(l->k, mem, ptr, tb_ix_join(l, s), vector_mask(l));
+}
+
+tb_kv
+tb_pull_load(tb_lower *l, tb_val stored, const tb_ix *flat)
+{
+    return load_at(l, stored, tb_bind_node(l, stored, false), flat);
+}
+
+void
+tb_put(tb_lower *l, tb_val stored, const tb_ix *flat, tb_kv value)
+{
+    tb_dtype mem = tb_dtype_of(l->g, stored);
+    tb_kv ptr = tb_bind_node(l, stored, true);
+    tb_spread s = tb_ix_spread(l, flat);
+    if (l->lanes == 1 || (s.step == 0 && !s.vec.id)) {
+        tb_k_store(l->k, mem, ptr, s.base, 0, value, TB_NO_KV);
+        return;
+    }
+    value = tb_k_splat(l->k, value, l->lanes);
+    if (s.step == 1 && !s.vec.id && l->past_caches && !l->mask.id)
+        tb_k_store_past(l->k, mem, ptr, s.base, value);
+    else if (s.step == 1 && !s.vec.id)
+        tb_k_store(l->k, mem, ptr, s.base, 0, value, vector_mask(l));
+    else
+        tb_k_scatter(l->k, mem, ptr, tb_ix_join(l, s), value, vector_mask(l));
+}
+
+tb_kv
+tb_read_back(tb_lower *l, tb_val stored, const tb_ix *flat)
+{
+    tb_spread s = tb_ix_spread(l, flat);
+
+    TB_CHECK(l->lanes == 1 || (s.step == 1 && !s.vec.id));
+    return tb_k_load(l->k, tb_dtype_of(l->g, stored), l->lanes, tb_bind_node(l, stored, true),
+                     s.base, 0, l->lanes > 1 ? vector_mask(l) : TB_NO_KV);
+}
