@@ -220,32 +220,35 @@ row_pointer(void *user, tb_kv i)
     return tb_k_ptr_add(k, o->ptr, tb_ix_value(o->a->l, o->at), (int64_t)tb_dtype_bytes(o->mem));
 }
 
-/* Rows first .. first + n of `o`, for the first cache: they may be far apart, where the processor
- * does not look ahead by itself, and the products of a tile are many instructions. */
+/* Rows first .. first + n of K, as far as there are any, for the first cache: they may be far
+ * apart, where the processor does not look ahead by itself, and the products of a tile are many
+ * instructions. */
 static void
-ask_for_rows(attention *a, tb_kv (*row)(void *, tb_kv), operand o, int n, int64_t bytes)
+ask_for_keys(attention *a, operand o, int n, int64_t bytes)
 {
     tb_kernel *k = a->k;
+    tb_kv most = tb_k_sub(k, tb_k_sub(k, dimv(a, a->keys), tb_k_int(k, 1)), o.first);
 
-    for (int r = 0; r < n; r++)
+    for (int r = 0; r < n; r++) {
+        tb_kv row = row_pointer(&o, tb_k_min(k, tb_k_int(k, r), most));
         for (int64_t at = 0; at < bytes; at += LINE)
-            tb_k_prefetch(k, tb_k_ptr_add(k, row(&o, tb_k_int(k, r)), tb_k_int(k, at), 1),
-                          TB_FIRST_CACHE);
+            tb_k_prefetch(k, tb_k_ptr_add(k, row, tb_k_int(k, at), 1), TB_FIRST_CACHE);
+    }
 }
 
-/* c[i][panel] (+)= rows of `o` . b, for all i < n. Rows of row_bytes are asked for before their
- * turn (0: they are not). */
+/* c[i][panel] (+)= rows of `o` . b, for all i < n. Rows of K, of key_bytes, are asked for before
+ * their turn (0: they are not). */
 static void
 multiply(attention *a, const tb_micro *m, tb_kv (*row)(void *, tb_kv), operand o, tb_kv n,
-         tb_kv b, tb_kv c, tb_kv len, tb_kv step, int64_t row_bytes)
+         tb_kv b, tb_kv c, tb_kv len, tb_kv step, int64_t key_bytes)
 {
     tb_kernel *k = a->k;
     const tb_panel *p = &a->p;
     tb_kv first = o.first, mr = tb_k_int(k, m->mr);
     tb_kv i = tb_k_for(k, tb_k_int(k, 0), n, m->mr, NULL, 0);
     o.first = tb_k_add(k, first, tb_k_add(k, i, mr));
-    if (row_bytes)
-        ask_for_rows(a, row, o, m->mr, row_bytes);
+    if (key_bytes)
+        ask_for_keys(a, o, m->mr, key_bytes);
     o.first = tb_k_add(k, first, i);
     tb_micro_call(k, m, tb_k_min(k, tb_k_sub(k, n, i), mr),
                   &(tb_micro_operands){
