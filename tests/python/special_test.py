@@ -7,6 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 S = torch.special
+F = torch.nn.functional
 INF, NAN = float("inf"), float("nan")
 EDGES = [0.0, -0.0, 1.0, -1.0, INF, -INF, NAN, 1e-6, -1e-6, 100.0]
 
@@ -89,6 +90,44 @@ def test_quantiles():
     wide = torch.erfinv(y.float().double()).float()
     got = compiled(torch.erfinv, y.float())
     torch.testing.assert_close(got, wide, rtol=1e-6, atol=1e-7, equal_nan=True)
+
+
+def odd_rows(rows, n):
+    """Two rows with a NaN, one with each infinity, one of -inf alone, and others."""
+    x = 3 * torch.randn(rows, n)
+    for row, value in enumerate([NAN, INF, -INF, NAN]):
+        x[2 * row, row % n] = value
+    x[8] = -INF
+    return x
+
+
+@pytest.mark.parametrize("n", [3, 16, 128, 1003])
+def test_softmax_of_odd_rows(n):
+    x, by_column = odd_rows(10, n), odd_rows(10, n).t().contiguous()
+    for f in (torch.softmax, torch.log_softmax, torch.logsumexp):
+        agree(lambda x, f=f: f(x, -1), x, rtol=2e-6, atol=1e-6)
+        agree(lambda x, f=f: f(x, 0), by_column, rtol=2e-6, atol=1e-6)
+
+    def spelled(x):  # what is left of the maximum shows
+        top = x.amax(-1, keepdim=True)
+        e = (x - top).exp()
+        return (
+            e / e.sum(-1, keepdim=True),
+            top,
+            torch.where(top > 0, e.sum(-1, keepdim=True), x),
+        )
+
+    agree(spelled, x, rtol=2e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("where", ["query", "key", "value", "mask"])
+def test_attention_with_nan(where):
+    q, k, v = torch.randn(3, 2, 70, 64).unbind()
+    mask = torch.zeros(70, 70)
+    tensor = {"query": q, "key": k, "value": v, "mask": mask}[where]
+    tensor[..., 3, 5] = NAN
+    mask[11] = -INF
+    agree(F.scaled_dot_product_attention, q, k, v, mask, rtol=1e-5, atol=1e-5)
 
 
 def test_zeta_and_polygamma():
