@@ -261,3 +261,21 @@ tb_live(const tb_graph *g, tb_arena *a)
     }
     return live;
 }
+
+double
+tb_elements_hint(const tb_graph *g, tb_val v)
+{
+    double n = 1;
+
+    for (int i = 0; i < tb_rank(g, v); i++)
+        n *= (double)tb_dim_hint(g->unit, tb_dims(g, v)[i]);
+    return n;
+}
+
+tb_val
+tb_behind_expand(const tb_graph *g, tb_val v)
+{
+    while (tb_node_of(g, v)->prim == TB_P_expand || tb_node_of(g, v)->prim == TB_P_reshape)
+        v = tb_in(g, v, 0);
+    return v;
+}

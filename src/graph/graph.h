@@ -330,6 +330,10 @@ tb_rank(const tb_graph *g, tb_val v)
 {
     return g->nodes[v.id].rank;
 }
+/* Elements of v by the hints of its dimensions. */
+double tb_elements_hint(const tb_graph *g, tb_val v);
+/* What v is another shape of, or repeats. */
+tb_val tb_behind_expand(const tb_graph *g, tb_val v);
 bool tb_prim_is_map(tb_prim p);
 bool tb_prim_is_fold(tb_prim p);
 bool tb_prim_is_move(tb_prim p); /* permute .. concat */

@@ -95,11 +95,9 @@ load_strided(tb_lower *l, tb_dtype mem, tb_kv ptr, const tb_spread *s)
 static bool
 is_large(const tb_lower *l, tb_val stored)
 {
-    double bytes = (double)tb_dtype_bytes(tb_dtype_of(l->g, stored));
+    size_t each = tb_dtype_bytes(tb_dtype_of(l->g, stored));
 
-    for (int i = 0; i < tb_rank(l->g, stored); i++)
-        bytes *= (double)tb_dim_hint(l->u, tb_dims(l->g, stored)[i]);
-    return bytes >= LARGE;
+    return tb_elements_hint(l->g, stored) * (double)each >= LARGE;
 }
 
 /* Beside a load of whole vectors: see tb_ahead. */

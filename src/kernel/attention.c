@@ -19,7 +19,7 @@
  */
 #include "kernel/attention_panel.h"
 
-enum { KB = 64, TOGETHER = 4 /* vectors of the panel */, LINE = 64 /* bytes */ };
+enum { KB = 64, TOGETHER = 4 /* vectors of the panel */ };
 
 typedef struct attention {
     tb_lower *l;
@@ -229,11 +229,9 @@ ask_for_keys(attention *a, operand o, int n, int64_t bytes)
     tb_kernel *k = a->k;
     tb_kv most = tb_k_sub(k, tb_k_sub(k, dimv(a, a->keys), tb_k_int(k, 1)), o.first);
 
-    for (int r = 0; r < n; r++) {
-        tb_kv row = row_pointer(&o, tb_k_min(k, tb_k_int(k, r), most));
-        for (int64_t at = 0; at < bytes; at += LINE)
-            tb_k_prefetch(k, tb_k_ptr_add(k, row, tb_k_int(k, at), 1), TB_FIRST_CACHE);
-    }
+    for (int r = 0; r < n; r++)
+        tb_k_prefetch_lines(k, row_pointer(&o, tb_k_min(k, tb_k_int(k, r), most)), bytes,
+                            TB_FIRST_CACHE);
 }
 
 /* c[i][panel] (+)= rows of `o` . b, for all i < n. Rows of K, of key_bytes, are asked for before

@@ -200,6 +200,8 @@ void tb_k_scatter(tb_kernel *k, tb_dtype mem, tb_kv ptr, tb_kv index, tb_kv valu
  * nothing is done. */
 enum { TB_FIRST_CACHE = 1, TB_SECOND_CACHE };
 void tb_k_prefetch(tb_kernel *k, tb_kv ptr, int cache);
+/* All lines of so many bytes. */
+void tb_k_prefetch_lines(tb_kernel *k, tb_kv ptr, int64_t bytes, int cache);
 tb_kv tb_k_extract(tb_kernel *k, tb_kv a, int lane);
 tb_kv tb_k_shuffle(tb_kernel *k, tb_kv a, tb_kv b, const int32_t *lanes, int n);
 tb_kv tb_k_hreduce(tb_kernel *k, tb_prim p, tb_kv a);

@@ -194,6 +194,15 @@ tb_k_prefetch(tb_kernel *k, tb_kv ptr, int cache)
     tb_kb_here(k, (tb_kinst){.op = TB_K_PREFETCH, .imm = cache}, &ptr, 1);
 }
 
+void
+tb_k_prefetch_lines(tb_kernel *k, tb_kv ptr, int64_t bytes, int cache)
+{
+    enum { LINE = 64 };
+
+    for (int64_t at = 0; at < bytes; at += LINE)
+        tb_k_prefetch(k, tb_k_ptr_add(k, ptr, tb_k_int(k, at), 1), cache);
+}
+
 tb_kv
 tb_k_round(tb_kernel *k, tb_kv a, tb_dtype to)
 {

@@ -17,7 +17,7 @@
 
 /* Rows of a register tile of four vectors, and of three. */
 enum { WIDE_ROWS = 6, ONCE_ROWS = 8 };
-enum { LINE = 64 /* bytes of a cache line */, ASK_ROWS = 4 };
+enum { ASK_ROWS = 4 };
 enum { ALONG = 8192 /* bytes further on in a panel */, ALONG_ROWS = 4 };
 
 /* A function being written. */
@@ -139,8 +139,7 @@ ask_ahead(tile *t)
     tb_kv *next = &t->acc[t->n_acc + 1];
     int64_t bytes = (int64_t)m->ahead * ASK_ROWS;
 
-    for (int64_t at = 0; at < bytes; at += LINE)
-        tb_k_prefetch(k, tb_k_ptr_add(k, *next, tb_k_int(k, at), 1), TB_SECOND_CACHE);
+    tb_k_prefetch_lines(k, *next, bytes, TB_SECOND_CACHE);
     *next = tb_k_ptr_add(k, *next, tb_k_int(k, bytes), 1);
 }
 

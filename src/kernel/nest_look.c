@@ -16,12 +16,8 @@ enum { ALWAYS = 8, SELDOM = 1, READ_AGAIN = 16 };
 static bool
 is_read_again(const tb_nest_survey *s, const tb_ix *flat)
 {
-    const tb_graph *g = s->l->g;
-    tb_val root = s->l->group->root;
-    double all = 1, distinct = 1;
+    double all = tb_elements_hint(s->l->g, s->l->group->root), distinct = 1;
 
-    for (int i = 0; i < tb_rank(g, root); i++)
-        all *= (double)tb_dim_hint(s->l->u, tb_dims(g, root)[i]);
     for (uint32_t var = 0; var < s->n_vars; var++)
         if (tb_ix_uses(&s->l->ix, flat, var))
             distinct *= (double)tb_dim_hint(s->l->u, s->l->ix.vars.at[var].extent);

@@ -34,10 +34,8 @@ tb_nest_past_caches(const tb_nest *n)
 {
     const tb_graph *g = n->l->g;
     tb_val root = n->gr->root;
-    double bytes = (double)tb_dtype_bytes(tb_dtype_of(g, root));
+    double bytes = tb_elements_hint(g, root) * (double)tb_dtype_bytes(tb_dtype_of(g, root));
 
-    for (int i = 0; i < tb_rank(g, root); i++)
-        bytes *= (double)tb_dim_hint(n->l->u, tb_dims(g, root)[i]);
     return bytes >= PAST_CACHES && (!n->kept.id || n->row.id) && !is_read(g, root);
 }
 

@@ -114,11 +114,17 @@ identity(const tb_nest *n, tb_prim p, tb_dtype t)
     return tb_k_const_int(n->k, t, low ? min : ~min);
 }
 
+static tb_prim
+prim_of(const tb_nest *n, uint32_t r)
+{
+    return tb_node_of(n->l->g, n->gr->reductions.at[r].node)->prim;
+}
+
 /* How many carried values reduction r needs: arg reductions carry value and index. */
 static uint32_t
 width(const tb_nest *n, uint32_t r)
 {
-    return tb_nest_is_arg(tb_node_of(n->l->g, n->gr->reductions.at[r].node)->prim) ? 2 : 1;
+    return tb_nest_is_arg(prim_of(n, r)) ? 2 : 1;
 }
 
 static tb_kv
@@ -152,24 +158,27 @@ arg_step(tb_nest *n, tb_prim p, tb_kv *acc, tb_kv v, tb_kv pos)
     acc[1] = tb_k_map(k, TB_P_where, better, pos, acc[1]);
 }
 
+/* Two parts of what reduction r has met. */
+static tb_kv
+join(const tb_nest *n, uint32_t r, tb_kv a, tb_kv b)
+{
+    if (n->passes_nan[r])
+        return tb_k_larger(n->k, a, b);
+    return tb_k_map(n->k, combiner(prim_of(n, r)), a, b, TB_NO_KV);
+}
+
 /* A sum of products is a chain of fused multiply-adds: rounded once, and half the work. */
 static tb_kv
-add_to(tb_kernel *k, tb_prim p, tb_kv acc, tb_kv v)
+add_to(const tb_nest *n, uint32_t r, tb_kv acc, tb_kv v)
 {
+    tb_kernel *k = n->k;
     const tb_kinst *i = tb_k_inst(k, v);
-    if (p == TB_P_add && i->op == TB_K_MAP && i->imm == TB_P_mul &&
+    if (combiner(prim_of(n, r)) == TB_P_add && i->op == TB_K_MAP && i->imm == TB_P_mul &&
         tb_dtype_is_float((tb_dtype)i->dtype)) {
         const tb_kv *in = &k->f->operands.at[i->in];
         return tb_k_fma(k, tb_k_splat(k, in[0], i->lanes), tb_k_splat(k, in[1], i->lanes), acc);
     }
-    return tb_k_map(k, p, acc, v, TB_NO_KV);
-}
-
-/* Two parts of what reduction r has met. */
-static tb_kv
-join(const tb_nest *n, uint32_t r, tb_prim p, tb_kv a, tb_kv b)
-{
-    return n->passes_nan[r] ? tb_k_larger(n->k, a, b) : add_to(n->k, combiner(p), a, b);
+    return join(n, r, acc, v);
 }
 
 /* Takes the element at the bound indices into the accumulators of a stage. */
@@ -180,7 +189,7 @@ accumulate(tb_nest *n, const tb_nest_stage *s, tb_kv *acc)
     tb_nest_recall(n, s);
     for (uint32_t r = s->first; r < s->first + s->n; r++) {
         const tb_reduction *red = &n->gr->reductions.at[r];
-        tb_prim p = tb_node_of(l->g, red->node)->prim;
+        tb_prim p = prim_of(n, r);
         tb_dtype t = acc_dtype(n, red->node);
         tb_kv v = tb_k_splat(n->k, tb_pull(l, tb_in(l->g, red->node, 0), red->in), l->lanes);
         if (tb_nest_is_arg(p)) {
@@ -194,7 +203,7 @@ accumulate(tb_nest *n, const tb_nest_stage *s, tb_kv *acc)
         if (l->mask.id && !n->lane_outer) /* else lanes past the end are nobody's */
             v = tb_k_map(n->k, TB_P_where, l->mask, v,
                          tb_k_splat(n->k, identity(n, p, t), l->lanes));
-        acc[0] = join(n, r, p, acc[0], v);
+        acc[0] = add_to(n, r, acc[0], v);
         acc++;
     }
     tb_nest_forget(n);
@@ -203,12 +212,12 @@ accumulate(tb_nest *n, const tb_nest_stage *s, tb_kv *acc)
 
 /* Puts accumulators b into a (both of one reduction). */
 static void
-merge(tb_nest *n, uint32_t r, tb_prim p, tb_kv *a, const tb_kv *b)
+merge(tb_nest *n, uint32_t r, tb_kv *a, const tb_kv *b)
 {
     tb_kernel *k = n->k;
+    tb_prim p = prim_of(n, r);
     if (!tb_nest_is_arg(p)) {
-        a[0] = n->passes_nan[r] ? tb_k_larger(k, a[0], b[0])
-                                : tb_k_map(k, combiner(p), a[0], b[0], TB_NO_KV);
+        a[0] = join(n, r, a[0], b[0]);
         return;
     }
     tb_kv mask = n->l->mask, keep[2] = {a[0], a[1]};
@@ -251,9 +260,10 @@ largest_lane(tb_kernel *k, tb_kv v)
 
 /* Across lanes. */
 static tb_kv
-horizontal(tb_nest *n, uint32_t r, tb_prim p, const tb_kv *a)
+horizontal(tb_nest *n, uint32_t r, const tb_kv *a)
 {
     tb_kernel *k = n->k;
+    tb_prim p = prim_of(n, r);
     if (tb_k_inst(k, a[0])->lanes == 1)
         return tb_nest_is_arg(p) ? a[1] : a[0];
     if (n->passes_nan[r])
@@ -393,14 +403,14 @@ tb_nest_run_stage(tb_nest *n, const tb_nest_stage *s, int blocks)
         } else {
             tb_kv a[2] = {acc[at], tb_nest_is_arg(p) ? acc[at + 1] : TB_NO_KV};
             for (int b = 1; b < blocks; b++)
-                merge(n, r, p, a, acc + arg.per_block * (uint32_t)b + at);
-            tb_kv v = horizontal(n, r, p, a);
+                merge(n, r, a, acc + arg.per_block * (uint32_t)b + at);
+            tb_kv v = horizontal(n, r, a);
             if (scalar_tail) {
                 tb_kv whole[2] = {v, TB_NO_KV};
                 const tb_kv *tail = acc + arg.per_block * (uint32_t)blocks + at;
                 if (tb_nest_is_arg(p)) /* needs the value beside the position */
                     tb_raise(l->u->cx, n->gr->loc, TB_INTERNAL, "argmax with a scalar tail");
-                merge(n, r, p, whole, tail);
+                merge(n, r, whole, tail);
                 v = whole[0];
             }
             n->values[r][0] = v;

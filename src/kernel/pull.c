@@ -229,9 +229,8 @@ is_exp_below(const tb_lower *l, tb_val v, tb_val *x, tb_val *top)
     if (tb_node_of(g, d)->prim != TB_P_sub || tb_storage(l->gs, d).id)
         return false;
     *x = tb_in(g, d, 0);
-    *top = m = tb_in(g, d, 1);
-    while (tb_node_of(g, m)->prim == TB_P_expand || tb_node_of(g, m)->prim == TB_P_reshape)
-        m = tb_in(g, m, 0);
+    *top = tb_in(g, d, 1);
+    m = tb_behind_expand(g, *top);
     return tb_node_of(g, m)->prim == TB_P_rmax && tb_in(g, m, 0).id == x->id;
 }
 

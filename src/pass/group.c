@@ -71,9 +71,8 @@ tb_storage(const tb_groups *gs, tb_val v)
 static int64_t
 elements(state *s, tb_val v)
 {
-    double n = 1;
-    for (int i = 0; i < tb_rank(s->g, v); i++)
-        n *= (double)tb_dim_hint(s->u, tb_dims(s->g, v)[i]);
+    double n = tb_elements_hint(s->g, v);
+
     return n < 9e18 ? (int64_t)n : INT64_MAX;
 }
 

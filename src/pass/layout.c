@@ -44,9 +44,7 @@ inverse(const int64_t *order, int rank, int64_t *out)
 static bool
 permutes_freely(const tb_graph *g, tb_val v)
 {
-    while (tb_node_of(g, v)->prim == TB_P_expand || tb_node_of(g, v)->prim == TB_P_reshape)
-        v = tb_in(g, v, 0);
-    switch ((tb_prim)tb_node_of(g, v)->prim) {
+    switch ((tb_prim)tb_node_of(g, tb_behind_expand(g, v))->prim) {
     case TB_P_full:
     case TB_P_const:
         return true;

@@ -68,9 +68,8 @@ bool
 tb_is_zero(const tb_graph *g, tb_val v)
 {
     double value;
-    while (tb_node_of(g, v)->prim == TB_P_reshape || tb_node_of(g, v)->prim == TB_P_expand)
-        v = tb_in(g, v, 0);
-    return tb_is_full(g, v, &value) && value == 0;
+
+    return tb_is_full(g, tb_behind_expand(g, v), &value) && value == 0;
 }
 
 tb_graph *
