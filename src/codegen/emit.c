@@ -201,7 +201,7 @@ static void
 set_value(tb_emitter *e, uint32_t id, LLVMValueRef v)
 {
     const tb_kinst *i = &e->f->insts.at[id];
-    tb_slot s = {.v = v, .block = e->block};
+    tb_slot s = {.v = v, .block = e->block, .shuffles = e->slots[id].shuffles};
 
     /* without a use this conversion costs nothing */
     if (kept_wide(e, i->dtype, i->lanes) && !LLVMIsConstant(v))
@@ -375,6 +375,24 @@ emit_lane_ids(tb_emitter *e, const tb_kinst *i)
     return LLVMConstVector(lanes, i->lanes);
 }
 
+/* LLVM for x86 tries for every shuffle to make one of all those before it. Where a square is
+ * turned, each sees 16 rows through 4 levels: that was half of the time an attention takes to
+ * compile, for nothing. Two levels are as far as it may look: a fence is no instruction, and
+ * nothing is combined across it. */
+static LLVMValueRef
+fence_shuffles(tb_emitter *e, const tb_kinst *i, LLVMValueRef v)
+{
+    enum { SHUFFLES_MOST = 2 };
+    LLVMTypeRef type = LLVMTypeOf(v);
+    tb_slot *slots = e->slots;
+    int a = slots[tb_emit_in(e, i, 0).id].shuffles, b = slots[tb_emit_in(e, i, 1).id].shuffles;
+    int n = 1 + (a > b ? a : b);
+    bool fence = e->x86 && n >= SHUFFLES_MOST && (i->dtype == TB_F32 || i->dtype == TB_F64);
+
+    slots[i - e->f->insts.at].shuffles = fence ? 0 : n < UINT8_MAX ? (uint8_t)n : UINT8_MAX;
+    return fence ? tb_emit_intrinsic(e, "llvm.arithmetic.fence", &type, 1, &v, 1) : v;
+}
+
 static LLVMValueRef
 emit_shuffle(tb_emitter *e, const tb_kinst *i)
 {
@@ -391,7 +409,8 @@ emit_shuffle(tb_emitter *e, const tb_kinst *i)
                                        LLVMConstInt(e->i32, n, false), "");
         return v;
     }
-    return LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(lanes, i->lanes), "");
+    a = LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(lanes, i->lanes), "");
+    return fence_shuffles(e, i, a);
 }
 
 static LLVMValueRef

@@ -25,6 +25,7 @@ typedef struct tb_slot {
     LLVMValueRef wide; /* BOOL vectors on targets without masks: i32 lanes, 0 or -1 */
     LLVMValueRef *outs; /* of a FOR: carried values after it */
     uint32_t block;
+    uint8_t shuffles; /* of shuffles that LLVM may look through, this one included */
 } tb_slot;
 
 /* An internal function that is in the module. */
