@@ -25,9 +25,10 @@
 #include "runtime/runtime_internal.h"
 #include "runtime/wait.h"
 
-/* How long a worker looks for the next job before it sleeps: programs dispatch many in a
- * row, and sleeping costs each of them tens of thousands of ns. */
-enum { IDLE_SPIN_NS = 60000, FINISH_SPIN_NS = 100000 };
+/* How long a worker looks for the next job, and a caller for the last worker, before it
+ * sleeps. Waking one costs tens of thousands of ns, on a virtual machine far more: its CPU
+ * has been given away. Between two calls lies what a program in Python does there. */
+enum { SPIN_NS = 1000000 };
 
 struct pool;
 typedef struct worker {
@@ -46,7 +47,7 @@ static const unsigned OPEN = 1u << 31;
 typedef struct pool {
     worker *workers; /* [0] is the calling thread, whoever that is */
     int n_workers, n_threads; /* n_threads + 1 <= n_workers */
-    int64_t idle_spin_ns;
+    int64_t spin_ns;
     unsigned generation;
     struct pool *previous; /* of the parent process; its threads do not exist here */
     atomic_int busy, quit; /* bools */
@@ -156,7 +157,7 @@ worker_main(void *arg)
     worker *w = arg;
     unsigned seen = 0;
     for (;;) {
-        seen = tb_wait_change(&w->go, seen, w->pool->idle_spin_ns);
+        seen = tb_wait_change(&w->go, seen, w->pool->spin_ns);
         if (atomic_load(&w->pool->quit))
             return NULL;
         call_children(w->pool, w->index);
@@ -215,7 +216,7 @@ run_job(pool *p, const tb_work *w, int n)
     run_tiles(p, 0, w->scratch);
     unsigned c = atomic_fetch_and(&p->control.word, ~OPEN) & ~OPEN;
     while (c != 0)
-        c = tb_wait_change(&p->control, c, p->idle_spin_ns ? FINISH_SPIN_NS : 0);
+        c = tb_wait_change(&p->control, c, p->spin_ns);
     return atomic_load_explicit(&p->error, memory_order_relaxed);
 }
 
@@ -247,7 +248,7 @@ new_pool(int n_workers)
     p->n_workers = n_workers;
     p->generation = atomic_load(&generation);
     /* More threads than CPUs: spinning would keep the others from running. */
-    p->idle_spin_ns = n_workers <= tb_cpus_allowed() ? IDLE_SPIN_NS : 0;
+    p->spin_ns = n_workers <= tb_cpus_allowed() ? SPIN_NS : 0;
     tb_wait_init(&p->control);
     for (int i = 0; i < n_workers; i++) {
         tb_wait_init(&p->workers[i].go);
