@@ -56,7 +56,10 @@ THREADS = [
     "runtime/wait.h",
     "runtime/split.c",
     "base/cpus.c",
+    "runtime/job.h",
+    "runtime/job.c",
     "runtime/local_task.c",
+    "runtime/lent_task.c",
 ]
 
 TOKEN = re.compile(

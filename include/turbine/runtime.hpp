@@ -153,6 +153,13 @@ class device {
         check(tb_device_create(uri, workers, &d));
         d_.reset(d, tb_device_release);
     }
+    // On threads that the program lends.
+    explicit device(tb_executor run, void *user = nullptr, int workers = 0)
+    {
+        tb_device *d = nullptr;
+        check(tb_device_create_on(run, user, workers, &d));
+        d_.reset(d, tb_device_release);
+    }
     std::string name() const { return tb_device_name(d_.get()); }
     int workers() const { return tb_device_workers(d_.get()); }
     void set_workers(int n) const { tb_device_set_workers(d_.get(), n); }

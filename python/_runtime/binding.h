@@ -59,6 +59,10 @@ typedef struct device_obj {
 } device_obj;
 extern PyTypeObject *device_type;
 
+/* ---- openmp.c ---- */
+/* "local-task" on OpenMP's threads, or on its own where there is no OpenMP. */
+tb_status openmp_device(int workers, tb_device **out) TB_MUST_CHECK;
+
 /* ---- program.c ---- */
 typedef struct block_spare block_spare;
 typedef struct fn_info {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
- * device.c -- Device(uri, workers=0): who executes.
+ * device.c -- Device(uri, workers=0, openmp=False): who executes.
  */
 #include "binding.h"
 
@@ -9,15 +9,17 @@ PyTypeObject *device_type;
 static PyObject *
 device_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {"uri", "workers", NULL};
+    static const char *const names[] = {"uri", "workers", "openmp", NULL};
     const char *uri;
-    int workers = 0;
+    int workers = 0, openmp = 0;
     tb_device *d = NULL;
     tb_status st;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|i:Device", (char **)names, &uri, &workers))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|ip:Device", (char **)names, &uri, &workers,
+                                     &openmp))
         return NULL;
-    st = tb_device_create(uri, workers, &d);
+    openmp = openmp && strcmp(uri, "local-task") == 0;
+    st = openmp ? openmp_device(workers, &d) : tb_device_create(uri, workers, &d);
     if (st) {
         raise_status(st);
         return NULL;
@@ -88,7 +90,8 @@ static PyGetSetDef device_getset[] = {
 };
 
 static PyType_Slot device_slots[] = {
-    {Py_tp_doc, (void *)"Device(uri, workers=0): 'local-sync' or 'local-task'"},
+    {Py_tp_doc, (void *)"Device(uri, workers=0, openmp=False): 'local-sync' or 'local-task'; "
+                        "openmp: on OpenMP's threads, torch's, where there are any"},
     {Py_tp_new, device_new},
     {Py_tp_dealloc, device_dealloc},
     {Py_tp_repr, device_repr},

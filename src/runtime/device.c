@@ -55,15 +55,22 @@ parse_uri(const char *uri, device_uri *out)
     return NULL;
 }
 
+static tb_status
+check_workers(int n)
+{
+    if (n < 0 || n > MAX_WORKERS)
+        return tb_status_make(TB_INVALID_ARGUMENT, "expected workers from 0 to %d, got %d",
+                              MAX_WORKERS, n);
+    return NULL;
+}
+
 tb_status
 tb_device_create(const char *uri, int n_workers, tb_device **out)
 {
     device_uri u;
     tb_device *d;
     TRY(parse_uri(uri, &u));
-    if (n_workers < 0 || n_workers > MAX_WORKERS)
-        return tb_status_make(TB_INVALID_ARGUMENT, "expected workers from 0 to %d, got %d",
-                              MAX_WORKERS, n_workers);
+    TRY(check_workers(n_workers));
     if (n_workers == 0)
         n_workers = u.workers;
     if (tb_str_is(u.driver, "local-sync"))
@@ -80,6 +87,24 @@ tb_device_create(const char *uri, int n_workers, tb_device **out)
                               TB_FMT(u.driver));
     if (!d)
         return tb_status_make(TB_OUT_OF_MEMORY, "no memory for device '%s'", uri);
+    *out = d;
+    return NULL;
+}
+
+tb_status
+tb_device_create_on(tb_executor run, void *user, int n_workers, tb_device **out)
+{
+    TRY(check_workers(n_workers));
+    if (!run)
+        return tb_status_make(TB_INVALID_ARGUMENT, "expected an executor, got NULL");
+#if defined(TB_NO_THREADS)
+    (void)user;
+    tb_device *d = tb_local_sync_create();
+#else
+    tb_device *d = tb_lent_task_create(run, user, n_workers ? n_workers : tb_cpus_allowed());
+#endif
+    if (!d)
+        return tb_status_make(TB_OUT_OF_MEMORY, "no memory for a device on lent threads");
     *out = d;
     return NULL;
 }

@@ -2,10 +2,8 @@
 /*
  * local_task.c -- the device that spreads a dispatch over a pool of threads.
  *
- * A dispatch of small cost stays on the calling thread. A larger one becomes the pool's
- * job: tiles are divided into one contiguous range per worker, always the same worker for
- * the same range, so that a core finds in its caches what it read in the call before.
- * Workers take chunks of their own range, then of others'.
+ * A dispatch of small cost stays on the calling thread. A larger one becomes the pool's job
+ * (job.h).
  *
  * A worker that has not begun when the last tile is taken is not waited for: `control`
  * holds an open bit and the number of workers inside the job; they enter by adding 1 while
@@ -22,7 +20,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "runtime/runtime_internal.h"
+#include "runtime/job.h"
 #include "runtime/wait.h"
 
 /* How long a worker looks for the next job, and a caller for the last worker, before it
@@ -32,13 +30,10 @@ enum { SPIN_NS = 1000000 };
 
 struct pool;
 typedef struct worker {
-    _Alignas(128) _Atomic int64_t next; /* first tile of this range that nobody took */
-    int64_t end;
-    tb_wait go; /* counts the jobs this worker was called for */
+    _Alignas(128) tb_wait go; /* counts the jobs this worker was called for */
     struct pool *pool;
     int index;
-    void *scratch;
-    size_t scratch_bytes;
+    tb_room room;
     pthread_t thread;
 } worker;
 
@@ -52,11 +47,7 @@ typedef struct pool {
     struct pool *previous; /* of the parent process; its threads do not exist here */
     atomic_int busy, quit; /* bools */
     tb_wait control; /* OPEN | workers inside */
-    /* the job; written while control is 0 */
-    tb_work work;
-    atomic_int n; /* workers it is divided among */
-    int64_t chunk;
-    atomic_int error;
+    tb_job job; /* written while control is 0 */
 } pool;
 
 typedef struct task_device {
@@ -64,60 +55,7 @@ typedef struct task_device {
     _Atomic(pool *) pool;
 } task_device;
 
-/* ---- generations of the process ---- */
-static atomic_uint generation;
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
-
-static void
-in_child(void)
-{
-    atomic_fetch_add(&generation, 1);
-}
-
-static void
-watch_forks(void)
-{
-    pthread_atfork(NULL, NULL, in_child);
-}
-
 /* ---- a job ---- */
-static void
-run_tiles(pool *p, int me, void *scratch)
-{
-    const tb_work *w = &p->work;
-    int n = atomic_load_explicit(&p->n, memory_order_relaxed);
-    for (int k = 0; k < n; k++) {
-        worker *from = &p->workers[me + k < n ? me + k : me + k - n];
-        while (atomic_load_explicit(&from->next, memory_order_relaxed) < from->end) {
-            int64_t begin =
-                atomic_fetch_add_explicit(&from->next, p->chunk, memory_order_relaxed);
-            int64_t end = begin + p->chunk < from->end ? begin + p->chunk : from->end;
-            if (begin >= from->end)
-                break;
-            int none = 0, error = w->fn(w->bindings, w->sizes, begin, end, scratch);
-            if (error)
-                atomic_compare_exchange_strong(&p->error, &none, error);
-            if (atomic_load_explicit(&p->error, memory_order_relaxed))
-                return;
-        }
-    }
-}
-
-static bool
-have_scratch(worker *w, size_t bytes)
-{
-    if (bytes <= w->scratch_bytes)
-        return true;
-    free(w->scratch);
-    w->scratch_bytes = 0;
-    if (posix_memalign(&w->scratch, TB_DATA_ALIGN, bytes) != 0) {
-        w->scratch = NULL;
-        return false; /* the others take this worker's tiles */
-    }
-    w->scratch_bytes = bytes;
-    return true;
-}
-
 static void
 join_job(worker *w)
 {
@@ -127,9 +65,8 @@ join_job(worker *w)
         if (!(c & OPEN))
             return;
     } while (!atomic_compare_exchange_weak(&p->control.word, &c, c + 1));
-    if (w->index < atomic_load_explicit(&p->n, memory_order_relaxed) &&
-        have_scratch(w, p->work.scratch_bytes))
-        run_tiles(p, w->index, w->scratch);
+    if (w->index < atomic_load_explicit(&p->job.n, memory_order_relaxed))
+        tb_job_run_in(&p->job, w->index, &w->room);
     if (atomic_fetch_sub(&p->control.word, 1) == 1)
         tb_wait_wake(&p->control);
 }
@@ -145,7 +82,7 @@ call_worker(pool *p, int i)
 static void
 call_children(pool *p, int i)
 {
-    int n = atomic_load_explicit(&p->n, memory_order_relaxed);
+    int n = atomic_load_explicit(&p->job.n, memory_order_relaxed);
     for (int child = 2 * i + 1; child <= 2 * i + 2; child++)
         if (child < n)
             call_worker(p, child);
@@ -189,21 +126,6 @@ start_threads(pool *p, int n)
     return p->n_threads + 1 < n ? p->n_threads + 1 : n;
 }
 
-static void
-set_job(pool *p, const tb_work *w, int n)
-{
-    for (int i = 0; i < n; i++) {
-        int64_t begin = tb_split_begin(w->tiles, n, i);
-        atomic_store_explicit(&p->workers[i].next, begin, memory_order_relaxed);
-        p->workers[i].end = tb_split_begin(w->tiles, n, i + 1);
-    }
-    p->work = *w;
-    p->chunk = tb_split_chunk(w->tiles, w->tile_cost_ns, n);
-    atomic_store_explicit(&p->error, 0, memory_order_relaxed);
-    atomic_store_explicit(&p->n, n, memory_order_relaxed);
-    atomic_store(&p->control.word, OPEN);
-}
-
 /* The caller has `busy`. */
 static int32_t
 run_job(pool *p, const tb_work *w, int n)
@@ -211,13 +133,14 @@ run_job(pool *p, const tb_work *w, int n)
     n = start_threads(p, n);
     if (n == 1)
         return w->fn(w->bindings, w->sizes, 0, w->tiles, w->scratch);
-    set_job(p, w, n);
+    tb_job_set(&p->job, w, n);
+    atomic_store(&p->control.word, OPEN);
     call_children(p, 0);
-    run_tiles(p, 0, w->scratch);
+    tb_job_run(&p->job, 0, w->scratch);
     unsigned c = atomic_fetch_and(&p->control.word, ~OPEN) & ~OPEN;
     while (c != 0)
         c = tb_wait_change(&p->control, c, p->spin_ns);
-    return atomic_load_explicit(&p->error, memory_order_relaxed);
+    return tb_job_error(&p->job);
 }
 
 /* ---- the pool ---- */
@@ -225,10 +148,11 @@ static void
 free_pool(pool *p)
 {
     for (int i = 0; i < p->n_workers; i++) {
-        free(p->workers[i].scratch);
+        free(p->workers[i].room.at);
         tb_wait_destroy(&p->workers[i].go);
     }
     tb_wait_destroy(&p->control);
+    tb_job_free(&p->job);
     free(p->workers);
     free(p);
 }
@@ -239,14 +163,19 @@ new_pool(int n_workers)
     pool *p = calloc(1, sizeof *p);
     void *workers = NULL;
     size_t bytes = sizeof(worker) * (size_t)n_workers;
-    if (!p || posix_memalign(&workers, _Alignof(worker), bytes) != 0) {
+    if (!p || !tb_job_init(&p->job, n_workers)) {
+        free(p);
+        return NULL;
+    }
+    if (posix_memalign(&workers, _Alignof(worker), bytes) != 0) {
+        tb_job_free(&p->job);
         free(p);
         return NULL;
     }
     memset(workers, 0, bytes);
     p->workers = workers;
     p->n_workers = n_workers;
-    p->generation = atomic_load(&generation);
+    p->generation = tb_process_generation();
     /* More threads than CPUs: spinning would keep the others from running. */
     p->spin_ns = n_workers <= tb_cpus_allowed() ? SPIN_NS : 0;
     tb_wait_init(&p->control);
@@ -262,7 +191,7 @@ new_pool(int n_workers)
 static bool
 is_ours(const pool *p)
 {
-    return p && p->generation == atomic_load_explicit(&generation, memory_order_relaxed);
+    return p && p->generation == tb_process_generation();
 }
 
 /* The pool of this process; NULL if there is no memory for one. */
@@ -317,7 +246,7 @@ destroy(tb_device *base)
 {
     task_device *d = (task_device *)base;
     pool *p = atomic_load(&d->pool);
-    if (p && p->generation == atomic_load(&generation)) {
+    if (is_ours(p)) {
         atomic_store(&p->quit, true);
         for (int i = 1; i <= p->n_threads; i++)
             call_worker(p, i);
@@ -340,7 +269,7 @@ tb_local_task_create(int n_workers)
     task_device *d = calloc(1, sizeof *d);
     if (!d)
         return NULL;
-    pthread_once(&fork_once, watch_forks);
+    (void)tb_process_generation(); /* forks count from here on */
     d->base.driver = &driver;
     d->base.max_workers = n_workers;
     atomic_init(&d->base.refs, 1);

@@ -17,6 +17,8 @@
  *   device.c      device uris; driver-independent part of a device
  *   local_sync.c  kernels on the calling thread
  *   local_task.c  kernels on the calling thread and a pool
+ *   lent_task.c   kernels on the calling thread and threads that someone lends
+ *   job.c         a dispatch divided among workers
  *   split.c       among how many workers, and how
  *   null.c        kernels not run at all
  *
@@ -179,10 +181,11 @@ struct tb_device {
     int max_workers;
 };
 
-/* local_sync.c, local_task.c, null.c. NULL when out of memory. */
+/* local_sync.c, local_task.c, lent_task.c, null.c. NULL when out of memory. */
 tb_device *tb_local_sync_create(void);
 void tb_local_sync_init(tb_device *d); /* in place: lives as long as its memory */
 tb_device *tb_local_task_create(int n_workers);
+tb_device *tb_lent_task_create(tb_executor run, void *user, int n_workers);
 tb_device *tb_null_create(void);
 
 /* ---- split.c: worker i of n begins with the tiles from tb_split_begin(i) to that of i + 1,

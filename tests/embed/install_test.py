@@ -69,6 +69,12 @@ int main(int argc, char **argv)
         } catch (const error &e) {
             std::printf("%d %s\n", int(e.code()), e.what());
         }
+    tb_executor in_turn = [](void *, int n, void (*fn)(void *, int), void *arg) {
+        for (int i = 0; i < n; i++)
+            fn(arg, i);
+    };
+    session lent(m, device(in_turn, nullptr, 2));
+    std::printf("%g\n", double(lent.call("main", {view(x, {3})})[0].data<float>()[2]));
     params p;
     p.add("model", "w", view(x, {3}));
     if (argc > 2)
@@ -198,5 +204,6 @@ def test_cpp(installed, compiler, tmp_path):
         "1 function 'main', input 0 'x': expected 3xf32, got 2xf32",
         "4 /nowhere.vmfb: No such file or directory",
         "1 the tensor's elements are of another type",
+        "6",
         "9",
     ]

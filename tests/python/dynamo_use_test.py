@@ -145,9 +145,8 @@ def test_use_after_fork():
         want = c(x)  # the device has threads now
         child = os.fork()
         if child == 0:
-            signal.alarm(60)
-            torch.set_num_threads(1)  # of torch's own, which do not survive a fork
-            os._exit(0 if torch.equal(c(x), want) else 1)
+            signal.alarm(60)  # torch's operators may wait for threads that are not here
+            os._exit(0 if (c(x).numpy() == want.numpy()).all() else 1)
         assert os.waitpid(child, 0)[1] == 0
         assert torch.equal(c(x), want)
 

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Threads of compiled programs beside those of torch."""
 
+import concurrent.futures
 import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -31,6 +34,36 @@ def test_as_many_as_torch(threads):
     run("local-task")
     most = device("local-task").workers  # not more than CPUs
     assert 1 <= most <= len(os.sched_getaffinity(0))
+
+
+@pytest.mark.skipif(
+    not torch.backends.openmp.is_available(), reason="torch without OpenMP"
+)
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU")
+def test_on_torch_s_threads():
+    """No second pool beside torch's. A process of its own: others may have one."""
+    code = """
+import os, torch
+f = torch.compile(lambda x: torch.softmax(x @ x, -1), backend="turbine_cpu")
+x = torch.randn(512, 512) / 22
+y = f(x)
+names = [open(f"/proc/self/task/{t}/comm").read() for t in os.listdir("/proc/self/task")]
+assert not any(n.startswith("turbine-") for n in names), names
+torch.testing.assert_close(y, torch.softmax(x @ x, -1))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_from_several_threads():
+    """Each thread that calls has an OpenMP team of its own; the device serves one at a time."""
+    f = compiled(lambda x: torch.softmax(x @ x, -1), device="local-task")
+    x = torch.randn(256, 256) / 16
+    want = torch.softmax(x @ x, -1)
+    f(x)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for y in pool.map(f, [x] * 32):
+            torch.testing.assert_close(y, want)
+    torch._dynamo.reset()
 
 
 @pytest.mark.parametrize("shape", [(8500, 1024), (8399, 1003), (2, 4194304 + 5)])

@@ -238,6 +238,118 @@ unused_device(void)
     tb_device_release(d);
 }
 
+/* ---- threads that someone lends ---- */
+typedef struct lender {
+    int calls, most; /* most: workers it calls */
+    int n;           /* of the last call */
+} lender;
+
+/* One after the other, the last first; 0 always. */
+static void
+in_turn(void *user, int n, void (*fn)(void *arg, int worker), void *arg)
+{
+    lender *l = user;
+    l->calls++;
+    l->n = n;
+    for (int i = n < l->most ? n : l->most; i-- > 0;)
+        fn(arg, i);
+}
+
+typedef struct member {
+    void (*fn)(void *arg, int worker);
+    void *arg;
+    int worker;
+    pthread_t thread;
+} member;
+
+static void *
+member_main(void *arg)
+{
+    member *m = arg;
+    m->fn(m->arg, m->worker);
+    return NULL;
+}
+
+static void
+side_by_side(void *user, int n, void (*fn)(void *arg, int worker), void *arg)
+{
+    lender *l = user;
+    member m[8];
+    l->calls++;
+    l->n = n;
+    for (int i = 1; i < n; i++) {
+        m[i] = (member){fn, arg, i, 0};
+        CHECK(pthread_create(&m[i].thread, NULL, member_main, &m[i]) == 0);
+    }
+    fn(arg, 0);
+    for (int i = 1; i < n; i++)
+        pthread_join(m[i].thread, NULL);
+}
+
+static void
+lent_threads(void)
+{
+    static const int64_t counts[] = {1, 2, 3, 64, 1000};
+    static const struct {
+        tb_executor run;
+        int most;
+    } lenders[] = {{in_turn, 8}, {in_turn, 1}, {in_turn, 2}, {side_by_side, 8}};
+    for (size_t i = 0; i < TB_COUNT(lenders); i++)
+        for (size_t j = 0; j < TB_COUNT(counts); j++) {
+            lender l = {.most = lenders[i].most};
+            tb_device *d = NULL;
+            OK(tb_device_create_on(lenders[i].run, &l, 4, &d));
+            EQ_STR(tb_device_name(d), "local-task");
+            EQ_INT(tb_device_workers(d), 4);
+            prog *p = visit_prog(k_visit, counts[j], 3, 20000, 3);
+            tb_session *s = p_session(p, d, NULL);
+            for (int turn = 0; turn < 4; turn++) {
+                tb_device_set_workers(d, 4 - turn);
+                CHECK(call_visits(s, counts[j], 3));
+                if (counts[j] > 1 && turn < 3)
+                    EQ_INT(l.n, 4 - turn); /* all that may take part */
+            }
+            EQ_INT(l.calls, counts[j] > 1 ? 9 : 0); /* of 12: one worker needs no one */
+            tb_session_destroy(s);
+            tb_device_release(d);
+            free(p);
+        }
+}
+
+static void
+lent_threads_and_faults(void)
+{
+    lender l = {.most = 8};
+    tb_device *d = NULL;
+    FAILS(tb_device_create_on(NULL, NULL, 2, &d), TB_INVALID_ARGUMENT,
+          "expected an executor, got NULL");
+    FAILS(tb_device_create_on(in_turn, &l, 1025, &d), TB_INVALID_ARGUMENT,
+          "expected workers from 0 to 1024, got 1025");
+    OK(tb_device_create_on(side_by_side, &l, 3, &d));
+    prog *p = visit_prog(k_fail_late, 1000, 700, 20000, 1);
+    tb_session *s = p_session(p, d, NULL);
+    tb_tensor out = {0};
+    FAILS(tb_session_call(s, 0, NULL, 0, &out, 1), TB_OUT_OF_RANGE,
+          "visit: index out of range: a value of the index tensor names no element "
+          "(function 'f', kernel 'visit')");
+    tb_session_destroy(s);
+    free(p);
+    p = visit_prog(k_visit, 64, 3, 20000, 3);
+    s = p_session(p, d, NULL);
+    CHECK(call_visits(s, 64, 3));
+    int before = l.calls;
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) /* the lender's threads are not in the child */
+        _exit(!call_visits(s, 64, 3) || l.calls != before);
+    int status = 1;
+    waitpid(pid, &status, 0);
+    EQ_INT(status, 0);
+    tb_session_destroy(s);
+    tb_device_release(d);
+    free(p);
+}
+
 /* ---- several callers ---- */
 typedef struct caller {
     tb_module *m;
@@ -259,15 +371,14 @@ call_often(void *arg)
     return NULL;
 }
 
+/* Takes the device. */
 static void
-sessions_share_a_device(void)
+share(tb_device *d)
 {
     prog *p = visit_prog(k_visit, 200, 50, 2000, 2);
     caller c[4] = {0};
     tb_module *m = NULL;
-    tb_device *d = NULL;
     OK(tb_module_from_plan(&p->plan, p->fns, p->bytes, p->n_bytes, &m));
-    OK(tb_device_create("local-task", 3, &d));
     for (int i = 0; i < 4; i++) {
         c[i] = (caller){.m = m, .d = d};
         CHECK(pthread_create(&c[i].thread, NULL, call_often, &c[i]) == 0);
@@ -281,6 +392,17 @@ sessions_share_a_device(void)
     tb_device_release(d);
     tb_module_release(m);
     free(p);
+}
+
+static void
+sessions_share_a_device(void)
+{
+    lender l = {0};
+    tb_device *d = NULL;
+    OK(tb_device_create("local-task", 3, &d));
+    share(d);
+    OK(tb_device_create_on(side_by_side, &l, 3, &d));
+    share(d);
 }
 
 /* A kernel that calls the session it runs in. */
@@ -356,6 +478,8 @@ main(void)
     RUN(idle_workers_sleep);
     RUN(an_error_in_one_tile);
     RUN(unused_device);
+    RUN(lent_threads);
+    RUN(lent_threads_and_faults);
     RUN(sessions_share_a_device);
     RUN(one_call_at_a_time);
     RUN(forked_processes);

@@ -10,12 +10,32 @@ import torch
 from .. import _runtime
 from ..profile import recorder
 from .rng import draw_seed
+from .shim import real_tensors
+
+# What torch has MKL's vector library compute (aten/src/ATen/cpu/vml.h), or may have.
+_OF_MKL = """abs acos asin atan ceil cos cosh erf erfc erfinv exp expm1 floor lgamma log log10 log1p
+log2 round rsqrt sigmoid sin sinh sqrt tan tanh trunc""".split()
+
+
+def _settle_mkl():
+    """Until MKL 2025 the first calls of such a function by several threads at once may be answered
+    with four digits (https://github.com/pytorch/pytorch/issues/188792). Threads that wait for work
+    side by side make that likelier; after a call by one thread it is over."""
+    with real_tensors(), torch.no_grad():
+        for dtype in (torch.float32, torch.float64):
+            one = torch.full((1,), 0.5, dtype=dtype)
+            for name in _OF_MKL:
+                getattr(torch, name)(one)
 
 
 @functools.cache
 def device(name):
-    """One of a name for the process: all programs share its threads."""
-    return _runtime.Device(name)
+    """One of a name for the process: all programs share its threads, which are torch's own
+    where those are OpenMP's: two pools would contend for the CPUs."""
+    openmp = torch.backends.openmp.is_available()
+    if openmp and torch.backends.mkl.is_available():
+        _settle_mkl()
+    return _runtime.Device(name, openmp=openmp)
 
 
 @dataclasses.dataclass(frozen=True)
