@@ -19,23 +19,26 @@ static struct {
 typedef struct team {
     void (*fn)(void *arg, int worker);
     void *arg;
+    int n;
 } team;
 
 static void
 member(void *data)
 {
     const team *t = data;
+    int me = omp.thread_num();
 
-    t->fn(t->arg, omp.thread_num());
+    if (me < t->n)
+        t->fn(t->arg, me);
 }
 
 static void
 run(void *user, int n, void (*fn)(void *, int), void *arg)
 {
-    team t = {fn, arg};
+    team t = {fn, arg, n};
 
     (void)user;
-    omp.parallel(member, &t, (unsigned)n, 0);
+    omp.parallel(member, &t, 0, 0); /* as many as torch's: teams that shrink end their threads */
 }
 
 /* Is OpenMP in the process, loaded by torch for all to see? The GIL is held. */

@@ -54,7 +54,7 @@ dispatch(tb_device *base, const tb_work *w)
     if (tb_split_workers(w->tiles, w->tile_cost_ns, limit, awake) == 1) {
         error = run_alone(w);
     } else {
-        /* All of them: OpenMP ends threads that a team does not need, and starts new ones. */
+        /* All of them: who lends has them come along as one, as OpenMP does. */
         tb_job_set(&d->job, w, limit);
         d->run(d->user, limit, work, d);
         error = tb_job_error(&d->job);

@@ -167,3 +167,15 @@ def test_polynomial(name):
     x = torch.linspace(-2, 2, 201, dtype=torch.float64)[:, None]
     degrees = torch.tensor([-1.0, 0, 1, 2, 3, 8, 13])
     agree(getattr(S, name), x, degrees, rtol=1e-9, atol=1e-9)
+
+
+def test_sigmoid_over_all_floats():
+    """The bound of docs/math.md: every 4093rd of all F32 bit patterns."""
+    x = torch.arange(0, 1 << 32, 4093).to(torch.uint32).view(torch.float32)
+    got, wide = compiled(torch.sigmoid, x).double(), x.double()
+    want = torch.sigmoid(wide)
+    place = torch.exp2(torch.floor(torch.log2(want)).clamp(min=-126) - 23)
+    error = (got - want).abs() / place
+    gone = (want < 2**-125.5) & (got == 0)  # as exp's results are
+    assert torch.equal(got.isnan(), x.isnan())
+    assert error[~(gone | x.isnan())].max() <= 2.5

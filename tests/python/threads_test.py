@@ -54,6 +54,27 @@ torch.testing.assert_close(y, torch.softmax(x @ x, -1))
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
+@pytest.mark.skipif(
+    not torch.backends.openmp.is_available(), reason="torch without OpenMP"
+)
+def test_torch_s_team_stays_whole():
+    """OpenMP ends the threads that a smaller team does not need, and starts new ones for the next
+    large one: here torch has more threads than there are CPUs for ours."""
+    code = """
+import os, torch
+torch.set_num_threads(8)
+f = torch.compile(lambda x: torch.softmax(x @ x, -1), backend="turbine_cpu")
+x = torch.randn(512, 512)
+f(x), x + 1
+before, seen = set(os.listdir("/proc/self/task")), set()
+for i in range(20):
+    f(x), x + 1
+    seen |= set(os.listdir("/proc/self/task"))
+assert seen <= before, seen - before
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
 def test_from_several_threads():
     """Each thread that calls has an OpenMP team of its own; the device serves one at a time."""
     f = compiled(lambda x: torch.softmax(x @ x, -1), device="local-task")

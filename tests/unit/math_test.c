@@ -5,7 +5,7 @@
  * Errors are counted in units of the last place of the true value; the largest of each
  * function and level is printed. The bounds are those of docs/math.md.
  *
- * `math_test --sweep [STEP [LEVEL]]` takes every STEP-th of all 2^32 arguments of the F32
+ * `math_test --sweep [STEP [LEVEL [NAME]]]` takes every STEP-th of all 2^32 arguments of the F32
  * functions of one argument instead, by default each of them: half a minute to two per
  * function and level.
  */
@@ -376,7 +376,7 @@ LEVELS(exp_below)
 /* ---- all arguments ---- */
 
 static uint64_t step = 1;
-static const char *only_level;
+static const char *only_level, *only_name;
 
 /* The truth to 1e-8 units of F32. */
 static double
@@ -465,7 +465,7 @@ sweep(void)
 {
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         now = &functions[i];
-        if (tb_prim_arity(now->p) != 1)
+        if (tb_prim_arity(now->p) != 1 || (only_name && strcmp(only_name, now->name) != 0))
             continue;
         for (size_t level = 0; t_next_level(&level);)
             if (!only_level || strcmp(only_level, target.level->name) == 0)
@@ -481,6 +481,8 @@ main(int argc, char **argv)
             step = strtoull(argv[2], NULL, 10);
         if (argc > 3)
             only_level = argv[3];
+        if (argc > 4)
+            only_name = argv[4];
         if (step == 0)
             return 2;
         RUN(sweep);
