@@ -25,6 +25,7 @@ typedef struct tb_micro {
     bool ragged;          /* with cols: r is no multiple of the lanes */
     int ahead;            /* bytes of what comes next to ask for with each row of b, or 0 */
     bool along;           /* with ahead: what comes next is further on in b */
+    bool whole;           /* with ahead: between two questions lie as many rows of b, always */
     uint32_t tails;       /* bit i: fewer than mr rows come, in pieces of 1 << i */
     uint32_t fn, tail_fn[TB_MICRO_TAILS]; /* numbers of the functions */
 } tb_micro;
@@ -35,8 +36,8 @@ int tb_micro_panel(tb_dim cols, tb_dim rows);
  * come in blocks of `block`, up to `most` rows of several together; 0: of any size. */
 void tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block, int64_t most);
 /* The next panel is asked for while this one is multiplied with `rows` rows; if they are few, what
- * comes a little later in this one. */
-void tb_micro_look_ahead(tb_micro *m, int64_t rows);
+ * comes a little later in this one. The multiply is over runs of length `run`, or chunks of them. */
+void tb_micro_look_ahead(tb_micro *m, int64_t rows, tb_dim run);
 /* Do its operands need `next` and `before`? */
 static inline bool
 tb_micro_asks_next(const tb_micro *m)

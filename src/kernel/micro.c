@@ -166,6 +166,8 @@ sum_rows(tile *t, tb_kv lo, tb_kv hi, tb_kv pitch)
         for (int i = 0; i < ASK_ROWS; i++)
             step(t, tb_k_add(k, r, tb_k_int(k, i)), pitch);
         end_loop(t);
+        if (t->m->whole)
+            return;
         lo = whole;
     }
     step(t, begin_loop(t, lo, hi, 1), pitch);
@@ -360,12 +362,13 @@ tb_micro_call(tb_kernel *k, const tb_micro *m, tb_kv n, const tb_micro_operands 
 }
 
 void
-tb_micro_look_ahead(tb_micro *m, int64_t rows)
+tb_micro_look_ahead(tb_micro *m, int64_t rows, tb_dim run)
 {
     int64_t parts = rows / m->mr * calls(m);
     int bytes = m->panel * (m->pairs ? 4 : (int)tb_dtype_bytes(m->b_mem)); /* of a row */
 
     m->ahead = 0;
+    m->whole = tb_dim_is_const(run) && run % (m->pairs ? 2 * ASK_ROWS : ASK_ROWS) == 0;
     m->along = rows < 2 * m->mr; /* no time for a whole panel */
     if (m->lanes == 1)
         return;

@@ -476,7 +476,7 @@ prepare(tb_contract *c, tb_product_part part, tb_tile *t)
     int64_t m = tb_dim_hint(c->l->u, c->M);
     /* packed panels come from far, each for the first time */
     if (c->b_kind == TB_B_PACKED || c->b_kind == TB_B_TEMP)
-        tb_micro_look_ahead(&c->micro, c->one_chunk || m < c->most ? m : c->most);
+        tb_micro_look_ahead(&c->micro, c->one_chunk || m < c->most ? m : c->most, c->run);
     tb_micro_write(k, &c->micro);
 }
 

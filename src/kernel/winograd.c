@@ -362,7 +362,7 @@ tb_winograd_kernel(tb_contract *c)
     s.v = tb_k_scratch(k, XI * count * s.ic * (int64_t)sizeof(float));
     s.m = tb_k_scratch(k, XI * count * c->panel * (int64_t)sizeof(float));
     s.y = tb_k_scratch(k, (out + s.ow + s.w) * c->panel * (int64_t)sizeof(float));
-    tb_micro_look_ahead(&c->micro, count);
+    tb_micro_look_ahead(&c->micro, count, s.ic);
     tb_micro_write(k, &c->micro);
 
     double flops = 2.0 * XI * (double)(count * s.ic * s.oc) / (double)s.parts;
