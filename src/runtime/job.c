@@ -92,14 +92,19 @@ in_child(void)
 }
 
 static void
-watch_forks(void)
+watch(void)
 {
     pthread_atfork(NULL, NULL, in_child);
+}
+
+void
+tb_watch_forks(void)
+{
+    pthread_once(&fork_once, watch);
 }
 
 unsigned
 tb_process_generation(void)
 {
-    pthread_once(&fork_once, watch_forks);
     return atomic_load_explicit(&generation, memory_order_relaxed);
 }

@@ -41,5 +41,7 @@ void tb_job_run_in(tb_job *j, int me, tb_room *room);
 /* 0, or the first error; for when all workers have returned. */
 int32_t tb_job_error(const tb_job *j);
 
-/* Counts the forks that led to this process: threads of before do not exist in it. */
+/* The forks that led to this process since somebody began to watch them: threads of before do
+ * not exist in it. */
+void tb_watch_forks(void);
 unsigned tb_process_generation(void);

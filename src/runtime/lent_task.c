@@ -30,14 +30,8 @@ work(void *arg, int me)
     lent_device *d = arg;
     if (me == 0)
         tb_job_run(&d->job, 0, d->job.work.scratch);
-    else if (me < atomic_load_explicit(&d->job.n, memory_order_relaxed))
+    else
         tb_job_run_in(&d->job, me, &d->rooms[me - 1]);
-}
-
-static int32_t
-run_alone(const tb_work *w)
-{
-    return w->fn(w->bindings, w->sizes, 0, w->tiles, w->scratch);
 }
 
 static int32_t
@@ -48,11 +42,11 @@ dispatch(tb_device *base, const tb_work *w)
     if (tb_split_workers(w->tiles, w->tile_cost_ns, limit, limit) == 1 ||
         d->generation != tb_process_generation() ||
         atomic_exchange_explicit(&d->busy, true, memory_order_acquire))
-        return run_alone(w);
+        return tb_work_alone(w);
     int awake = tb_now_ns() - d->last_end_ns < AWAKE_FOR_NS ? limit : 1;
     int32_t error;
     if (tb_split_workers(w->tiles, w->tile_cost_ns, limit, awake) == 1) {
-        error = run_alone(w);
+        error = tb_work_alone(w);
     } else {
         /* All of them: who lends has them come along as one, as OpenMP does. */
         tb_job_set(&d->job, w, limit);
@@ -84,6 +78,7 @@ tb_lent_task_create(tb_executor run, void *user, int n_workers)
         free(d);
         return NULL;
     }
+    tb_watch_forks();
     d->base.driver = &driver;
     d->base.max_workers = n_workers;
     atomic_init(&d->base.refs, 1);

@@ -132,7 +132,7 @@ run_job(pool *p, const tb_work *w, int n)
 {
     n = start_threads(p, n);
     if (n == 1)
-        return w->fn(w->bindings, w->sizes, 0, w->tiles, w->scratch);
+        return tb_work_alone(w);
     tb_job_set(&p->job, w, n);
     atomic_store(&p->control.word, OPEN);
     call_children(p, 0);
@@ -233,10 +233,9 @@ dispatch(tb_device *base, const tb_work *w)
     else if (tb_split_workers(w->tiles, w->tile_cost_ns, limit, limit) > 1)
         p = atomic_load_explicit(&d->pool, memory_order_acquire); /* who is awake? */
     if (!is_ours(p) || atomic_exchange_explicit(&p->busy, true, memory_order_acquire))
-        return w->fn(w->bindings, w->sizes, 0, w->tiles, w->scratch);
+        return tb_work_alone(w);
     int n = tb_split_workers(w->tiles, w->tile_cost_ns, limit, count_awake(p));
-    int32_t error = n > 1 ? run_job(p, w, n)
-                          : w->fn(w->bindings, w->sizes, 0, w->tiles, w->scratch);
+    int32_t error = n > 1 ? run_job(p, w, n) : tb_work_alone(w);
     atomic_store_explicit(&p->busy, false, memory_order_release);
     return error;
 }
@@ -269,7 +268,7 @@ tb_local_task_create(int n_workers)
     task_device *d = calloc(1, sizeof *d);
     if (!d)
         return NULL;
-    (void)tb_process_generation(); /* forks count from here on */
+    tb_watch_forks();
     d->base.driver = &driver;
     d->base.max_workers = n_workers;
     atomic_init(&d->base.refs, 1);

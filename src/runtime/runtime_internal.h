@@ -165,6 +165,11 @@ typedef struct tb_work {
     void *scratch; /* for the calling thread; 64-byte aligned */
     size_t scratch_bytes;
 } tb_work;
+static inline int32_t
+tb_work_alone(const tb_work *w) /* on the calling thread */
+{
+    return w->fn(w->bindings, w->sizes, 0, w->tiles, w->scratch);
+}
 
 typedef struct tb_driver {
     const char *name;

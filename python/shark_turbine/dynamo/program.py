@@ -32,7 +32,7 @@ def _settle_mkl():
 def device(name):
     """One of a name for the process: all programs share its threads, which are torch's own
     where those are OpenMP's: two pools would contend for the CPUs."""
-    openmp = torch.backends.openmp.is_available()
+    openmp = name == "local-task" and torch.backends.openmp.is_available()
     if openmp and torch.backends.mkl.is_available():
         _settle_mkl()
     return _runtime.Device(name, openmp=openmp)
