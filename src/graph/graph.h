@@ -62,6 +62,12 @@ tb_dim_is_const(tb_dim d)
 {
     return d < TB_DIM_EXPR;
 }
+/* Known, and a multiple of n. */
+static inline bool
+tb_dim_is_multiple(tb_dim d, int64_t n)
+{
+    return tb_dim_is_const(d) && d % n == 0;
+}
 
 typedef enum tb_dim_op {
     TB_DIM_SYM,   /* a = symbol index */

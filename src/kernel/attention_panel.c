@@ -17,20 +17,13 @@ extent(const tb_panel *p)
     return tb_k_dim(p->k, p->l->u, p->n);
 }
 
-/* Are all panels filled to their last lane? */
-static bool
-all_full(const tb_panel *p)
-{
-    return tb_dim_is_const(p->n) && p->n % p->size == 0;
-}
-
 /* Lanes of vector j that there are: NO_KV if all of them always are. */
 static tb_kv
 lane_mask(const tb_panel *p, tb_kv x0, int j)
 {
     tb_kernel *k = p->k;
 
-    if (all_full(p))
+    if (tb_dim_is_multiple(p->n, p->size))
         return TB_NO_KV;
     tb_kv left = tb_k_sub(k, tb_k_sub(k, extent(p), x0), tb_k_int(k, j));
     if (p->w == 1)
@@ -63,6 +56,7 @@ turn_squares(const tb_panel *p, const tb_panel_rows *rows, tb_kv x0, int64_t who
     tb_kv from = tb_bind_node(p->l, rows->store, false), v[64];
     tb_kv last = tb_k_sub(k, extent(p), tb_k_int(k, 1));
     tb_dtype mem = tb_dtype_of(p->l->g, rows->store);
+    bool full = tb_dim_is_multiple(p->n, p->size);
     tb_kv j = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, p->size), p->w, NULL, 0);
     tb_kv d = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, whole), p->w, NULL, 0);
 
@@ -70,7 +64,7 @@ turn_squares(const tb_panel *p, const tb_panel_rows *rows, tb_kv x0, int64_t who
     for (int i = 0; i < p->w; i++) { /* past the end: the last again, nobody reads it */
         tb_kv x = tb_k_add(k, tb_k_add(k, x0, j), tb_k_int(k, i));
 
-        tb_bind_var(p->l, p->var, all_full(p) ? x : tb_k_min(k, x, last), 0);
+        tb_bind_var(p->l, p->var, full ? x : tb_k_min(k, x, last), 0);
         v[i] = tb_k_load(k, mem, p->w, from, tb_ix_value(p->l, rows->at), 0, TB_NO_KV);
     }
     tb_transpose_square(k, v, p->w);

@@ -78,7 +78,7 @@ choose_b(tb_contract *c)
             (!c->b_batched || c->conv);
     /* rows of bf16 in pairs, where no run of A begins in the middle of one */
     bool pairs = c->b_mem == TB_BF16 && c->acc == TB_F32 &&
-                 (c->n_runs == 1 || (tb_dim_is_const(c->run) && c->run % 2 == 0));
+                 (c->n_runs == 1 || tb_dim_is_multiple(c->run, 2));
     if (fixed) {
         tb_dim per_group = 0;
         if (c->b_batched)
@@ -126,7 +126,7 @@ choose_b(tb_contract *c)
      * all of B stays in the second cache, or few rows of B are a panel: they stay in the first. */
     double depth = (double)tb_dim_hint(l->u, c->R);
     bool near = (double)cols * depth * (double)tb_dtype_bytes(c->b_mem) <= NEAR_BYTES;
-    if (c->b_step_n == 1 && tb_dim_is_const(c->N) && c->N % c->panel == 0 &&
+    if (c->b_step_n == 1 && tb_dim_is_multiple(c->N, c->panel) &&
         (rows < NEAR_ROWS || (cols < 1024 && near) || depth <= SHALLOW) != other) {
         c->b_kind = TB_B_DIRECT;
         return;

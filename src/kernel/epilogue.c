@@ -50,7 +50,7 @@ turned_columns(tb_contract *c, tb_kv square, tb_kv m, tb_kv rows, tb_kv n, tb_kv
     tb_lower *l = c->l;
     tb_kernel *k = c->k;
     int w = c->micro.lanes;
-    bool whole = tb_dim_is_const(c->M) && c->M % w == 0 && c->mc % w == 0;
+    bool whole = tb_dim_is_multiple(c->M, w) && c->mc % w == 0;
     tb_kv j = tb_k_for(k, tb_k_int(k, 0), columns, 1, NULL, 0);
     tb_kv at = tb_k_mul(k, j, tb_k_int(k, w));
 
@@ -110,7 +110,7 @@ straight(tb_contract *c, tb_kv block, tb_kv c_base, tb_kv m0, tb_kv rows, tb_kv 
     tb_lower *l = c->l;
     tb_kernel *k = c->k;
     int w = c->micro.lanes;
-    bool ragged = !tb_dim_is_const(c->N) || c->N % c->panel != 0;
+    bool ragged = !tb_dim_is_multiple(c->N, c->panel);
     tb_kv i = tb_k_for(k, tb_k_int(k, 0), rows, 1, NULL, 0);
     tb_kv row = tb_k_add(k, c_base, tb_k_mul(k, i, tb_k_int(k, c->panel)));
 

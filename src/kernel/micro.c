@@ -368,7 +368,7 @@ tb_micro_look_ahead(tb_micro *m, int64_t rows, tb_dim run)
     int bytes = m->panel * (m->pairs ? 4 : (int)tb_dtype_bytes(m->b_mem)); /* of a row */
 
     m->ahead = 0;
-    m->whole = tb_dim_is_const(run) && run % (m->pairs ? 2 * ASK_ROWS : ASK_ROWS) == 0;
+    m->whole = tb_dim_is_multiple(run, m->pairs ? 2 * ASK_ROWS : ASK_ROWS);
     m->along = rows < 2 * m->mr; /* no time for a whole panel */
     if (m->lanes == 1)
         return;

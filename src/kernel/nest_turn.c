@@ -128,7 +128,7 @@ open_squares(const turn *t, tb_kv lo, tb_kv hi, uint32_t var)
     tb_dim extent = t->n->l->ix.vars.at[var].extent;
     tb_kv i = tb_k_for(k, lo, hi, t->w, NULL, 0);
 
-    if (tb_dim_is_const(extent) && extent % t->w == 0)
+    if (tb_dim_is_multiple(extent, t->w))
         return i;
     return tb_k_min(k, i, tb_k_dim(k, t->n->l->u, tb_dim_sub(t->n->l->u, extent, t->w)));
 }

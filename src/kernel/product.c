@@ -197,7 +197,7 @@ pack_own(tb_contract *c, const tb_tile *t, tb_kv r, tb_kv len, tb_kv n0)
     tb_lower *l = c->l;
     tb_kernel *k = c->k;
     int w = c->micro.lanes;
-    bool ragged = !tb_dim_is_const(c->N) || c->N % c->panel != 0;
+    bool ragged = !tb_dim_is_multiple(c->N, c->panel);
     tb_kv i = tb_k_for(k, tb_k_int(k, 0), len, 1, NULL, 0);
 
     tb_bind_var(l, c->r, tb_k_add(k, r, i), 0);
@@ -409,7 +409,7 @@ choose_copies(tb_contract *c)
 
     if (!m->pairs)
         return;
-    m->ragged = !tb_dim_is_const(c->run) || c->run % 2 != 0;
+    m->ragged = !tb_dim_is_multiple(c->run, 2);
     if (m->dot && (c->a_mem != TB_BF16 || c->a_step != 1))
         c->copied = TB_BF16;
     if (!m->dot && c->a_mem != TB_F32 && c->a_step == 1)

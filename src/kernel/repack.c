@@ -103,7 +103,7 @@ rows_of(const tb_repack *p, tb_kv to, tb_kv dst, tb_kv n0, tb_kv r0)
     tb_lower *l = p->l;
     tb_kernel *k = l->k;
     int w = l->target->lanes;
-    bool ragged = !tb_dim_is_const(p->N) || p->N % p->panel != 0;
+    bool ragged = !tb_dim_is_multiple(p->N, p->panel);
     tb_kv r = tb_k_for(k, r0, dimv(p, p->R), p->pairs ? 2 : 1, NULL, 0);
     tb_kv row = row_at(p, dst, r);
 

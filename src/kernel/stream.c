@@ -61,7 +61,7 @@ rows_of_b(stream *s)
     tb_kv p = tb_k_for(k, zero, t->panels, 1, NULL, 0);
     tb_kv n0 = tb_k_mul(k, tb_k_add(k, t->panel0, p), panel);
     tb_kv end = tb_k_add(k, n0, panel);
-    if (!tb_dim_is_const(c->N) || c->N % c->panel != 0)
+    if (!tb_dim_is_multiple(c->N, c->panel))
         end = tb_k_min(k, end, tb_k_dim(k, l->u, c->N));
     s->c_off = tb_k_sub(k, tb_k_mul(k, p, tb_k_int(k, c->mc * c->panel)), n0);
     tb_lane_loop(l, c->n, c->micro.lanes, n0, end, add_rows, s);
