@@ -385,12 +385,15 @@ fence_shuffles(tb_emitter *e, const tb_kinst *i, LLVMValueRef v)
     enum { SHUFFLES_MOST = 2 };
     LLVMTypeRef type = LLVMTypeOf(v);
     tb_slot *slots = e->slots;
-    int a = slots[tb_emit_in(e, i, 0).id].shuffles, b = slots[tb_emit_in(e, i, 1).id].shuffles;
-    int n = 1 + (a > b ? a : b);
-    bool fence = e->x86 && n >= SHUFFLES_MOST && (i->dtype == TB_F32 || i->dtype == TB_F64);
+    uint8_t a = slots[tb_emit_in(e, i, 0).id].shuffles;
+    uint8_t b = slots[tb_emit_in(e, i, 1).id].shuffles, n = (a > b ? a : b) + 1;
 
-    slots[i - e->f->insts.at].shuffles = fence ? 0 : n < UINT8_MAX ? (uint8_t)n : UINT8_MAX;
-    return fence ? tb_emit_intrinsic(e, "llvm.arithmetic.fence", &type, 1, &v, 1) : v;
+    if (!e->x86 || !tb_dtype_is_float((tb_dtype)i->dtype))
+        return v;
+    if (n == SHUFFLES_MOST)
+        return tb_emit_intrinsic(e, "llvm.arithmetic.fence", &type, 1, &v, 1);
+    slots[i - e->f->insts.at].shuffles = n;
+    return v;
 }
 
 static LLVMValueRef

@@ -227,11 +227,13 @@ static void
 ask_for_keys(attention *a, operand o, int n, int64_t bytes)
 {
     tb_kernel *k = a->k;
-    tb_kv keys = dimv(a, a->keys), most = tb_k_sub(k, tb_k_sub(k, keys, tb_k_int(k, 1)), o.first);
+    tb_kv keys = dimv(a, a->keys), most = TB_NO_KV;
     bool enough = tb_dim_is_const(a->keys) && a->keys >= n;
 
     if (enough) /* then the last n at the end: one comparison for all */
         o.first = tb_k_min(k, o.first, tb_k_sub(k, keys, tb_k_int(k, n)));
+    else
+        most = tb_k_sub(k, tb_k_sub(k, keys, tb_k_int(k, 1)), o.first);
     for (int r = 0; r < n; r++) {
         tb_kv at = tb_k_int(k, r);
         tb_k_prefetch_lines(k, row_pointer(&o, enough ? at : tb_k_min(k, at, most)), bytes,
