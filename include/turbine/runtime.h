@@ -64,12 +64,13 @@ TB_API void tb_tensor_release(tb_tensor *t); /* idempotent; clears data */
 TB_API tb_status tb_device_create(const char *uri, int n_workers, tb_device **out)
     TB_MUST_CHECK;
 /* Calls fn(arg, i) for i from 0 to n - 1, each once at most and side by side where it can; that
- * of 0 on the calling thread and always, others may be left out. Returns when all have ended. */
-typedef void (*tb_executor)(void *user, int n, void (*fn)(void *arg, int worker), void *arg);
+ * of 0 on the calling thread and always, others may be left out. Returns true when all have
+ * ended; or false, having called nothing, if its threads should not be used now. */
+typedef bool (*tb_executor)(void *user, int n, void (*fn)(void *arg, int worker), void *arg);
 /* "local-task" on threads of the program's own, such as OpenMP's or those of a pool, so that two
  * pools do not contend for the CPUs. `run` is called by threads that call sessions, for one
- * dispatch at a time, and must not call into the device; after fork() it is not called in the
- * child. n_workers as above. */
+ * dispatch at a time, and must not call into the device; where it declines, and in a child after
+ * fork(), the device has threads of its own. n_workers as above. */
 TB_API tb_status tb_device_create_on(tb_executor run, void *user, int n_workers,
                                      tb_device **out) TB_MUST_CHECK;
 TB_API tb_device *tb_device_retain(tb_device *d);

@@ -2,9 +2,9 @@
 /*
  * lent_task.c -- the device that spreads a dispatch over threads that someone lends it.
  *
- * An executor calls the workers of one dispatch at a time. A caller that finds it busy, or
- * that is a child of the process that lent them (fork() leaves threads behind), runs its
- * dispatch alone.
+ * An executor calls the workers of one dispatch at a time. A caller that finds it busy runs its
+ * dispatch alone. Where it declines, or this is a child of the process that lent the threads
+ * (fork() leaves them behind), a pool does the work.
  */
 #include <stdlib.h>
 
@@ -18,6 +18,7 @@ typedef struct lent_device {
     tb_executor run;
     void *user;
     unsigned generation;
+    tb_device *own;  /* for when there is nothing lent */
     atomic_int busy; /* bool */
     int64_t last_end_ns;
     tb_job job;
@@ -34,26 +35,43 @@ work(void *arg, int me)
         tb_job_run_in(&d->job, me, &d->rooms[me - 1]);
 }
 
+/* All of them: who lends has them come along as one, as OpenMP does. False: it declines. */
+static bool
+run_lent(lent_device *d, const tb_work *w, int n)
+{
+    tb_job_set(&d->job, w, n);
+    if (!d->run(d->user, n, work, d))
+        return false;
+    d->last_end_ns = tb_now_ns();
+    return true;
+}
+
+static int32_t
+on_own_threads(lent_device *d, const tb_work *w, int limit)
+{
+    tb_device_set_workers(d->own, limit);
+    return d->own->driver->dispatch(d->own, w);
+}
+
 static int32_t
 dispatch(tb_device *base, const tb_work *w)
 {
     lent_device *d = (lent_device *)base;
     int limit = atomic_load_explicit(&base->limit, memory_order_relaxed);
-    if (tb_split_workers(w->tiles, w->tile_cost_ns, limit, limit) == 1 ||
-        d->generation != tb_process_generation() ||
-        atomic_exchange_explicit(&d->busy, true, memory_order_acquire))
+    if (tb_split_workers(w->tiles, w->tile_cost_ns, limit, limit) == 1)
+        return tb_work_alone(w);
+    if (d->generation != tb_process_generation())
+        return on_own_threads(d, w, limit);
+    if (atomic_exchange_explicit(&d->busy, true, memory_order_acquire))
         return tb_work_alone(w);
     int awake = tb_now_ns() - d->last_end_ns < AWAKE_FOR_NS ? limit : 1;
     int32_t error;
-    if (tb_split_workers(w->tiles, w->tile_cost_ns, limit, awake) == 1) {
+    if (tb_split_workers(w->tiles, w->tile_cost_ns, limit, awake) == 1)
         error = tb_work_alone(w);
-    } else {
-        /* All of them: who lends has them come along as one, as OpenMP does. */
-        tb_job_set(&d->job, w, limit);
-        d->run(d->user, limit, work, d);
+    else if (run_lent(d, w, limit))
         error = tb_job_error(&d->job);
-        d->last_end_ns = tb_now_ns();
-    }
+    else
+        error = on_own_threads(d, w, limit);
     atomic_store_explicit(&d->busy, false, memory_order_release);
     return error;
 }
@@ -65,6 +83,7 @@ destroy(tb_device *base)
     for (int i = 0; i < base->max_workers - 1; i++)
         free(d->rooms[i].at);
     tb_job_free(&d->job);
+    tb_device_release(d->own);
     free(d);
 }
 
@@ -74,11 +93,14 @@ tb_device *
 tb_lent_task_create(tb_executor run, void *user, int n_workers)
 {
     lent_device *d = calloc(1, sizeof *d + sizeof *d->rooms * (size_t)(n_workers - 1));
-    if (!d || !tb_job_init(&d->job, n_workers)) {
+    tb_device *own = tb_local_task_create(n_workers); /* starts no thread; watches forks */
+    if (!d || !own || !tb_job_init(&d->job, n_workers)) {
+        if (own)
+            tb_device_release(own);
         free(d);
         return NULL;
     }
-    tb_watch_forks();
+    d->own = own;
     d->base.driver = &driver;
     d->base.max_workers = n_workers;
     atomic_init(&d->base.refs, 1);

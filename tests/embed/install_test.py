@@ -72,6 +72,7 @@ int main(int argc, char **argv)
     tb_executor in_turn = [](void *, int n, void (*fn)(void *, int), void *arg) {
         for (int i = 0; i < n; i++)
             fn(arg, i);
+        return true;
     };
     session lent(m, device(in_turn, nullptr, 2));
     std::printf("%g\n", double(lent.call("main", {view(x, {3})})[0].data<float>()[2]));

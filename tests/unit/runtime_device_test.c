@@ -251,7 +251,7 @@ typedef struct lender {
 } lender;
 
 /* One after the other, the last first; 0 always. */
-static void
+static bool
 in_turn(void *user, int n, void (*fn)(void *arg, int worker), void *arg)
 {
     lender *l = user;
@@ -259,6 +259,19 @@ in_turn(void *user, int n, void (*fn)(void *arg, int worker), void *arg)
     l->n = n;
     for (int i = n < l->most ? n : l->most; i-- > 0;)
         fn(arg, i);
+    return true;
+}
+
+/* Every other time. */
+static bool
+not_now(void *user, int n, void (*fn)(void *arg, int worker), void *arg)
+{
+    lender *l = user;
+    if (l->calls % 2)
+        return in_turn(user, n, fn, arg);
+    l->calls++;
+    l->n = n;
+    return false;
 }
 
 typedef struct member {
@@ -276,7 +289,7 @@ member_main(void *arg)
     return NULL;
 }
 
-static void
+static bool
 side_by_side(void *user, int n, void (*fn)(void *arg, int worker), void *arg)
 {
     lender *l = user;
@@ -290,6 +303,7 @@ side_by_side(void *user, int n, void (*fn)(void *arg, int worker), void *arg)
     fn(arg, 0);
     for (int i = 1; i < n; i++)
         pthread_join(m[i].thread, NULL);
+    return true;
 }
 
 static void
@@ -299,7 +313,7 @@ lent_threads(void)
     static const struct {
         tb_executor run;
         int most;
-    } lenders[] = {{in_turn, 8}, {in_turn, 1}, {in_turn, 2}, {side_by_side, 8}};
+    } lenders[] = {{in_turn, 8}, {in_turn, 1}, {in_turn, 2}, {side_by_side, 8}, {not_now, 8}};
     for (size_t i = 0; i < TB_COUNT(lenders); i++)
         for (size_t j = 0; j < TB_COUNT(counts); j++) {
             lender l = {.most = lenders[i].most};
