@@ -41,6 +41,7 @@
     X(pool_random)                                                                       \
     X(random)                                                                            \
     X(reduce)                                                                            \
+    X(reduce_norm)                                                                       \
     X(rnn)                                                                               \
     X(segment)                                                                           \
     X(select)                                                                            \
