@@ -2,11 +2,12 @@
 /*
  * emit.h -- what the files that write LLVM IR share.
  *
- *   emit.c      kernels, functions, regions, control flow
- *   emit_map.c  arithmetic: MAP rows, fma, horizontal reductions
- *   emit_mem.c  memory: loads, stores, gathers, scatters, 16-bit floats
- *   emit_wide.c integers that a 32-bit processor has no instructions for
- *   library.c   what makes an image one of IREE's executable libraries
+ *   emit_module.c modules, kernels and their functions
+ *   emit.c        values, regions, control flow
+ *   emit_map.c    arithmetic: MAP rows, fma, horizontal reductions
+ *   emit_mem.c    memory: loads, stores, gathers, scatters, 16-bit floats
+ *   emit_wide.c   integers that a 32-bit processor has no instructions for
+ *   library.c     what makes an image one of IREE's executable libraries
  *
  * One emitter writes one module, on one thread. The IR is what the machine shall do: no
  * mid-level pass follows. Two things LLVM would do badly are avoided here: calls into
@@ -67,7 +68,7 @@ typedef struct tb_emitter {
     LLVMValueRef trash;    /* alloca: where masked-off scalar stores go */
 } tb_emitter;
 
-/* emit.c -- a module for the target, with nothing in it. */
+/* emit_module.c -- a module for the target, with nothing in it. */
 void tb_emit_begin(tb_emitter *e, LLVMContextRef cx, const tb_target *target,
                    const char *name);
 /* Adds one verified kernel whose entry gets the name `symbol`. */
@@ -79,7 +80,11 @@ void tb_emit_library(tb_emitter *e, uint32_t n_kernels);
 /* Releases the builder; the module stays. */
 void tb_emit_end(tb_emitter *e);
 
+/* emit.c */
+/* Writes the instructions of a region of e->f, at the end of the current block. */
+void tb_emit_region(tb_emitter *e, uint32_t region);
 LLVMTypeRef tb_emit_type(tb_emitter *e, int dtype, int lanes); /* as in registers */
+LLVMTypeRef tb_emit_kept_type(tb_emitter *e, int dtype, int lanes); /* between blocks */
 LLVMTypeRef tb_emit_vec(LLVMTypeRef t, int lanes);             /* t itself if 1 lane */
 LLVMValueRef tb_emit_value(tb_emitter *e, tb_kv v);            /* usable here */
 LLVMValueRef tb_emit_splat(tb_emitter *e, LLVMValueRef scalar, int lanes);
