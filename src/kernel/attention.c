@@ -19,7 +19,7 @@
  */
 #include "kernel/attention_panel.h"
 
-enum { KB = 64, TOGETHER = 4 /* vectors of the panel */ };
+enum { KB = 64 };
 
 typedef struct attention {
     tb_lower *l;
@@ -115,52 +115,54 @@ begin(attention *a, tb_kv q0)
     tb_kv i = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, a->width * p->size), p->w, NULL, 0);
     tb_panel_store(p, a->o, i, 0, zero);
     tb_k_end_for(k, NULL, NULL);
-    TB_FOR_PANEL (p, j) {
-        tb_panel_store(p, a->top, TB_NO_KV, j, none);
-        tb_panel_store(p, a->sum, TB_NO_KV, j, zero);
+    tb_kv j0 = tb_panel_for(p);
+    TB_FOR_GROUP (p, j) {
+        tb_panel_store(p, a->top, j0, j, none);
+        tb_panel_store(p, a->sum, j0, j, zero);
     }
+    tb_panel_end_for(p);
 }
 
-/* The maxima of lane vectors j0 .. j1 of the panel, with the block's scores. Side by side, for
- * each waits for its last. */
+/* The maxima of a group of queries, from q0 + j0 on, with the block's scores. */
 static void
-raise_tops(attention *a, tb_kv q0, tb_kv key0, tb_kv n, int j0, int j1, tb_kv *top)
+raise_tops(attention *a, tb_kv q0, tb_kv key0, tb_kv n, tb_kv j0, tb_kv *top)
 {
     tb_kernel *k = a->k;
     const tb_panel *p = &a->p;
-    uint32_t vectors = (uint32_t)((j1 - j0) / p->w);
-    tb_kv i = tb_k_for(k, tb_k_int(k, 0), n, 1, top, vectors);
+    uint32_t v = 0;
+    tb_kv i = tb_k_for(k, tb_k_int(k, 0), n, 1, top, (uint32_t)(tb_panel_group(p) / p->w));
+    tb_kv at = tb_k_add(k, tb_panel_row(p, i), j0);
 
-    for (uint32_t v = 0; v < vectors; v++) {
-        int j = j0 + (int)v * p->w;
-        tb_kv s = tb_panel_load(p, a->s, tb_panel_row(p, i), j);
+    TB_FOR_GROUP (p, j) {
+        tb_kv s = tb_panel_load(p, a->s, at, j);
         if (a->mask.causal || a->mask.mask.id) {
-            tb_panel_bind(p, q0, j);
+            tb_panel_bind(p, tb_k_add(k, q0, j0), j);
             tb_bind_var(a->l, a->key, tb_k_add(k, key0, i), 0);
             s = tb_panel_masked(p, s, &a->mask);
-            tb_panel_store(p, a->s, tb_panel_row(p, i), j, s);
+            tb_panel_store(p, a->s, at, j, s);
         }
         top[v] = tb_k_larger(k, tb_k_carried(k, v), s); /* a NaN comes out of the sum */
+        v++;
     }
     tb_k_end_for(k, top, top);
     tb_panel_unbind(p);
 }
 
-/* The same vectors' scores become exp(S' - base), which are added to their sums. */
+/* The same queries' scores become exp(S' - base), which are added to their sums. */
 static void
-raise_sums(attention *a, tb_kv n, int j0, int j1, const tb_kv *base, tb_kv *sum)
+raise_sums(attention *a, tb_kv n, tb_kv j0, const tb_kv *base, tb_kv *sum)
 {
     tb_kernel *k = a->k;
     const tb_panel *p = &a->p;
-    uint32_t vectors = (uint32_t)((j1 - j0) / p->w);
-    tb_kv i = tb_k_for(k, tb_k_int(k, 0), n, 1, sum, vectors);
+    uint32_t v = 0;
+    tb_kv i = tb_k_for(k, tb_k_int(k, 0), n, 1, sum, (uint32_t)(tb_panel_group(p) / p->w));
+    tb_kv at = tb_k_add(k, tb_panel_row(p, i), j0);
 
-    for (uint32_t v = 0; v < vectors; v++) {
-        int j = j0 + (int)v * p->w;
-        tb_kv s = tb_panel_load(p, a->s, tb_panel_row(p, i), j);
-        s = tb_k_exp_below(k, s, base[v]);
-        tb_panel_store(p, a->s, tb_panel_row(p, i), j, s);
+    TB_FOR_GROUP (p, j) {
+        tb_kv s = tb_k_exp_below(k, tb_panel_load(p, a->s, at, j), base[v]);
+        tb_panel_store(p, a->s, at, j, s);
         sum[v] = tb_k_map(k, TB_P_add, tb_k_carried(k, v), s, TB_NO_KV);
+        v++;
     }
     tb_k_end_for(k, sum, sum);
 }
@@ -173,32 +175,35 @@ normalise(attention *a, tb_kv q0, tb_kv key0, tb_kv n)
     const tb_panel *p = &a->p;
     tb_kv none = tb_k_splat(k, tb_k_const(k, p->acc, -__builtin_inf()), p->w);
     tb_kv zero = tb_k_splat(k, tb_k_const(k, p->acc, 0), p->w);
+    tb_kv top[TB_PANEL_GROUP], base[TB_PANEL_GROUP], sum[TB_PANEL_GROUP];
+    tb_kv j0 = tb_panel_for(p);
 
-    for (int j0 = 0, j1; j0 < p->size; j0 = j1) {
-        tb_kv top[TOGETHER], base[TOGETHER], sum[TOGETHER];
-        j1 = j0 + TOGETHER * p->w < p->size ? j0 + TOGETHER * p->w : p->size;
-        for (int j = j0, v = 0; j < j1; j += p->w, v++)
-            top[v] = tb_panel_load(p, a->top, TB_NO_KV, j);
-        raise_tops(a, q0, key0, n, j0, j1, top);
-        for (int j = j0, v = 0; j < j1; j += p->w, v++) {
-            base[v] = top[v];
-            if (a->guarded) /* nothing seen yet: exp(-inf - 0) is 0, -inf - -inf is not */
-                base[v] = tb_k_map(k, TB_P_where, tb_k_map(k, TB_P_eq, top[v], none, TB_NO_KV),
-                                   zero, top[v]);
-            tb_kv f = tb_k_exp_below(k, tb_panel_load(p, a->top, TB_NO_KV, j), base[v]);
-            sum[v] = tb_k_map(k, TB_P_mul, tb_panel_load(p, a->sum, TB_NO_KV, j), f, TB_NO_KV);
-            tb_panel_store(p, a->top, TB_NO_KV, j, top[v]);
-            tb_panel_store(p, a->factor, TB_NO_KV, j, f);
-        }
-        raise_sums(a, n, j0, j1, base, sum);
-        for (int j = j0, v = 0; j < j1; j += p->w, v++)
-            tb_panel_store(p, a->sum, TB_NO_KV, j, sum[v]);
+    TB_FOR_GROUP (p, j)
+        top[j / p->w] = tb_panel_load(p, a->top, j0, j);
+    raise_tops(a, q0, key0, n, j0, top);
+    TB_FOR_GROUP (p, j) {
+        int v = j / p->w;
+        base[v] = top[v];
+        if (a->guarded) /* nothing seen yet: exp(-inf - 0) is 0, -inf - -inf is not */
+            base[v] = tb_k_map(k, TB_P_where, tb_k_map(k, TB_P_eq, top[v], none, TB_NO_KV), zero,
+                               top[v]);
+        tb_kv f = tb_k_exp_below(k, tb_panel_load(p, a->top, j0, j), base[v]);
+        sum[v] = tb_k_map(k, TB_P_mul, tb_panel_load(p, a->sum, j0, j), f, TB_NO_KV);
+        tb_panel_store(p, a->top, j0, j, top[v]);
+        tb_panel_store(p, a->factor, j0, j, f);
     }
+    raise_sums(a, n, j0, base, sum);
+    TB_FOR_GROUP (p, j)
+        tb_panel_store(p, a->sum, j0, j, sum[j / p->w]);
+    tb_panel_end_for(p);
     tb_kv e = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, a->width), 1, NULL, 0);
-    TB_FOR_PANEL (p, j)
-        tb_panel_store(p, a->o, tb_panel_row(p, e), j,
-                       tb_k_map(k, TB_P_mul, tb_panel_load(p, a->o, tb_panel_row(p, e), j),
-                                tb_panel_load(p, a->factor, TB_NO_KV, j), TB_NO_KV));
+    j0 = tb_panel_for(p);
+    tb_kv at = tb_k_add(k, tb_panel_row(p, e), j0);
+    TB_FOR_GROUP (p, j)
+        tb_panel_store(p, a->o, at, j,
+                       tb_k_map(k, TB_P_mul, tb_panel_load(p, a->o, at, j),
+                                tb_panel_load(p, a->factor, j0, j), TB_NO_KV));
+    tb_panel_end_for(p);
     tb_k_end_for(k, NULL, NULL);
 }
 
@@ -267,25 +272,6 @@ multiply(attention *a, const tb_micro *m, tb_kv (*row)(void *, tb_kv), operand o
     tb_k_end_for(k, NULL, NULL);
 }
 
-/* The block's rows of V, one after the other: where they lie they may be far apart, and in
- * the same places of the cache. */
-static void
-pack_values(attention *a, tb_kv key0, tb_kv n)
-{
-    tb_kernel *k = a->k;
-    tb_dtype mem = tb_dtype_of(a->g, a->v_store);
-    tb_kv i = tb_k_for(k, tb_k_int(k, 0), n, 1, NULL, 0);
-    tb_kv to = tb_k_mul(k, i, tb_k_int(k, a->width));
-
-    tb_bind_var(a->l, a->key, tb_k_add(k, key0, i), 0);
-    tb_bind_var(a->l, a->e, tb_k_int(k, 0), 0);
-    tb_kv from = tb_ix_value(a->l, &a->v_at);
-    for (int64_t e = 0; e < a->width; e += a->p.w)
-        tb_k_store(k, a->p.acc, a->packed, to, e,
-                   tb_k_load(k, mem, a->p.w, a->vp, from, e, TB_NO_KV), TB_NO_KV);
-    tb_k_end_for(k, NULL, NULL);
-}
-
 static tb_kv
 packed_pointer(void *user, tb_kv i)
 {
@@ -307,7 +293,8 @@ key_block(attention *a, tb_kv q0, tb_kv key0, tb_kv n)
              a->qk.unit_step ? a->depth * (int64_t)tb_dtype_bytes(a->qk.a_mem) : 0);
     normalise(a, q0, key0, n);
     if (a->packed.id) {
-        pack_values(a, key0, n);
+        tb_panel_rows values = {a->v_store, &a->v_at, a->e, a->width};
+        tb_panel_pack(&a->p, &values, a->key, key0, n, a->packed, a->width);
         multiply(a, &a->pv, packed_pointer,
                  (operand){a, a->packed, zero, NULL, a->e, a->pv.a_mem}, width, a->s, a->o, n,
                  width, 0);
@@ -320,8 +307,9 @@ key_block(attention *a, tb_kv q0, tb_kv key0, tb_kv n)
 
 /* What follows attention, for lanes of e that are bound; v is O' / sum there. */
 static void
-finish_lanes(attention *a, tb_kv v)
+finish_lanes(void *user, tb_kv v)
 {
+    attention *a = user;
     tb_lower *l = a->l;
     tb_val root = l->group->root;
     tb_dtype t = tb_dtype_of(a->g, a->anchor);
@@ -345,11 +333,12 @@ finish_sums(attention *a, tb_kv q0)
     tb_val root = l->group->root;
     tb_ix flat = tb_ix_flat(&l->ix, a->sums_at, tb_rank(a->g, root), tb_dims(a->g, root));
 
-    TB_FOR_PANEL (p, j) {
-        tb_kv v = tb_k_map(k, TB_P_log, tb_panel_load(p, a->sum, TB_NO_KV, j), TB_NO_KV, TB_NO_KV);
+    tb_kv j0 = tb_panel_for(p);
+    TB_FOR_GROUP (p, j) {
+        tb_kv v = tb_k_map(k, TB_P_log, tb_panel_load(p, a->sum, j0, j), TB_NO_KV, TB_NO_KV);
 
-        tb_panel_bind(p, q0, j);
-        v = tb_k_map(k, TB_P_add, v, tb_panel_load(p, a->top, TB_NO_KV, j), TB_NO_KV);
+        tb_panel_bind(p, tb_k_add(k, q0, j0), j);
+        v = tb_k_map(k, TB_P_add, v, tb_panel_load(p, a->top, j0, j), TB_NO_KV);
         if (p->w == 1 && l->mask.id)
             tb_k_if(k, l->mask);
         tb_put(l, root, &flat, v);
@@ -357,6 +346,7 @@ finish_sums(attention *a, tb_kv q0)
             tb_k_end_if(k);
     }
     tb_panel_unbind(p);
+    tb_panel_end_for(p);
 }
 
 /* sum becomes its inverse, or 0 where no key was seen. */
@@ -369,74 +359,35 @@ invert(attention *a)
     tb_kv zero = tb_k_splat(k, tb_k_const(k, p->acc, 0), p->w);
     tb_kv never = tb_k_splat(k, tb_k_const(k, p->acc, -__builtin_inf()), p->w);
 
-    TB_FOR_PANEL (p, j) {
-        tb_kv v = tb_k_map(k, TB_P_div, one, tb_panel_load(p, a->sum, TB_NO_KV, j), TB_NO_KV);
+    tb_kv j0 = tb_panel_for(p);
+    TB_FOR_GROUP (p, j) {
+        tb_kv v = tb_k_map(k, TB_P_div, one, tb_panel_load(p, a->sum, j0, j), TB_NO_KV);
         if (a->guarded) { /* -inf is the only way to an empty sum */
-            tb_kv none = tb_panel_load(p, a->top, TB_NO_KV, j);
+            tb_kv none = tb_panel_load(p, a->top, j0, j);
             none = tb_k_map(k, TB_P_eq, none, never, TB_NO_KV);
             v = tb_k_map(k, TB_P_where, none, zero, v);
         }
-        tb_panel_store(p, a->sum, TB_NO_KV, j, v);
+        tb_panel_store(p, a->sum, j0, j, v);
     }
+    tb_panel_end_for(p);
 }
 
-/* O' for e in [0, whole): squares are turned in registers, so that lanes run along e. */
-static void
-finish_squares(attention *a, tb_kv q0, tb_kv rows, int64_t whole)
-{
-    tb_lower *l = a->l;
-    tb_kernel *k = a->k;
-    const tb_panel *p = &a->p;
-    tb_kv v[64], e, j, i, at, n;
-
-    j = tb_k_for(k, tb_k_int(k, 0), rows, p->w, NULL, 0);
-    e = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, whole), p->w, NULL, 0);
-    at = tb_k_add(k, tb_panel_row(p, e), j);
-    tb_kv inverse = tb_panel_load(p, a->sum, j, 0);
-    for (int r = 0; r < p->w; r++)
-        v[r] = tb_k_map(k, TB_P_mul, tb_panel_load(p, a->o, at, r * p->size), inverse, TB_NO_KV);
-    tb_transpose_square(k, v, p->w);
-    for (int r = 0; r < p->w; r++)
-        tb_panel_store(p, a->square, TB_NO_KV, r * p->w, v[r]);
-    n = tb_k_min(k, tb_k_sub(k, rows, j), tb_k_int(k, p->w));
-    i = tb_k_for(k, tb_k_int(k, 0), n, 1, NULL, 0);
-    tb_bind_var(l, p->var, tb_k_add(k, q0, tb_k_add(k, j, i)), 0);
-    l->lanes = p->w;
-    l->lane_align = p->w;
-    tb_bind_var(l, a->e, e, p->w > 1);
-    finish_lanes(a, tb_panel_load(p, a->square, tb_k_mul(k, i, tb_k_int(k, p->w)), 0));
-    tb_panel_unbind(p);
-    tb_k_end_for(k, NULL, NULL);
-    tb_k_end_for(k, NULL, NULL);
-    tb_k_end_for(k, NULL, NULL);
-}
-
+/* O' from the queries q0 on. */
 static void
 finish(attention *a, tb_kv q0)
 {
-    tb_lower *l = a->l;
-    tb_kernel *k = a->k;
-    const tb_panel *p = &a->p;
-    tb_kv zero = tb_k_int(k, 0), v;
-    tb_kv rows = tb_k_min(k, tb_k_sub(k, dimv(a, p->n), q0), tb_k_int(k, p->size));
-    int64_t whole = a->width / p->w * p->w;
+    tb_panel_out out = {.from = a->o,
+                        .square = a->square,
+                        .depth = a->width,
+                        .inner = a->e,
+                        .scales = a->sum,
+                        .put = finish_lanes,
+                        .user = a};
 
     if (a->sums)
         finish_sums(a, q0);
     invert(a);
-    if (whole)
-        finish_squares(a, q0, rows, whole);
-    if (whole == a->width)
-        return;
-    tb_kv i = tb_k_for(k, zero, rows, 1, NULL, 0); /* what is left of e, one by one */
-    tb_bind_var(l, p->var, tb_k_add(k, q0, i), 0);
-    tb_kv inverse = tb_k_load(k, p->acc, 1, a->sum, i, 0, TB_NO_KV);
-    tb_kv e = tb_k_for(k, tb_k_int(k, whole), tb_k_int(k, a->width), 1, NULL, 0);
-    tb_bind_var(l, a->e, e, 0);
-    v = tb_k_load(k, p->acc, 1, a->o, tb_k_add(k, tb_panel_row(p, e), i), 0, TB_NO_KV);
-    finish_lanes(a, tb_k_map(k, TB_P_mul, v, inverse, TB_NO_KV));
-    tb_k_end_for(k, NULL, NULL);
-    tb_k_end_for(k, NULL, NULL);
+    tb_panel_turn_back(&a->p, &out, q0);
 }
 
 static void

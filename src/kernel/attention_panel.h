@@ -15,8 +15,15 @@ typedef struct tb_panel {
     tb_dim n;
 } tb_panel;
 
-/* Lane vectors of the panel: calls for each with the offset of its first lane. */
-#define TB_FOR_PANEL(p, j) for (int j = 0; j < (p)->size; j += (p)->w)
+/* Vectors of a panel are worked on in groups of equal size, those of one side by side, as each may
+ * wait for its last: so many at most. */
+enum { TB_PANEL_GROUP = 4 };
+int tb_panel_group(const tb_panel *p); /* positions of one */
+/* A loop of the kernel over the groups, if there are several: the first position of one. */
+tb_kv tb_panel_for(const tb_panel *p);
+void tb_panel_end_for(const tb_panel *p);
+/* Lane vectors of a group: calls for each with the offset of its first lane. */
+#define TB_FOR_GROUP(p, j) for (int j = 0; j < tb_panel_group(p); j += (p)->w)
 
 /* How many positions pay for an axis of n. Not by the hint: an example's few say little. */
 int tb_panel_size(tb_unit *u, tb_dim n);
@@ -53,6 +60,24 @@ typedef struct tb_panel_rows {
 /* The rows from x0 on times `scale` (of all lanes), to `to`: [element][size]. */
 void tb_panel_turn(const tb_panel *p, const tb_panel_rows *rows, tb_kv x0, tb_kv scale,
                    tb_kv to);
+
+/* n rows from y0 on, counted by `var`, to `to`, `pitch` elements from one to the next: where they
+ * lie they may be far apart, and in the same places of the cache. */
+void tb_panel_pack(const tb_panel *p, const tb_panel_rows *rows, uint32_t var, tb_kv y0, tb_kv n,
+                   tb_kv to, int64_t pitch);
+
+/* Rows of a panel on their way to where they are stored. */
+typedef struct tb_panel_out {
+    tb_kv from, square;  /* pointers to scratch: [element][size]; room for w x w elements */
+    int64_t depth;       /* elements of a row, along the variable `inner` */
+    uint32_t inner;
+    tb_kv scale, scales; /* what they are multiplied by: a number, or a pointer to one for each
+                            position (else NO_KV) */
+    void (*put)(void *user, tb_kv v); /* stores lanes along `inner`; it and a position are bound */
+    void *user;
+} tb_panel_out;
+/* The reverse of tb_panel_turn, for the positions from x0 on that there are. */
+void tb_panel_turn_back(const tb_panel *p, const tb_panel_out *out, tb_kv x0);
 
 /* Which keys a query sees; `query` or `key` is the panel's own variable. */
 typedef struct tb_panel_mask {

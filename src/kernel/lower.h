@@ -9,7 +9,7 @@
  *   nest*.c      kernels for maps and reductions (nest.h)
  *   contract.c   matrix products and convolutions (with geometry.c, product.c, epilogue.c,
  *                winograd.c, micro.c, inner.c, stream.c, pack.c, repack.c)
- *   attention.c  streaming attention; attention_grad.c, attention_rows.c  its gradients
+ *   attention.c  streaming attention; attention_grad.c  its gradients; attention_panel.c  both
  *   depthwise.c  convolutions of each channel by itself
  *   scan.c, sort.c, scatter.c   one each; rows.c  the loops they share
  *   trisolve.c, factor.c, reflect.c, jacobi.c, schur.c   linear algebra, in the words of linalg.h
