@@ -8,7 +8,7 @@ tb_panel_size(tb_unit *u, tb_dim n)
     int64_t least, most;
 
     tb_dim_range(u, n, &least, &most);
-    return most <= 16 ? 16 : most <= 32 ? 32 : tb_micro_panel(n, 0);
+    return most <= 16 ? 16 : most <= 32 ? 32 : tb_micro_panel(n, 0, NULL);
 }
 
 int

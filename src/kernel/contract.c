@@ -98,6 +98,8 @@ choose_b(tb_contract *c)
             pairs = c->acc == TB_F32;
         }
         q.pairs = c->micro.pairs = pairs;
+        c->last_pitch = pairs || q.rounded || c->b_batched ? (int)c->panel : c->last;
+        q.last = c->last_pitch;
         c->packed = tb_pack_const(l, (uint32_t)tb_attrs(c->g, c->b_store)[0], &q);
         return;
     }
@@ -314,10 +316,13 @@ tb_lower_contract(tb_lower *l)
     else
         tb_dot_geometry(&c);
     tb_contract_root(&c);
-    c.panel = c.micro.panel = tb_micro_panel(c.N, is_weight(&c) && tb_dim_is_const(c.M) ? c.M : 0);
+    tb_dim rows = is_weight(&c) && tb_dim_is_const(c.M) ? c.M : 0;
+    bool winograd = l->variant != TB_VARIANT_OTHER && tb_is_winograd(&c);
+    c.panel = tb_micro_panel(c.N, rows, winograd ? NULL : &c.last);
     if (l->variant == TB_VARIANT_NARROW && c.panel > NARROW)
-        c.panel = c.micro.panel = NARROW;
-    if (l->variant != TB_VARIANT_OTHER && tb_is_winograd(&c)) {
+        c.panel = c.last = NARROW;
+    c.micro.panel = c.last_pitch = (int)c.panel;
+    if (winograd) {
         tb_winograd_kernel(&c);
         tb_lower_end(l);
         return;

@@ -13,12 +13,14 @@ enum { TB_MAX_PANEL = 64 }; /* columns of a panel, at most */
 enum { TB_MICRO_ARGS = 24, TB_MICRO_TAILS = 4, TB_INNER_COLS = 4 };
 typedef struct tb_micro {
     int mr, nv, lanes;    /* rows; vectors of `lanes` per row */
-    int panel;            /* columns, a multiple of nv * lanes; rows of c are this long */
+    int panel;            /* columns; rows of c are this long */
+    int width;            /* the first of them, which are multiplied; of nv * lanes a multiple */
+    int b_panel;          /* from one of b's rows to the next, unless pitched */
     tb_dtype acc, a_mem, b_mem;
     bool fresh;           /* c is written, not added to */
     bool unit_step;       /* a's step is 1 */
     bool runs;            /* a is read in several runs (unit_step only) */
-    bool pitched;         /* b's rows are `pitch` apart, else panel */
+    bool pitched;         /* b's rows are `pitch` apart */
     bool pairs;           /* b's rows lie in pairs, see tb_micro_write */
     bool dot;             /* with pairs or cols, both bf16: the target's dot products */
     int cols;             /* 0, or: both operands lie along r (inner.c), so many columns */
@@ -30,14 +32,17 @@ typedef struct tb_micro {
     uint32_t fn, tail_fn[TB_MICRO_TAILS]; /* numbers of the functions */
 } tb_micro;
 /* The width of panels that leaves the fewest columns idle of `cols` in all, and lets a tile
- * have all `rows` where they are few (0: they do not count). */
-int tb_micro_panel(tb_dim cols, tb_dim rows);
+ * have all `rows` where they are few (0: they do not count). *last, unless NULL: how many columns
+ * of the last panel are worth being multiplied, the width or less (tb_micro_part). */
+int tb_micro_panel(tb_dim cols, tb_dim rows, int *last);
 /* Chooses mr, nv and lanes for a target; `rows` is how many rows there are in all, which
  * come in blocks of `block`, up to `most` rows of several together; 0: of any size. */
 void tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block, int64_t most);
 /* The next panel is asked for while this one is multiplied with `rows` rows; if they are few, what
  * comes a little later in this one. The multiply is over runs of length `run`, or chunks of them. */
 void tb_micro_look_ahead(tb_micro *m, int64_t rows, tb_dim run);
+/* The same for the first columns of a panel, in rows of b_panel; without functions as yet. */
+tb_micro tb_micro_part(const tb_micro *m, int width, int b_panel);
 /* Do its operands need `next` and `before`? */
 static inline bool
 tb_micro_asks_next(const tb_micro *m)
@@ -70,10 +75,12 @@ typedef struct tb_contract tb_contract;
 
 /* ---- pack.c ---- */
 /* Packs elements (r, n) at `offset + r*step_r + n*step_n + group*step_group` of a
- * constant into [group][ceil(N/panel)][R][panel], columns past N zero. Returns the new
- * constant of the unit, whose bytes are a recipe; the same request gives the same constant. */
+ * constant into [group][ceil(N/panel)][R][panel], columns past N zero; rows of the last panel are
+ * `last` long, which is panel unless there is one group of neither pairs nor rounded elements.
+ * Returns the new constant of the unit, whose bytes are a recipe; the same request gives the same
+ * constant. */
 typedef struct tb_pack_request {
-    int64_t offset, R, N, step_r, step_n, groups, step_group, panel;
+    int64_t offset, R, N, step_r, step_n, groups, step_group, panel, last;
     int64_t rounded; /* f32 is stored as bf16 */
     int64_t pairs;   /* [ceil(R/2)][panel][2] for [R][panel]: see tb_micro_write */
 } tb_pack_request;
@@ -148,7 +155,8 @@ struct tb_contract {
     uint32_t packed, temp;
     bool b_batched;                 /* B differs between batches */
     /* tile */
-    tb_micro micro;
+    tb_micro micro, last_micro;     /* of the last panel, if its columns are fewer */
+    int last, last_pitch;           /* its columns that are multiplied; of its rows in B */
     int64_t mc, nb, kc, panel;
     int64_t most;                   /* rows: neighbouring tiles are multiplied together */
     double tile_ns;

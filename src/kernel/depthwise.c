@@ -159,7 +159,8 @@ bind_operands(depthwise *d)
                              .step_r = 1,
                              .step_n = d->taps,
                              .groups = 1,
-                             .panel = d->channels};
+                             .panel = d->channels,
+                             .last = d->channels};
         d->pitch = d->channels;
         d->w_ptr = tb_bind_packed(
             l, tb_pack_const(l, (uint32_t)tb_attrs(d->g, weights(d))[0], &q));

@@ -188,7 +188,7 @@ typedef struct tb_strided { /* every step-th element, shuffled together: 0 outsi
 /* Constants laid out for kernels so far (pack.c), shared by all functions of a unit. */
 typedef struct tb_pack {
     uint32_t source; /* constant of the unit */
-    int64_t key[10];
+    int64_t key[11];
     uint32_t packed;
 } tb_pack;
 typedef TB_VEC(tb_pack) tb_packs;

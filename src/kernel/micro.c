@@ -110,7 +110,7 @@ pair_step(tile *t, tb_kv pair, bool last)
                 add_products(t, element(t, tb_k_add(k, r, tb_k_int(k, 1))), 0, b);
         }
     }
-    t->acc[t->n_acc] = tb_k_ptr_add(k, t->acc[t->n_acc], tb_k_int(k, m->panel), 4);
+    t->acc[t->n_acc] = tb_k_ptr_add(k, t->acc[t->n_acc], tb_k_int(k, m->b_panel), 4);
 }
 
 static tb_kv
@@ -222,7 +222,7 @@ write_function(tb_kernel *k, const tb_micro *m, int mr)
     if (m->ahead)
         params[n++] = TB_K_PTR | 1 << 8;
     uint32_t fn = tb_k_fn_begin(k, TB_STR("micro"), params, n);
-    tb_kv pitch = m->pitched ? tb_k_param(k, (uint32_t)mr + 1) : tb_k_int(k, m->panel);
+    tb_kv pitch = m->pitched ? tb_k_param(k, (uint32_t)mr + 1) : tb_k_int(k, m->b_panel);
     tb_kv out = tb_k_param(k, (uint32_t)mr + 2), len = tb_k_param(k, (uint32_t)mr + 3);
     tb_kv zero = tb_k_splat(k, tb_k_const(k, m->acc, 0), w);
 
@@ -285,7 +285,7 @@ tb_micro_write(tb_kernel *k, tb_micro *m)
 static int
 calls(const tb_micro *m)
 {
-    return m->panel / (m->nv * m->lanes);
+    return m->width / (m->nv * m->lanes);
 }
 
 /* Where in the next panel call number `part` of these rows begins to ask. */
@@ -321,7 +321,7 @@ call(tb_kernel *k, const tb_micro *m, uint32_t fn, int mr, tb_kv first, const tb
         tb_k_call(k, fn, args, (uint32_t)(mr + m->cols) + 2);
         return;
     }
-    for (int j = 0; j < m->panel; j += m->nv * m->lanes) {
+    for (int j = 0; j < m->width; j += m->nv * m->lanes) {
         tb_kv jj = tb_k_int(k, j);
         args[mr] = tb_k_ptr_add(k, o->b, jj, b_bytes);
         args[mr + 1] = o->pitch;
@@ -365,7 +365,7 @@ void
 tb_micro_look_ahead(tb_micro *m, int64_t rows, tb_dim run)
 {
     int64_t parts = rows / m->mr * calls(m);
-    int bytes = m->panel * (m->pairs ? 4 : (int)tb_dtype_bytes(m->b_mem)); /* of a row */
+    int bytes = m->b_panel * (m->pairs ? 4 : (int)tb_dtype_bytes(m->b_mem)); /* of a row */
 
     m->ahead = 0;
     m->whole = tb_dim_is_multiple(run, m->pairs ? 2 * ASK_ROWS : ASK_ROWS);
@@ -383,30 +383,54 @@ tb_micro_look_ahead(tb_micro *m, int64_t rows, tb_dim run)
 
 /* ---- the shape of the tile ---- */
 
+enum { UNIT = 16 }; /* columns: panels are so many, or two, three or four times as many */
+
 int
-tb_micro_panel(tb_dim cols, tb_dim rows)
+tb_micro_panel(tb_dim cols, tb_dim rows, int *last)
 {
-    /* time of a panel in vectors of 16; narrow ones need more loads for each product */
-    static const struct {
-        int panel;
-        double cost;
-    } widths[] = {{64, 4.0}, {48, 3.03}, {32, 2.08}, {16, 1.2}};
-    int best = TB_MAX_PANEL;
+    /* time of a panel of 1 to 4 units; narrow ones need more loads for each product. And of such
+     * parts of a wider one, whose register tiles have fewer rows */
+    static const double whole[] = {0, 1.2, 2.08, 3.03, 4}, part[] = {0, 1.3, 2.1, 3.1};
+    const double worth = 0.96; /* another micro-kernel */
+    int best = TB_MAX_PANEL, used = 0;
     double least = 1e300;
 
-    if (!tb_dim_is_const(cols))
-        return TB_MAX_PANEL;
-    for (size_t i = 0; i < TB_COUNT(widths); i++) {
+    for (int units = 4; units > 0 && tb_dim_is_const(cols); units--) {
+        int64_t panels = cols / (units * UNIT), rest = cols % (units * UNIT);
+        int left = (int)((rest + UNIT - 1) / UNIT);
         /* a second time over the panel is time in which memory rests */
-        if (rows > WIDE_ROWS && rows <= ONCE_ROWS && widths[i].panel > 48)
+        if (rows > WIDE_ROWS && rows <= ONCE_ROWS && units > 3)
             continue;
-        double cost = __builtin_ceil((double)cols / widths[i].panel) * widths[i].cost;
+        double cost = (double)(panels + (rest > 0)) * whole[units];
         if (cost < least) {
             least = cost;
-            best = widths[i].panel;
+            best = units * UNIT;
+            used = 0;
+        }
+        cost = (double)panels * whole[units] + part[left < units ? left : 0];
+        if (last && (!rows || rows > ONCE_ROWS) && panels && left && left < units &&
+            cost < least * worth) {
+            least = cost;
+            best = units * UNIT;
+            used = left * UNIT;
         }
     }
+    if (last)
+        *last = used ? used : best;
     return best;
+}
+
+tb_micro
+tb_micro_part(const tb_micro *m, int width, int b_panel)
+{
+    tb_micro part = *m;
+
+    part.width = width;
+    part.b_panel = b_panel;
+    while (part.nv > 1 && width % (part.nv * part.lanes) != 0)
+        part.nv--;
+    part.ahead = 0;
+    return part;
 }
 
 /* Rows of the register tile that leave it without spills: mr * nv accumulators, nv vectors
@@ -437,6 +461,7 @@ tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block, int6
 {
     int mr;
 
+    m->width = m->b_panel = m->panel;
     m->lanes = t->lanes;
     if (m->acc == TB_F64 && m->lanes > 1)
         m->lanes /= 2;

@@ -23,12 +23,13 @@ copy_row(uint8_t *to, const uint8_t *from, int64_t n, int64_t step, size_t elem)
 /* A column-wise operand (step_r == 1) is read along its rows in small blocks, so that both
  * sides stay in cache. */
 static void
-pack_panel(uint8_t *to, const uint8_t *from, const tb_pack_request *q, int64_t cols, size_t elem)
+pack_panel(uint8_t *to, int64_t pitch, const uint8_t *from, const tb_pack_request *q, int64_t cols,
+           size_t elem)
 {
     enum { BLOCK = 16 };
     if (q->step_r != 1 || elem != 4) {
         for (int64_t r = 0; r < q->R; r++)
-            copy_row(to + (size_t)(r * q->panel) * elem, from + (size_t)(r * q->step_r) * elem,
+            copy_row(to + (size_t)(r * pitch) * elem, from + (size_t)(r * q->step_r) * elem,
                      cols, q->step_n, elem);
         return;
     }
@@ -38,7 +39,7 @@ pack_panel(uint8_t *to, const uint8_t *from, const tb_pack_request *q, int64_t c
         int64_t r1 = r0 + BLOCK < q->R ? r0 + BLOCK : q->R;
         for (int64_t j = 0; j < cols; j++)
             for (int64_t r = r0; r < r1; r++)
-                dst[r * q->panel + j] = src[j * q->step_n + r];
+                dst[r * pitch + j] = src[j * q->step_n + r];
     }
 }
 
@@ -51,7 +52,8 @@ pack_all(uint8_t *to, const uint8_t *from, const tb_pack_request *q, size_t elem
             int64_t n0 = p * q->panel, cols = q->N - n0 < q->panel ? q->N - n0 : q->panel;
             int64_t at = q->offset + g * q->step_group + n0 * q->step_n;
             pack_panel(to + (size_t)((g * panels + p) * q->R * q->panel) * elem,
-                       from + (size_t)at * elem, q, cols, elem);
+                       p + 1 < panels ? q->panel : q->last, from + (size_t)at * elem, q, cols,
+                       elem);
         }
 }
 
@@ -134,9 +136,10 @@ tb_pack_const(tb_lower *l, uint32_t unit_const, const tb_pack_request *q)
     *p = (packing){.recipe = {make_packed}, .from = l->u->consts.at[unit_const], .q = *q};
     p->elem = tb_dtype_bytes(p->from.dtype);
     p->panels = q->groups * ((q->N + q->panel - 1) / q->panel);
-    p->n = p->panels * q->R * q->panel;
+    p->n = p->panels * q->R * q->panel - q->R * (q->panel - q->last);
     p->rows = q->pairs ? TB_ALIGN_UP(q->R, 2) : q->R;
-    int64_t n = p->panels * p->rows * q->panel;
+    int64_t n = q->pairs ? p->panels * p->rows * q->panel : p->n;
+    TB_CHECK(q->last == q->panel || (!q->pairs && !q->rounded && q->groups == 1));
     TB_CHECK(p->from.dtype == (q->rounded ? TB_F32 : q->pairs ? TB_BF16 : p->from.dtype));
     tb_dtype dtype = q->rounded ? TB_BF16 : p->from.dtype;
     tb_const c = {.name = tb_sprintf(a, "%.*s.packed", TB_FMT(p->from.name)),

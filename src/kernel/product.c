@@ -158,6 +158,13 @@ next_of_b(tb_contract *c, const tb_tile *t, tb_kv p, tb_kv b_off, tb_kv len)
     return tb_k_ptr_add(k, t->b, next, (int64_t)tb_dtype_bytes(c->b_mem));
 }
 
+/* Of B; where its columns are fewer. */
+static tb_kv
+is_last(tb_contract *c, tb_kv panel)
+{
+    return tb_k_map(c->k, TB_P_eq, panel, tb_k_int(c->k, c->N / c->panel), TB_NO_KV);
+}
+
 /* One chunk of r against n rows (from i on) of one panel, the tile's p-th. */
 static void
 multiply(tb_contract *c, const tb_tile *t, tb_kv p, tb_kv i, tb_kv n, tb_kv a_off, tb_kv b_off,
@@ -187,7 +194,14 @@ multiply(tb_contract *c, const tb_tile *t, tb_kv p, tb_kv i, tb_kv n, tb_kv a_of
         /* all tiles that read a panel ask for the next; of chunks each tile asks by itself */
         o.before = c->one_chunk ? tb_k_add(k, t->m0, i) : i;
     }
+    if (c->last_micro.width) {
+        tb_k_if(k, is_last(c, tb_k_add(k, t->panel0, p)));
+        tb_micro_call(k, &c->last_micro, n, &o);
+        tb_k_else(k);
+    }
     tb_micro_call(k, &c->micro, n, &o);
+    if (c->last_micro.width)
+        tb_k_end_if(k);
 }
 
 /* Rows [r, r + len) of the panel that begins at column n0, to the tile's own memory. */
@@ -237,6 +251,17 @@ pack_rows(tb_contract *c, const tb_tile *t, tb_kv r, tb_kv len)
     tb_turn_rows(k, &turn);
 }
 
+/* From one row of that panel of B to the next. */
+static tb_kv
+row_of_b(tb_contract *c, tb_kv panel)
+{
+    tb_kv whole = tb_k_int(c->k, c->panel);
+
+    if (c->last_pitch == c->panel)
+        return whole;
+    return tb_k_map(c->k, TB_P_where, is_last(c, panel), tb_k_int(c->k, c->last_pitch), whole);
+}
+
 /* A . B of a tile, chunk by chunk. */
 static void
 write_chunks(tb_contract *c, tb_tile *t)
@@ -277,7 +302,8 @@ write_chunks(tb_contract *c, tb_tile *t)
             at = tb_k_add(
                 k, tb_k_mul(k, t->batch, tb_contract_dim(c, tb_dim_ceildiv(u, c->N, c->panel))), panel);
         at = tb_k_mul(k, at, tb_contract_dim(c, tb_contract_rows(c)));
-        b_off = tb_k_mul(k, tb_k_add(k, at, r), tb_k_int(k, c->panel));
+        b_off = tb_k_add(k, tb_k_mul(k, at, tb_k_int(k, c->panel)),
+                         tb_k_mul(k, r, row_of_b(c, panel)));
     }
     tb_kv c_panel = c->one_chunk ? zero : tb_k_mul(k, p, one_panel);
     i = tb_k_for(k, zero, t->rows, step, NULL, 0);
@@ -478,6 +504,10 @@ prepare(tb_contract *c, tb_product_part part, tb_tile *t)
     if (c->b_kind == TB_B_PACKED || c->b_kind == TB_B_TEMP)
         tb_micro_look_ahead(&c->micro, c->one_chunk || m < c->most ? m : c->most, c->run);
     tb_micro_write(k, &c->micro);
+    if (c->b_kind != TB_B_ROWS && c->last < c->panel) {
+        c->last_micro = tb_micro_part(&c->micro, c->last, c->last_pitch);
+        tb_micro_write(k, &c->last_micro);
+    }
 }
 
 void

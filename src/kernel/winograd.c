@@ -354,7 +354,8 @@ tb_winograd_kernel(tb_contract *c)
                          .step_n = s.ic,
                          .groups = XI,
                          .step_group = s.oc * s.ic,
-                         .panel = c->panel};
+                         .panel = c->panel,
+                         .last = c->panel};
     uint32_t from = transformed_weights(&s, (uint32_t)tb_attrs(c->g, weights)[0]);
     s.x = tb_bind_node(l, c->a_store, false);
     s.u = tb_bind_packed(l, tb_pack_const(l, from, &q));

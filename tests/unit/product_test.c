@@ -120,6 +120,38 @@ deep(void)
     c_run((c_case){SIZES({0}, {13}, {61}), .tolerance = 1e-4});
 }
 
+/* Columns that leave a part of the last panel: packed before, by a kernel, by each tile; whole and
+ * in chunks; turned. */
+static void
+part_of_panel(void)
+{
+    tb_dim m = c_sym("m", 0, 400), r = c_sym("r", 1, 2000);
+    tb_val y = tb_dot(g, IN(F32, 50, 90), CONST(90, size));
+    c_out(tb_map2(g, TB_P_add, y, IN(F32, 50, size)));
+    c_out(tb_transpose(g, tb_dot(g, IN(F32, m, 70), IN(F32, 70, size)), 0, 1));
+    c_out(tb_dot(g, IN(F32, 150, 40), IN(F32, 40, size)));
+    c_out(tb_dot(g, IN(F32, m, r), IN(F32, r, size)));
+    c_run((c_case){SIZES({0, 5}, {13, 600}, {250, 77}), .tolerance = 1e-4});
+}
+
+static void
+part_of_panel_wide(void)
+{
+    c_out(tb_dot(g, IN(F64, 30, 40), tb_cast(g, CONST(40, size), TB_F64)));
+    c_out(tb_dot(g, IN(F32, 245, 1030), IN(F32, 1030, size)));
+    c_run((c_case){.tolerance = 1e-4});
+}
+
+static void
+part_of_panel_pairs(void)
+{
+    tb_dim m = c_sym("m", 0, 400);
+    c_out(tb_dot(g, IN(BF16, m, 90), half(CONST(90, size))));
+    c_out(tb_dot(g, IN(BF16, 30, 91), half(CONST(91, size))));
+    c_out(tb_dot(g, IN(BF16, 200, 90), IN(BF16, 90, size)));
+    c_run((c_case){SIZES({0}, {13}, {250}), .tolerance = 3e-2});
+}
+
 /* ---- rows of A that lie across r, as those of a weight's gradient do ---- */
 
 static tb_val
@@ -339,6 +371,13 @@ main(void)
     CASE(pairs_batched);
     CASE(pairs_specials);
     CASE(deep);
+    static const int columns[] = {80, 100, 196, 300};
+    for (size_t i = 0; i < TB_COUNT(columns); i++) {
+        size = columns[i];
+        CASE(part_of_panel);
+        CASE(part_of_panel_wide);
+        CASE(part_of_panel_pairs);
+    }
     static const int many[] = {63, 64, 100, 512, 513, 1031, 3000};
     for (size_t i = 0; i < TB_COUNT(many); i++) {
         size = many[i];
