@@ -12,6 +12,7 @@
 #include "kernel/contract.h"
 
 enum { KC = 512 };
+enum { SHALLOW = 256, FAR_BYTES = 4 << 20 };
 enum { COPY_PAD = 16 }; /* elements between copies of rows */
 
 /* Offset into A of run number `run`. */
@@ -262,6 +263,38 @@ row_of_b(tb_contract *c, tb_kv panel)
     return tb_k_map(c->k, TB_P_where, is_last(c, panel), tb_k_int(c->k, c->last_pitch), whole);
 }
 
+/* Do they not stay in the second cache from one call to the next? */
+static bool
+results_are_far(const tb_contract *c)
+{
+    tb_unit *u = c->l->u;
+    double n = (double)tb_dim_hint(u, c->M) * (double)tb_dim_hint(u, c->N);
+    n *= (double)tb_dim_hint(u, c->batches);
+    return n * (double)tb_dtype_bytes(tb_dtype_of(c->g, c->l->group->root)) >= FAR_BYTES;
+}
+
+/* Where the panel's sums will be stored, for the second cache: lines that are written anew are read
+ * before, and where a product is shallow that takes longer than its sums. */
+static void
+ask_for_results(tb_contract *c, const tb_tile *t, tb_kv n0)
+{
+    tb_lower *l = c->l;
+    tb_kernel *k = c->k;
+    tb_val root = l->group->root;
+    int64_t bytes = (int64_t)tb_dtype_bytes(tb_dtype_of(c->g, root));
+    tb_kv to = tb_bind_node(l, root, true);
+    tb_kv columns = tb_k_min(k, tb_k_sub(k, tb_contract_dim(c, c->N), n0), tb_k_int(k, c->panel));
+    tb_kv j = tb_k_for(k, tb_k_int(k, 0), columns, 1, NULL, 0);
+
+    l->lanes = 1;
+    tb_bind_var(l, c->m, t->m0, 0);
+    tb_bind_var(l, c->n, tb_k_add(k, n0, j), 0);
+    tb_ix flat = tb_ix_flat(&l->ix, c->root_at, tb_rank(c->g, root), tb_dims(c->g, root));
+    tb_k_prefetch_lines(k, tb_k_ptr_add(k, to, tb_ix_value(l, &flat), bytes), c->mc * bytes,
+                        TB_SECOND_CACHE);
+    tb_k_end_for(k, NULL, NULL);
+}
+
 /* A . B of a tile, chunk by chunk. */
 static void
 write_chunks(tb_contract *c, tb_tile *t)
@@ -305,6 +338,8 @@ write_chunks(tb_contract *c, tb_tile *t)
         b_off = tb_k_add(k, tb_k_mul(k, at, tb_k_int(k, c->panel)),
                          tb_k_mul(k, r, row_of_b(c, panel)));
     }
+    if (c->one_chunk && c->turned && c->R <= SHALLOW && results_are_far(c))
+        ask_for_results(c, t, n0);
     tb_kv c_panel = c->one_chunk ? zero : tb_k_mul(k, p, one_panel);
     i = tb_k_for(k, zero, t->rows, step, NULL, 0);
     /* sums that are complete leave at once: the register tile's block is used again */

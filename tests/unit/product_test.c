@@ -152,6 +152,14 @@ part_of_panel_pairs(void)
     c_run((c_case){SIZES({0}, {13}, {250}), .tolerance = 3e-2});
 }
 
+/* A large result, the other way round, of a shallow product: asked for before it is stored. */
+static void
+far_results(void)
+{
+    c_out(tb_transpose(g, tb_dot(g, IN(F32, 1030, 9), IN(F32, 9, 1050)), 0, 1));
+    c_run((c_case){.tolerance = 1e-5});
+}
+
 /* ---- rows of A that lie across r, as those of a weight's gradient do ---- */
 
 static tb_val
@@ -378,6 +386,7 @@ main(void)
         CASE(part_of_panel_wide);
         CASE(part_of_panel_pairs);
     }
+    CASE(far_results);
     static const int many[] = {63, 64, 100, 512, 513, 1031, 3000};
     for (size_t i = 0; i < TB_COUNT(many); i++) {
         size = many[i];
