@@ -127,10 +127,16 @@ root_body(tb_nest *n, void *arg, int blocks, tb_kv *carried)
     tb_kv base = n->l->env.at[var].value;
     (void)arg;
     (void)carried;
+    for (uint32_t i = 0; i < n->n_near; i++) {
+        tb_kv e = tb_nest_extent(n, n->near[i]);
+        tb_bind_var(n->l, n->near[i], tb_k_for(n->k, tb_k_int(n->k, 0), e, 1, NULL, 0), 0);
+    }
     for (int b = 0; b < blocks; b++) {
         tb_nest_to_block(n, var, base, b);
         store_root(n);
     }
+    for (uint32_t i = 0; i < n->n_near; i++)
+        tb_k_end_for(n->k, NULL, NULL);
 }
 
 /* Stages and root for the block(s) of rows side by side that lanes stand for. */
@@ -197,6 +203,9 @@ write_loops(tb_nest *n, double element_ns)
     tb_kernel *k = n->k;
     tb_unit *u = l->u;
     double row_ns = element_ns, rows = 1, lane_len = 1;
+
+    for (uint32_t i = 0; i < n->n_near; i++)
+        row_ns *= tb_nest_hint(n, n->near[i]);
     uint32_t n_tiled = n->n_outer;
     bool lane_tiled = n->lane_outer || (n->stages.n == 0 && n->lane != UINT32_MAX);
 
@@ -352,7 +361,7 @@ tb_lower_nest(tb_lower *l)
         }
         tb_nest_choose_lanes(&n, &s);
     }
-    n.unroll = s.ops > 24 ? 1 : s.ops > 10 ? 2 : TB_NEST_UNROLL;
+    n.unroll = n.n_near || s.ops > 24 ? 1 : s.ops > 10 ? 2 : TB_NEST_UNROLL;
     if (n.stages.n && n.unroll < 2)
         n.unroll = 2;
     l->lane_align = n.lanes;

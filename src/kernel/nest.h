@@ -31,6 +31,7 @@ typedef struct tb_nest {
     TB_VEC(tb_nest_stage) stages;
     uint32_t outer[TB_MAX_RANK], n_outer; /* loops around rows, without an outer lane var */
     uint32_t inner[TB_MAX_RANK], n_inner; /* root axes inside the row */
+    uint32_t near[TB_MAX_RANK], n_near; /* loops inside that over the lanes, see choose_near */
     uint32_t lane;      /* the lane variable of the root's loops */
     bool lane_outer;    /* lane is an outer axis */
     int unroll;

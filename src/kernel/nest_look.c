@@ -380,6 +380,48 @@ best_lane(tb_nest *n, const tb_nest_survey *s, const uint32_t *vars, uint32_t co
     return best;
 }
 
+/* Elements that var moves an access by in all, or -1 where nobody knows. */
+static int64_t
+reach(tb_nest *n, const tb_ix *access, uint32_t var)
+{
+    tb_dim coef, extent = n->l->ix.vars.at[var].extent;
+
+    if (!tb_dim_is_const(extent) || !tb_ix_linear(&n->l->ix, access, var, &coef) ||
+        !tb_dim_is_const(coef))
+        return -1;
+    int64_t step = coef < 0 ? -coef : coef;
+    return extent > 1 && step > INT64_MAX / extent ? -1 : step * (extent - 1);
+}
+
+/* Where each lane reads a line of its own, axes along which that line has the next elements go
+ * inside the loop over the lanes: else the lines are read again for each of them, from farther
+ * than the first cache. So it is with 3x3 weights whose two channel axes change places. */
+static void
+choose_near(tb_nest *n, const tb_nest_survey *s)
+{
+    enum { LINE = 16 };
+    const tb_ix *far = NULL;
+    uint32_t kept = 0;
+    int64_t span = 0;
+
+    for (uint32_t a = 0; a + 1 < s->accesses.n && !far; a++) {
+        tb_dim coef;
+        if (tb_ix_linear(&n->l->ix, &s->accesses.at[a], n->lane, &coef) && tb_dim_is_const(coef) &&
+            (coef >= LINE || coef <= -LINE))
+            far = &s->accesses.at[a];
+    }
+    for (uint32_t i = 0; i < n->n_outer; i++) {
+        int64_t more = far ? reach(n, far, n->outer[i]) : -1;
+        if (more > 0 && span + more < LINE && i > 0) {
+            n->near[n->n_near++] = n->outer[i];
+            span += more;
+        } else {
+            n->outer[kept++] = n->outer[i];
+        }
+    }
+    n->n_outer = kept;
+}
+
 void
 tb_nest_choose_lanes(tb_nest *n, tb_nest_survey *s)
 {
@@ -409,6 +451,8 @@ tb_nest_choose_lanes(tb_nest *n, tb_nest_survey *s)
                 n->outer[j++] = n->outer[i];
         n->n_outer = j;
     }
+    if (n->stages.n == 0)
+        choose_near(n, s);
     /* within a stage the best row variable goes last, along the lanes */
     for (uint32_t i = 0; i < n->stages.n && !n->lane_outer; i++) {
         tb_nest_stage *st = &n->stages.at[i];

@@ -314,6 +314,20 @@ turned_pad_and_slice(void)
     c_run((c_case){.tolerance = 0});
 }
 
+/* 3x3 weights whose channel axes change places: the window goes inside the loop over the lanes. */
+static void
+near_axes(void)
+{
+    tb_dim n = c_sym("n", 1, 80);
+    tb_val w = IN(F32, n, 5, 3, 3), x = IN(F32, 37, 4, 2, 3), y = IN(F64, 20, 6, 3, 2), t;
+    c_out(tb_permute(g, tb_flip(g, w, 12), AXES(1, 2, 3, 0)));
+    t = tb_permute(g, tb_flip(g, x, 8), AXES(1, 2, 3, 0));
+    c_out(M2(add, M1(exp, t), IN(F32, 4, 2, 3, 37)));
+    c_out(tb_permute(g, tb_flip(g, y, 12), AXES(1, 2, 3, 0)));
+    c_out(tb_permute(g, tb_flip(g, IN(BOOL, 65, 3, 3, 3), 12), AXES(1, 2, 3, 0)));
+    c_run((c_case){SIZES({1}, {15}, {33}, {80}), .tolerance = 1e-6});
+}
+
 /* Axes that every operand walks as one are one, others are not. */
 static void
 merged_axes(void)
@@ -355,6 +369,7 @@ main(void)
     CASE(turned_copies);
     CASE(turned_maps);
     CASE(turned_pad_and_slice);
+    CASE(near_axes);
     CASE(merged_axes);
     for (half_shape = 0; half_shape < TB_COUNT(half_shapes); half_shape++)
         CASE(conv_bf16);
