@@ -30,9 +30,9 @@ enum {
 
 /* What a thread that calls knows of its team: each has one of its own. */
 static _Thread_local struct {
-    bool known, asleep;       /* second_clock is that of the second thread; at the last look */
+    bool known, asleep;        /* second_clock is that of the second thread; at the last look */
     clockid_t second_clock;
-    int64_t last_end_ns;      /* of a job */
+    int64_t last_end_ns;       /* of a job */
     int64_t looked_ns, cpu_ns; /* the last look, and what the second thread had used then */
 } mine;
 

@@ -129,7 +129,6 @@ raise_tops(attention *a, tb_kv q0, tb_kv key0, tb_kv n, tb_kv j0, tb_kv *top)
 {
     tb_kernel *k = a->k;
     const tb_panel *p = &a->p;
-    uint32_t v = 0;
     tb_kv i = tb_k_for(k, tb_k_int(k, 0), n, 1, top, (uint32_t)(tb_panel_group(p) / p->w));
     tb_kv at = tb_k_add(k, tb_panel_row(p, i), j0);
 
@@ -141,8 +140,8 @@ raise_tops(attention *a, tb_kv q0, tb_kv key0, tb_kv n, tb_kv j0, tb_kv *top)
             s = tb_panel_masked(p, s, &a->mask);
             tb_panel_store(p, a->s, at, j, s);
         }
+        uint32_t v = (uint32_t)(j / p->w);
         top[v] = tb_k_larger(k, tb_k_carried(k, v), s); /* a NaN comes out of the sum */
-        v++;
     }
     tb_k_end_for(k, top, top);
     tb_panel_unbind(p);
@@ -154,15 +153,14 @@ raise_sums(attention *a, tb_kv n, tb_kv j0, const tb_kv *base, tb_kv *sum)
 {
     tb_kernel *k = a->k;
     const tb_panel *p = &a->p;
-    uint32_t v = 0;
     tb_kv i = tb_k_for(k, tb_k_int(k, 0), n, 1, sum, (uint32_t)(tb_panel_group(p) / p->w));
     tb_kv at = tb_k_add(k, tb_panel_row(p, i), j0);
 
     TB_FOR_GROUP (p, j) {
+        uint32_t v = (uint32_t)(j / p->w);
         tb_kv s = tb_k_exp_below(k, tb_panel_load(p, a->s, at, j), base[v]);
         tb_panel_store(p, a->s, at, j, s);
         sum[v] = tb_k_map(k, TB_P_add, tb_k_carried(k, v), s, TB_NO_KV);
-        v++;
     }
     tb_k_end_for(k, sum, sum);
 }

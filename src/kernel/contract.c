@@ -108,7 +108,7 @@ choose_b(tb_contract *c)
     if (!other && !c->conv && c->b_step_r == 1 && c->a_step == 1 && c->b_step_n != 1 &&
         tb_dim_is_const(c->R) && c->R >= 16 && most_rows <= inner_rows) {
         c->b_kind = TB_B_ROWS;
-        c->panel = c->micro.panel = c->R <= 1024 ? 64 : 16;
+        c->panel = c->micro.panel = c->last = c->R <= 1024 ? 64 : 16;
         c->micro.cols = TB_INNER_COLS;
         c->micro.dot = l->target->bf16_dot && c->a_mem == TB_BF16 && c->b_mem == TB_BF16 &&
                        c->R >= INNER_PAIRS;

@@ -184,6 +184,8 @@ void tb_bind_batches(tb_lower *l, const uint32_t *vars, uint32_t n, tb_kv flat);
 tb_ix tb_operand_address(tb_lower *l, tb_val v, const tb_ix *idx, tb_val *stored);
 /* A size as a value of the kernel. */
 tb_kv tb_contract_dim(tb_contract *c, tb_dim d);
+/* How many columns the panel has that begins at column n0. */
+tb_kv tb_contract_columns(tb_contract *c, tb_kv n0);
 /* The coefficient of var in a, which must be linear in it (grouping saw to that). */
 tb_dim tb_operand_step(tb_lower *l, const tb_ix *a, uint32_t var);
 tb_ix tb_ix_without(const tb_ix *a, uint32_t var);

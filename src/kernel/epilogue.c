@@ -87,7 +87,7 @@ turned(tb_contract *c, tb_kv block, tb_kv c_base, tb_kv m0, tb_kv rows, tb_kv n0
     tb_kernel *k = c->k;
     int w = c->micro.lanes;
     tb_kv square = tb_k_scratch(k, (int64_t)w * w * (int64_t)tb_dtype_bytes(c->acc)), v[64];
-    tb_kv columns = tb_k_min(k, tb_k_sub(k, tb_contract_dim(c, c->N), n0), tb_k_int(k, c->panel));
+    tb_kv columns = tb_contract_columns(c, n0);
 
     tb_kv j = tb_k_for(k, tb_k_int(k, 0), columns, w, NULL, 0);
     tb_kv i = tb_k_for(k, tb_k_int(k, 0), rows, w, NULL, 0);
@@ -122,7 +122,7 @@ straight(tb_contract *c, tb_kv block, tb_kv c_base, tb_kv m0, tb_kv rows, tb_kv 
         epilogue_lanes(c, block, row, n0, j);
         tb_k_end_for(k, NULL, NULL);
     } else {
-        tb_kv n = tb_k_min(k, tb_k_sub(k, tb_contract_dim(c, c->N), n0), tb_k_int(k, c->panel));
+        tb_kv n = tb_contract_columns(c, n0);
         tb_kv whole = tb_k_mul(k, tb_k_div(k, n, tb_k_int(k, w)), tb_k_int(k, w));
         bool masked = l->target->masks && w > 1;
         tb_kv j = tb_k_for(k, tb_k_int(k, 0), whole, w, NULL, 0);

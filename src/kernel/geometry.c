@@ -41,6 +41,13 @@ tb_contract_dim(tb_contract *c, tb_dim d)
     return tb_k_dim(c->l->k, c->l->u, d);
 }
 
+tb_kv
+tb_contract_columns(tb_contract *c, tb_kv n0)
+{
+    tb_kernel *k = c->k;
+    return tb_k_min(k, tb_k_sub(k, tb_contract_dim(c, c->N), n0), tb_k_int(k, c->panel));
+}
+
 tb_dim
 tb_operand_step(tb_lower *l, const tb_ix *a, uint32_t var)
 {

@@ -392,10 +392,11 @@ tb_micro_panel(tb_dim cols, tb_dim rows, int *last)
      * parts of a wider one, whose register tiles have fewer rows */
     static const double whole[] = {0, 1.2, 2.08, 3.03, 4}, part[] = {0, 1.3, 2.1, 3.1};
     const double worth = 0.96; /* another micro-kernel */
-    int best = TB_MAX_PANEL, used = 0;
+    bool parts = last && (!rows || rows > ONCE_ROWS);
+    int best = TB_MAX_PANEL, used = TB_MAX_PANEL;
     double least = 1e300;
 
-    for (int units = 4; units > 0 && tb_dim_is_const(cols); units--) {
+    for (int units = tb_dim_is_const(cols) ? 4 : 0; units > 0; units--) {
         int64_t panels = cols / (units * UNIT), rest = cols % (units * UNIT);
         int left = (int)((rest + UNIT - 1) / UNIT);
         /* a second time over the panel is time in which memory rests */
@@ -404,19 +405,19 @@ tb_micro_panel(tb_dim cols, tb_dim rows, int *last)
         double cost = (double)(panels + (rest > 0)) * whole[units];
         if (cost < least) {
             least = cost;
-            best = units * UNIT;
-            used = 0;
+            best = used = units * UNIT;
         }
-        cost = (double)panels * whole[units] + part[left < units ? left : 0];
-        if (last && (!rows || rows > ONCE_ROWS) && panels && left && left < units &&
-            cost < least * worth) {
+        if (!parts || !panels || !left || left == units)
+            continue;
+        cost = (double)panels * whole[units] + part[left];
+        if (cost < least * worth) {
             least = cost;
             best = units * UNIT;
             used = left * UNIT;
         }
     }
     if (last)
-        *last = used ? used : best;
+        *last = used;
     return best;
 }
 

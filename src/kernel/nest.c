@@ -120,6 +120,14 @@ store_root(tb_nest *n)
     tb_nest_forget(n);
 }
 
+/* A plain loop over all of the variable. */
+static void
+open_loop(tb_nest *n, uint32_t var)
+{
+    tb_kv e = tb_nest_extent(n, var);
+    tb_bind_var(n->l, var, tb_k_for(n->k, tb_k_int(n->k, 0), e, 1, NULL, 0), 0);
+}
+
 static void
 root_body(tb_nest *n, void *arg, int blocks, tb_kv *carried)
 {
@@ -127,10 +135,8 @@ root_body(tb_nest *n, void *arg, int blocks, tb_kv *carried)
     tb_kv base = n->l->env.at[var].value;
     (void)arg;
     (void)carried;
-    for (uint32_t i = 0; i < n->n_near; i++) {
-        tb_kv e = tb_nest_extent(n, n->near[i]);
-        tb_bind_var(n->l, n->near[i], tb_k_for(n->k, tb_k_int(n->k, 0), e, 1, NULL, 0), 0);
-    }
+    for (uint32_t i = 0; i < n->n_near; i++)
+        open_loop(n, n->near[i]);
     for (int b = 0; b < blocks; b++) {
         tb_nest_to_block(n, var, base, b);
         store_root(n);
@@ -180,12 +186,9 @@ one_row(tb_nest *n, tb_kv lo, tb_kv hi, int64_t const_len)
         store_root(n);
         return;
     }
-    for (uint32_t i = 0; i < n->n_inner; i++) {
-        if (n->inner[i] == lane)
-            continue;
-        tb_kv v = tb_k_for(n->k, tb_k_int(n->k, 0), tb_nest_extent(n, n->inner[i]), 1, NULL, 0);
-        tb_bind_var(l, n->inner[i], v, 0);
-    }
+    for (uint32_t i = 0; i < n->n_inner; i++)
+        if (n->inner[i] != lane)
+            open_loop(n, n->inner[i]);
     tb_nest_const_extent(n, lane, &extent);
     tb_nest_lane_loop(n, lane, lo.id ? lo : tb_k_int(n->k, 0), hi.id ? hi : tb_nest_extent(n, lane),
               lo.id ? const_len : tb_dim_is_const(extent) ? extent : -1, root_body, NULL,
@@ -203,12 +206,11 @@ write_loops(tb_nest *n, double element_ns)
     tb_kernel *k = n->k;
     tb_unit *u = l->u;
     double row_ns = element_ns, rows = 1, lane_len = 1;
-
-    for (uint32_t i = 0; i < n->n_near; i++)
-        row_ns *= tb_nest_hint(n, n->near[i]);
     uint32_t n_tiled = n->n_outer;
     bool lane_tiled = n->lane_outer || (n->stages.n == 0 && n->lane != UINT32_MAX);
 
+    for (uint32_t i = 0; i < n->n_near; i++)
+        row_ns *= tb_nest_hint(n, n->near[i]);
     for (uint32_t i = 0; i < n->n_inner; i++)
         if (n->inner[i] != n->lane || !n->lane_outer)
             row_ns *= tb_nest_hint(n, n->inner[i]);
@@ -283,8 +285,7 @@ write_loops(tb_nest *n, double element_ns)
             first = tb_k_div(k, first, e);
     }
     for (uint32_t i = n_tiled; i < n->n_outer; i++)
-        tb_bind_var(l, n->outer[i],
-                    tb_k_for(k, tb_k_int(k, 0), tb_nest_extent(n, n->outer[i]), 1, NULL, 0), 0);
+        open_loop(n, n->outer[i]);
     one_row(n, lo, hi, const_len);
     for (uint32_t i = n_tiled; i < n->n_outer; i++)
         tb_k_end_for(k, NULL, NULL);

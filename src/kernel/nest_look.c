@@ -399,7 +399,7 @@ reach(tb_nest *n, const tb_ix *access, uint32_t var)
 static void
 choose_near(tb_nest *n, const tb_nest_survey *s)
 {
-    enum { LINE = 16 };
+    enum { LINE = 16 }; /* elements of 32 bits */
     const tb_ix *far = NULL;
     uint32_t kept = 0;
     int64_t span = 0;

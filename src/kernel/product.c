@@ -12,7 +12,7 @@
 #include "kernel/contract.h"
 
 enum { KC = 512 };
-enum { SHALLOW = 256, FAR_BYTES = 4 << 20 };
+enum { FAR_DEPTH = 256, FAR_BYTES = 4 << 20 }; /* of a product whose result is asked for */
 enum { COPY_PAD = 16 }; /* elements between copies of rows */
 
 /* Offset into A of run number `run`. */
@@ -65,7 +65,7 @@ multiply_rows(tb_contract *c, const tb_tile *t, tb_kv i, tb_kv n, tb_kv n0, tb_k
     tb_kernel *k = c->k;
     row_source rows = {c, t, i, tb_k_int(k, 0)};
     tb_kv last = tb_k_sub(k, tb_contract_dim(c, c->N), tb_k_int(k, 1));
-    tb_kv cols = tb_k_min(k, tb_k_sub(k, tb_contract_dim(c, c->N), n0), tb_k_int(k, c->panel));
+    tb_kv cols = tb_contract_columns(c, n0);
     tb_kv j = tb_k_for(k, tb_k_int(k, 0), cols, c->micro.cols, NULL, 0);
     tb_micro_operands o = {.row = row_pointer,
                            .user = &rows,
@@ -267,10 +267,9 @@ row_of_b(tb_contract *c, tb_kv panel)
 static bool
 results_are_far(const tb_contract *c)
 {
-    tb_unit *u = c->l->u;
-    double n = (double)tb_dim_hint(u, c->M) * (double)tb_dim_hint(u, c->N);
-    n *= (double)tb_dim_hint(u, c->batches);
-    return n * (double)tb_dtype_bytes(tb_dtype_of(c->g, c->l->group->root)) >= FAR_BYTES;
+    tb_val root = c->l->group->root;
+    return tb_elements_hint(c->g, root) * (double)tb_dtype_bytes(tb_dtype_of(c->g, root)) >=
+           FAR_BYTES;
 }
 
 /* Where the panel's sums will be stored, for the second cache: lines that are written anew are read
@@ -283,8 +282,7 @@ ask_for_results(tb_contract *c, const tb_tile *t, tb_kv n0)
     tb_val root = l->group->root;
     int64_t bytes = (int64_t)tb_dtype_bytes(tb_dtype_of(c->g, root));
     tb_kv to = tb_bind_node(l, root, true);
-    tb_kv columns = tb_k_min(k, tb_k_sub(k, tb_contract_dim(c, c->N), n0), tb_k_int(k, c->panel));
-    tb_kv j = tb_k_for(k, tb_k_int(k, 0), columns, 1, NULL, 0);
+    tb_kv j = tb_k_for(k, tb_k_int(k, 0), tb_contract_columns(c, n0), 1, NULL, 0);
 
     l->lanes = 1;
     tb_bind_var(l, c->m, t->m0, 0);
@@ -338,7 +336,7 @@ write_chunks(tb_contract *c, tb_tile *t)
         b_off = tb_k_add(k, tb_k_mul(k, at, tb_k_int(k, c->panel)),
                          tb_k_mul(k, r, row_of_b(c, panel)));
     }
-    if (c->one_chunk && c->turned && c->R <= SHALLOW && results_are_far(c))
+    if (c->one_chunk && c->turned && c->R <= FAR_DEPTH && results_are_far(c))
         ask_for_results(c, t, n0);
     tb_kv c_panel = c->one_chunk ? zero : tb_k_mul(k, p, one_panel);
     i = tb_k_for(k, zero, t->rows, step, NULL, 0);
@@ -539,7 +537,7 @@ prepare(tb_contract *c, tb_product_part part, tb_tile *t)
     if (c->b_kind == TB_B_PACKED || c->b_kind == TB_B_TEMP)
         tb_micro_look_ahead(&c->micro, c->one_chunk || m < c->most ? m : c->most, c->run);
     tb_micro_write(k, &c->micro);
-    if (c->b_kind != TB_B_ROWS && c->last < c->panel) {
+    if (c->last < c->panel) {
         c->last_micro = tb_micro_part(&c->micro, c->last, c->last_pitch);
         tb_micro_write(k, &c->last_micro);
     }
