@@ -4,8 +4,9 @@
 Cases are done in batches: all operator rows together, each model alone. For a batch the
 engines that compile ahead do so one after the other; then, for each number of threads, one
 process per engine loads a case, and rounds of calls go round the engines, beginning with
-another one each time, so that a slow moment of the machine hits all of them. Processes
-serve all rows of a batch; one that dies costs its row and is started anew.
+another one each time, so that a slow moment of the machine hits all of them. Where rounds
+disagree about a row there are more of them. Processes serve all rows of a batch; one that
+dies costs its row and is started anew.
 """
 
 import json
@@ -19,10 +20,13 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from . import report
 from .engines import ENGINES
 
 ROOT = Path(__file__).resolve().parent.parent
 PAUSE = 0.01  # seconds in which the threads of the engine before go to sleep
+SURE = 0.02  # standard error of a row's ratio at which no more rounds are asked for
+MOST = 3  # times as many rounds as were asked for, where that is not reached
 
 
 class EngineError(Exception):
@@ -283,7 +287,9 @@ class Bench:
         o = self.options
         times, cpus, rates = {n: [] for n in running}, {n: [] for n in running}, []
         o.say(f"{row.case.name}, {row.threads} threads: calls")
-        for r in range(o.rounds):
+        for r in range(MOST * o.rounds):
+            if r >= o.rounds and self._sure(row, times):
+                break
             for name in running[r % len(running) :] + running[: r % len(running)]:
                 if "error" in row.engines.get(name, {}):
                     continue
@@ -305,6 +311,15 @@ class Bench:
             if name != "roof" and "error" not in row.engines[name]:
                 row.engines[name].update(summary(rounds, cpus[name]))
 
+    def _sure(self, row, times):
+        """Whether more rounds would tell no more about how fast ours is beside the others."""
+        engines = {
+            n: {"rounds_s": [statistics.median(r) for r in rounds]}
+            for n, rounds in times.items()
+            if n != "roof" and "error" not in row.engines[n]
+        }
+        return report.uncertainty({"engines": engines}) <= SURE
+
 
 def summary(rounds, cpus):
     """What is kept of the rounds' times, which are quantiles: every round counts alike."""
@@ -312,6 +327,7 @@ def summary(rounds, cpus):
     together = [t for r in rounds for t in r]
     return {
         "median_s": statistics.median(together),
+        "rounds_s": medians,
         "best_round_s": min(medians),
         "worst_round_s": max(medians),
         "least_s": min(together),

@@ -3,13 +3,15 @@
 
 Results are one JSON object: {"machine", "versions", "options", "load", "rows": [...]}; a
 row has case, kind, threads, flops, moved, roof {"f32" or "copy": rate per second} and
-engines {name: {median_s, ... max_error} or {"error": why}}. Times are in seconds, memory in
-bytes. A ratio is an engine's median over that of the fastest engine that is not ours; below
-1 is faster than all of them.
+engines {name: {median_s, rounds_s, ... max_error} or {"error": why}}. Times are in seconds,
+memory in bytes. A ratio is an engine's time over that of the fastest engine that is not
+ours; below 1 is faster than all of them. Two engines are compared round by round, and the
+median of these quotients counts: in a round they meet the same moment of the machine.
 """
 
 import json
 import math
+import statistics
 import sys
 from pathlib import Path
 
@@ -30,8 +32,29 @@ def median(row, engine):
     return row["engines"].get(engine, {}).get("median_s")
 
 
+def quotients(row, engine, other):
+    """Of two engines' times, round by round; of their medians where these were not rounds of
+    one run."""
+    a, b = row["engines"].get(engine, {}), row["engines"].get(other, {})
+    same_run = not (a.get("cached") or b.get("cached"))
+    if "rounds_s" in a and "rounds_s" in b and same_run:
+        return [x / y for x, y in zip(a["rounds_s"], b["rounds_s"])]
+    return (
+        [a["median_s"] / b["median_s"]] if "median_s" in a and "median_s" in b else []
+    )
+
+
+def against(row, engine):
+    """(ratio, name) of the engine not ours beside which this one is slowest, or None."""
+    known = [(quotients(row, engine, n), n) for n in row["engines"] if n not in OURS]
+    return max(((statistics.median(q), n) for q, n in known if q), default=None)
+
+
 def best_other(row):
     """(name, seconds) of the fastest engine that is not ours; (None, None) without any."""
+    found = against(row, ours(row))
+    if found:
+        return found[1], median(row, found[1])
     known = [
         (median(row, n), n) for n in row["engines"] if n not in OURS and median(row, n)
     ]
@@ -39,8 +62,22 @@ def best_other(row):
 
 
 def ratio(row, engine):
-    mine, best = median(row, engine), best_other(row)[1]
-    return mine / best if mine and best else None
+    found = against(row, engine)
+    return found[0] if found else None
+
+
+def uncertainty(row):
+    """The standard error of our ratio, as a part of it, from how far the rounds differ: half
+    of what lies between the ranks n / 2 -+ sqrt(n) / 2, which the median of n values is
+    between two times in three, however they are distributed. 0 without a ratio."""
+    found = against(row, ours(row))
+    if not found:
+        return 0.0
+    each = sorted(quotients(row, ours(row), found[1]))
+    n = len(each)
+    ranks = min(round(math.sqrt(n) / 2), (n - 1) // 2)
+    low, high = each[(n - 1) // 2 - ranks], each[n // 2 + ranks]
+    return (high - low) / 2 / found[0]
 
 
 def ours(row):
@@ -190,7 +227,10 @@ def goals(results):
         name, engine = f"{row['case']}, {row['threads']} threads", ours(row)
         r, goal = ratio(row, engine), ROW_GOALS[row["kind"]]
         if r and r > goal:
-            lines.append(f"{name}: {r:.2f} times {best_other(row)[0]} (goal {goal})")
+            sure = f"± {r * uncertainty(row):.2f}"
+            lines.append(
+                f"{name}: {r:.2f} {sure} times {best_other(row)[0]} (goal {goal})"
+            )
         share = roof_share(row, engine)
         square = row["kind"] == "operator" and row["flops"] >= 2 * 512**3
         if share and share[1] < ROOF_GOALS[share[0]] and (share[0] == "copy" or square):
