@@ -71,8 +71,16 @@ choose_b(tb_contract *c)
     tb_dim_range(l->u, c->M, &least, &most_rows);
     bool fixed = tb_node_of(c->g, c->b_store)->prim == TB_P_const &&
                  tb_dim_is_const(c->N) && tb_dim_is_const(c->R);
-    c->b_step_r = tb_operand_step(l, &c->b_flat, c->r);
-    c->b_step_n = tb_operand_step(l, &c->b_flat, c->n);
+    uint32_t row;
+    bool in_order = tb_ix_is_var(&c->b_row, &row); /* not, or without steps: only to be repacked */
+    if (!tb_ix_linear(&l->ix, &c->b_flat, c->r, &c->b_step_r)) {
+        c->b_step_r = 0;
+        in_order = false;
+    }
+    if (!tb_ix_linear(&l->ix, &c->b_flat, c->n, &c->b_step_n)) {
+        c->b_step_n = 0;
+        in_order = false;
+    }
     c->b_batched = differs(c, &c->b_flat);
     fixed = fixed && tb_dim_is_const(c->b_step_r) && tb_dim_is_const(c->b_step_n) &&
             (!c->b_batched || c->conv);
@@ -80,6 +88,7 @@ choose_b(tb_contract *c)
     bool pairs = c->b_mem == TB_BF16 && c->acc == TB_F32 &&
                  (c->n_runs == 1 || tb_dim_is_multiple(c->run, 2));
     if (fixed) {
+        TB_CHECK(in_order);
         tb_dim per_group = 0;
         if (c->b_batched)
             per_group = tb_operand_step(l, &c->b_flat, c->batch[0]);
@@ -128,7 +137,7 @@ choose_b(tb_contract *c)
      * all of B stays in the second cache, or few rows of B are a panel: they stay in the first. */
     double depth = (double)tb_dim_hint(l->u, c->R);
     bool near = (double)cols * depth * (double)tb_dtype_bytes(c->b_mem) <= NEAR_BYTES;
-    if (c->b_step_n == 1 && tb_dim_is_multiple(c->N, c->panel) &&
+    if (in_order && c->b_step_n == 1 && tb_dim_is_multiple(c->N, c->panel) &&
         (rows < NEAR_ROWS || (cols < 1024 && near) || depth <= SHALLOW) != other) {
         c->b_kind = TB_B_DIRECT;
         return;
@@ -142,7 +151,7 @@ choose_b(tb_contract *c)
         return;
     }
     c->b_kind = TB_B_TEMP;
-    c->micro.pairs = pairs;
+    c->micro.pairs = pairs && in_order;
     tb_dim panels = tb_dim_ceildiv(l->u, c->N, c->panel);
     tb_dim bytes = tb_dim_mul(l->u, tb_dim_mul(l->u, panels, c->panel), tb_contract_rows(c));
     bytes = tb_dim_mul(l->u, bytes, (tb_dim)tb_dtype_bytes(c->b_mem));
@@ -158,6 +167,7 @@ repack(tb_contract *c)
     tb_repack p = {.l = c->l,
                    .store = c->b_store,
                    .flat = c->b_flat,
+                   .row = c->b_row,
                    .r = c->r,
                    .n = c->n,
                    .R = c->R,

@@ -88,18 +88,18 @@ uint32_t tb_pack_const(tb_lower *l, uint32_t unit_const, const tb_pack_request *
 
 /* ---- repack.c ---- */
 /* An operand (r, n) of R x N at `flat` of a stored node, to be laid out in panels in a
- * temporary: [batch][ceil(N/panel)][R][panel]; columns past N hold anything, and so does the
- * row beside an odd last one. */
+ * temporary: [batch][ceil(N/panel)][R][panel], in it at `row`, a permutation of r; columns past N
+ * hold anything, and so does the row beside an odd last one. */
 typedef struct tb_repack {
     tb_lower *l;
     tb_val store;
-    tb_ix flat;
-    uint32_t r, n; /* its variables */
-    tb_dim R, N, step_r, step_n;
+    tb_ix flat, row;
+    uint32_t r, n; /* their variables */
+    tb_dim R, N, step_r, step_n; /* steps of flat, 0 where it is not linear */
     tb_dtype mem;
     uint32_t temp;
     int64_t panel;
-    bool pairs;            /* as in tb_pack_request */
+    bool pairs;            /* as in tb_pack_request; row is r */
     const uint32_t *batch; /* variables; n_batch 0: the operand is the same for all */
     uint32_t n_batch;
     tb_dim batches;
@@ -149,7 +149,9 @@ struct tb_contract {
     /* B */
     tb_val b_store;
     tb_ix b_flat;                   /* address of element (r, n) */
-    tb_dim b_step_r, b_step_n;
+    tb_ix b_row;                    /* its row: r, but for weights of a convolution that lie in
+                                       another order; those are repacked */
+    tb_dim b_step_r, b_step_n;      /* 0: none */
     enum { TB_B_PACKED, TB_B_DIRECT, TB_B_ROWS, TB_B_STREAM, TB_B_TEMP,
            TB_B_TILE } b_kind;      /* TILE: each tile packs the panels it needs */
     uint32_t packed, temp;

@@ -109,10 +109,14 @@ choose_block(depthwise *d)
     d->px = (int)((d->out_w + blocks - 1) / blocks);
 }
 
+/* Stored [channel][tap]; what is on the way to it moves axes of size 1. */
 static tb_val
 weights(const depthwise *d)
 {
-    return tb_storage(d->l->gs, tb_in(d->g, d->anchor, 1));
+    tb_val w = tb_in(d->g, d->anchor, 1);
+    while (!tb_storage(d->l->gs, w).id)
+        w = tb_in(d->g, w, 0);
+    return tb_storage(d->l->gs, w);
 }
 
 static bool
@@ -142,7 +146,8 @@ pack_before(depthwise *d)
                    .temp = d->temp,
                    .panel = d->pitch,
                    .batches = 1};
-    p.flat = tb_ix_add(&l->ix, tb_ix_var(p.r), tb_ix_scale(&l->ix, tb_ix_var(p.n), d->taps));
+    p.row = tb_ix_var(p.r);
+    p.flat = tb_ix_add(&l->ix, p.row, tb_ix_scale(&l->ix, tb_ix_var(p.n), d->taps));
     tb_repack_kernel(&p);
     tb_lower_end(l);
 }

@@ -9,6 +9,8 @@
  */
 #include "kernel/contract.h"
 
+#include <stdlib.h>
+
 enum { TURNED_LEAST = 16 }; /* rows for which turned stores pay */
 
 void
@@ -21,18 +23,24 @@ tb_bind_batches(tb_lower *l, const uint32_t *vars, uint32_t n, tb_kv flat)
     }
 }
 
-tb_ix
-tb_operand_address(tb_lower *l, tb_val v, const tb_ix *idx, tb_val *stored)
+static tb_ix
+address_in(tb_lower *l, tb_ixspace *ix, tb_val v, const tb_ix *idx, tb_val *stored)
 {
     tb_ix at[TB_MAX_RANK + 1] = {{0}}, next[TB_MAX_RANK + 1] = {{0}};
     memcpy(at, idx, sizeof(tb_ix) * (size_t)tb_rank(l->g, v));
     while (!tb_storage(l->gs, v).id) {
-        tb_ix_through(&l->ix, l->g, v, at, next);
+        tb_ix_through(ix, l->g, v, at, next);
         memcpy(at, next, sizeof at);
         v = tb_in(l->g, v, 0);
     }
     *stored = tb_storage(l->gs, v);
-    return tb_ix_flat(&l->ix, at, tb_rank(l->g, v), tb_dims(l->g, v));
+    return tb_ix_flat(ix, at, tb_rank(l->g, v), tb_dims(l->g, v));
+}
+
+tb_ix
+tb_operand_address(tb_lower *l, tb_val v, const tb_ix *idx, tb_val *stored)
+{
+    return address_in(l, &l->ix, v, idx, stored);
 }
 
 tb_kv
@@ -96,6 +104,62 @@ tb_dot_geometry(tb_contract *c)
     idx[rank - 2] = tb_ix_var(c->r);
     idx[rank - 1] = tb_ix_var(c->n);
     c->b_flat = tb_operand_address(l, c->b, idx, &c->b_store);
+    c->b_row = tb_ix_var(c->r);
+}
+
+/* The axes of w [O, spatial, C] but the first, from those that are far apart in memory to those
+ * that are near; as they are where that cannot be told. */
+static void
+by_distance(tb_contract *c, int *order)
+{
+    tb_ixspace ix = {.u = c->l->u};
+    tb_ix idx[TB_MAX_RANK + 1] = {{0}};
+    const tb_dim *wd = tb_dims(c->g, c->b);
+    int rank = tb_rank(c->g, c->b);
+    tb_dim step[TB_MAX_RANK];
+    bool known = true;
+    tb_val store;
+
+    for (int i = 0; i < rank; i++)
+        idx[i] = tb_ix_var(tb_ix_loop(&ix, wd[i]));
+    tb_ix flat = address_in(c->l, &ix, c->b, idx, &store);
+    for (int i = 1; i < rank; i++) {
+        known = known && tb_ix_linear(&ix, &flat, (uint32_t)i, &step[i]) &&
+                tb_dim_is_const(step[i]);
+        order[i] = i;
+        for (int j = i; known && j > 1; j--) {
+            int a = order[j - 1], b = order[j];
+            if (llabs(step[a]) >= llabs(step[b]))
+                break;
+            order[j - 1] = b;
+            order[j] = a;
+        }
+    }
+    for (int i = 1; i < rank && !known; i++)
+        order[i] = i;
+}
+
+/* Weights: r counts elements of a column as they follow each other in memory; which row of B each
+ * of them is, is another matter. */
+static void
+weight_address(tb_contract *c)
+{
+    tb_lower *l = c->l;
+    const tb_dim *wd = tb_dims(c->g, c->b);
+    int rank = tb_rank(c->g, c->b), order[TB_MAX_RANK];
+    tb_ix idx[TB_MAX_RANK + 1] = {{0}}, rest = tb_ix_var(c->r);
+
+    by_distance(c, order);
+    for (int i = rank - 1; i > 1; i--) {
+        idx[order[i]] = tb_ix_rem(&l->ix, rest, wd[order[i]]);
+        rest = tb_ix_quot(&l->ix, rest, wd[order[i]]);
+    }
+    idx[order[1]] = rest;
+    idx[0] = tb_ix_var(c->n);
+    if (c->n_batch)
+        idx[0] = tb_ix_add(&l->ix, idx[0], tb_ix_scale(&l->ix, tb_ix_var(c->batch[0]), c->N));
+    c->b_flat = tb_operand_address(l, c->b, idx, &c->b_store);
+    c->b_row = tb_ix_flat(&l->ix, idx + 1, rank - 1, wd + 1);
 }
 
 /* x [N, spatial, C] stored dense; w [O, spatial, C/groups]. */
@@ -157,13 +221,7 @@ tb_conv_geometry(tb_contract *c)
     }
     c->R = tb_dim_mul(u, c->run, c->n_runs);
     c->r = tb_ix_loop(&l->ix, c->R);
-    c->b_store = tb_storage(l->gs, c->b);
-    c->b_flat = tb_ix_add(&l->ix, tb_ix_var(c->r),
-                          tb_ix_scale(&l->ix, tb_ix_var(c->n), c->R));
-    if (groups > 1)
-        c->b_flat = tb_ix_add(
-            &l->ix, c->b_flat,
-            tb_ix_scale(&l->ix, tb_ix_var(c->batch[0]), tb_dim_mul(u, og, c->R)));
+    weight_address(c);
 }
 
 /* Root indices in terms of the contraction's variables. */

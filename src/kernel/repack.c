@@ -35,11 +35,22 @@ dimv(const tb_repack *p, tb_dim d)
     return tb_k_dim(p->l->k, p->l->u, d);
 }
 
-/* Where row r of the panel at `dst` is; in pairs, rows and places count words. */
+static bool
+in_order(const tb_repack *p)
+{
+    uint32_t var;
+    return tb_ix_is_var(&p->row, &var);
+}
+
+/* Where the row of r is in the panel at `dst`; in pairs, rows and places count words. */
 static tb_kv
 row_at(const tb_repack *p, tb_kv dst, tb_kv r)
 {
     tb_kernel *k = p->l->k;
+    if (!in_order(p)) {
+        tb_bind_var(p->l, p->r, r, 0);
+        r = tb_ix_value(p->l, &p->row);
+    }
     if (p->pairs)
         r = tb_k_div(k, r, tb_k_int(k, 2));
     return tb_k_add(k, dst, tb_k_mul(k, r, tb_k_int(k, p->panel)));
@@ -52,14 +63,18 @@ squares(const tb_repack *p, tb_kv to, tb_kv dst, tb_kv n0, tb_kv whole)
     tb_lower *l = p->l;
     tb_kernel *k = l->k;
     int w = l->target->lanes;
-    tb_kv from = tb_bind_node(l, p->store, false), rows[64];
+    int apart = in_order(p) ? 1 : w; /* rows whose place is no constant away from the first's */
+    tb_kv from = tb_bind_node(l, p->store, false), rows[64], place[64];
     tb_kv last = tb_k_sub(k, dimv(p, p->N), tb_k_int(k, 1));
     int64_t each = p->pairs ? 2 : 1;
     tb_dtype mem = p->pairs ? TB_U32 : p->mem;
+    /* all of a few columns first: long pieces of few pages */
+    tb_kv j = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, p->panel), w, NULL, 0);
     tb_kv r = tb_k_for(k, tb_k_int(k, 0), whole, each * w, NULL, 0);
 
+    for (int i = 0; i < w; i++)
+        place[i] = i < apart ? row_at(p, dst, tb_k_add(k, r, tb_k_int(k, i))) : place[0];
     tb_bind_var(l, p->r, r, 0);
-    tb_kv j = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, p->panel), w, NULL, 0);
     for (int i = 0; i < w; i++) { /* columns past N repeat the last one: nobody reads them */
         tb_kv n = tb_k_add(k, tb_k_add(k, n0, j), tb_k_int(k, i));
         tb_bind_var(l, p->n, tb_k_min(k, n, last), 0);
@@ -68,9 +83,9 @@ squares(const tb_repack *p, tb_kv to, tb_kv dst, tb_kv n0, tb_kv whole)
         rows[i] = tb_k_load(k, mem, w, at, TB_NO_KV, 0, TB_NO_KV);
     }
     tb_transpose_square(k, rows, w);
-    tb_kv at = tb_k_add(k, row_at(p, dst, r), j);
     for (int i = 0; i < w; i++)
-        tb_k_store(k, mem, to, at, (int64_t)i * p->panel, rows[i], TB_NO_KV);
+        tb_k_store(k, mem, to, tb_k_add(k, place[i], j), i < apart ? 0 : (int64_t)i * p->panel,
+                   rows[i], TB_NO_KV);
     tb_k_end_for(k, NULL, NULL);
     tb_k_end_for(k, NULL, NULL);
 }

@@ -26,6 +26,7 @@
 /* Each reduction after the first is one more pass over the row that computes what it needs
  * anew; and compilers take more than linear time for very large functions. */
 enum { MAX_REDUCTIONS = 8, MAX_MAPS = 256 };
+enum { NEAR_STEP = 16, LONG_RUN = 16 }; /* elements: of a line, of a vector */
 
 typedef struct member {
     tb_ix *at;    /* [rank] or NULL: wanted at several different indices */
@@ -424,6 +425,30 @@ join_anchor(state *s, uint32_t gr, tb_val v)
     return find_path(s, gr, group->root, v, group);
 }
 
+/* Where element (loops 0, 1 ...) of v lies in *base, what v is a view of that is stored, here
+ * and there flipped. */
+static tb_ix
+address_in(state *s, tb_ixspace *ix, tb_val v, bool flipped, tb_val *base)
+{
+    tb_ix at[TB_MAX_RANK + 1] = {{0}}, next[TB_MAX_RANK + 1] = {{0}};
+    tb_val x = v;
+
+    for (int i = 0; i < tb_rank(s->g, v); i++)
+        at[i] = tb_ix_var(tb_ix_loop(ix, tb_dims(s->g, v)[i]));
+    for (;;) {
+        tb_prim p = tb_node_of(s->g, x)->prim;
+        if (s->forced[x.id] || s->gs->stored[x.id] ||
+            (p != TB_P_permute && p != TB_P_reshape && p != TB_P_expand && p != TB_P_slice &&
+             (p != TB_P_flip || !flipped)))
+            break;
+        tb_ix_through(ix, s->g, x, at, next);
+        memcpy(at, next, sizeof at);
+        x = tb_in(s->g, x, 0);
+    }
+    *base = x;
+    return tb_ix_flat(ix, at, tb_rank(s->g, x), tb_dims(s->g, x));
+}
+
 /* Operand v of a contraction is read where it lies if its address is linear in its last
  * two axes; otherwise it is stored as it is. */
 static void
@@ -431,21 +456,9 @@ force_linear(state *s, tb_val v, int linear_axes)
 {
     tb_ixspace ix = {.u = s->u};
     int rank = tb_rank(s->g, v);
-    tb_ix at[TB_MAX_RANK + 1] = {{0}}, next[TB_MAX_RANK + 1] = {{0}};
-    tb_val x = v;
+    tb_val x;
+    tb_ix flat = address_in(s, &ix, v, false, &x);
 
-    for (int i = 0; i < rank; i++)
-        at[i] = tb_ix_var(tb_ix_loop(&ix, tb_dims(s->g, v)[i]));
-    for (;;) {
-        tb_prim p = tb_node_of(s->g, x)->prim;
-        if (s->forced[x.id] || s->gs->stored[x.id] ||
-            (p != TB_P_permute && p != TB_P_reshape && p != TB_P_expand && p != TB_P_slice))
-            break;
-        tb_ix_through(&ix, s->g, x, at, next);
-        memcpy(at, next, sizeof at);
-        x = tb_in(s->g, x, 0);
-    }
-    tb_ix flat = tb_ix_flat(&ix, at, tb_rank(s->g, x), tb_dims(s->g, x));
     for (int i = rank - linear_axes; i < rank; i++) {
         tb_dim coef;
         if (i >= 0 && !tb_ix_linear(&ix, &flat, (uint32_t)i, &coef)) {
@@ -454,6 +467,50 @@ force_linear(state *s, tb_val v, int linear_axes)
         }
     }
     s->forced[x.id] = true;
+}
+
+/* Can the kernel that lays a convolution's weights w [O, spatial, C] out in panels read them at
+ * `flat` well? Elements of neighbouring o near each other, or a vector's length along the other
+ * axes that lies together. */
+static bool
+is_panel_source(state *s, tb_ixspace *ix, tb_val w, const tb_ix *flat)
+{
+    const tb_dim *d = tb_dims(s->g, w);
+    int rank = tb_rank(s->g, w);
+    tb_dim step[TB_MAX_RANK], run = 1;
+
+    for (int i = 0; i < rank; i++)
+        if (!tb_dim_is_const(d[i]) || !tb_ix_linear(ix, flat, (uint32_t)i, &step[i]) ||
+            !tb_dim_is_const(step[i]))
+            return false;
+    for (int i = 1; i < rank; i++) /* grows by the axis that goes on where it ends */
+        if (d[i] > 1 && step[i] == run) {
+            run *= d[i];
+            i = 0;
+        }
+    return (step[0] > 0 && step[0] <= NEAR_STEP) || run >= LONG_RUN;
+}
+
+/* A convolution's weights that are known only at run time are read where they lie, too: they are
+ * laid out in panels anyway, unless it is depthwise. Constants are dense already. */
+static void
+force_weights(state *s, tb_val w, bool depthwise)
+{
+    tb_ixspace ix = {.u = s->u};
+    tb_val x;
+    tb_ix flat = address_in(s, &ix, w, true, &x), dense[TB_MAX_RANK + 1] = {{0}};
+
+    for (int i = 0; i < tb_rank(s->g, w); i++)
+        dense[i] = tb_ix_var((uint32_t)i);
+    tb_ix same = tb_ix_flat(&ix, dense, tb_rank(s->g, w), tb_dims(s->g, w));
+    bool in_place = tb_node_of(s->g, x)->prim != TB_P_const &&
+                    (tb_ix_same(&flat, &same) ||
+                     (!depthwise && tb_dtype_of(s->g, w) == TB_F32 &&
+                      is_panel_source(s, &ix, w, &flat)));
+    if (in_place)
+        s->forced[x.id] = true;
+    else
+        force(s, w);
 }
 
 static void
@@ -469,7 +526,10 @@ anchor_operands(state *s, tb_val v)
             force_linear(s, tb_in(s->g, v, i), 2);
     } else {
         for (uint32_t i = 0; i < n->n_in; i++)
-            force(s, tb_in(s->g, v, i));
+            if (i == 1)
+                force_weights(s, tb_in(s->g, v, i), tb_is_depthwise(s->g, v));
+            else
+                force(s, tb_in(s->g, v, i));
     }
 }
 

@@ -44,12 +44,20 @@ inverse(const int64_t *order, int rank, int64_t *out)
 static bool
 permutes_freely(const tb_graph *g, tb_val v)
 {
-    switch ((tb_prim)tb_node_of(g, tb_behind_expand(g, v))->prim) {
+    tb_val x = tb_behind_expand(g, v);
+    int long_axes = 0;
+    bool spread = false;
+
+    switch ((tb_prim)tb_node_of(g, x)->prim) {
     case TB_P_full:
     case TB_P_const:
         return true;
     default:
-        return false;
+        for (int i = 0; i < tb_rank(g, x); i++)
+            long_axes += tb_dims(g, x)[i] != 1;
+        for (; v.id != x.id; v = tb_in(g, v, 0))
+            spread = spread || tb_node_of(g, v)->prim == TB_P_expand;
+        return spread && long_axes <= 1;
     }
 }
 

@@ -39,6 +39,7 @@ c_in(tb_dtype t, int rank, const tb_dim *dims)
 {
     tb_param p = {.type = {.dtype = (uint8_t)t, .rank = (uint8_t)rank}};
     int n = (int)f->inputs.n;
+    TB_CHECK(n < C_MAX);
     p.name = tb_sprintf(&cx->keep, "x%d", n);
     memcpy(p.type.dims, dims, sizeof *dims * (size_t)rank);
     TB_PUSH(&cx->keep, &f->inputs, p);
@@ -58,6 +59,7 @@ c_out(tb_val v)
 {
     tb_param p = {.type = {.dtype = (uint8_t)tb_dtype_of(g, v), .rank = (uint8_t)tb_rank(g, v)}};
     memcpy(p.type.dims, tb_dims(g, v), sizeof(tb_dim) * p.type.rank);
+    TB_CHECK(f->outputs.n < C_MAX);
     TB_PUSH(&cx->keep, &f->outputs, p);
     TB_PUSH(&cx->keep, &g->outputs, v);
 }
