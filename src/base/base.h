@@ -118,6 +118,7 @@ tb_kind tb_dtype_kind(tb_dtype t);
 bool tb_dtype_is_float(tb_dtype t); /* f16 bf16 f32 f64 */
 bool tb_dtype_is_int(tb_dtype t);   /* signed or unsigned, not bool */
 bool tb_dtype_is_complex(tb_dtype t);
+bool tb_dtype_is_inexact(tb_dtype t); /* float or complex */
 tb_dtype tb_dtype_wide(tb_dtype t); /* of registers and sums: f32 for half types, else t */
 tb_dtype tb_dtype_part(tb_dtype t); /* of a complex dtype's real and imaginary part; else t */
 const char *tb_dtype_name(tb_dtype t);      /* "f32", "i1", "ui8" ... */

@@ -53,6 +53,12 @@ tb_dtype_is_complex(tb_dtype t)
     return rows[t].kind == TB_KIND_COMPLEX;
 }
 
+bool
+tb_dtype_is_inexact(tb_dtype t)
+{
+    return tb_dtype_is_float(t) || tb_dtype_is_complex(t);
+}
+
 tb_dtype
 tb_dtype_wide(tb_dtype t)
 {

@@ -59,9 +59,8 @@ windows(const conv *c, tb_val x, const tb_dim *kernel)
     }
     if (any) {
         tb_dtype t = tb_dtype_of(g, x);
-        tb_val zero = tb_dtype_is_float(t) || tb_dtype_is_complex(t)
-                          ? tb_full_f(g, t, 0, NULL, 0)
-                          : tb_full_i(g, t, 0, NULL, 0);
+        tb_val zero = tb_dtype_is_inexact(t) ? tb_full_f(g, t, 0, NULL, 0)
+                                             : tb_full_i(g, t, 0, NULL, 0);
 
         x = tb_pad(g, x, lo, hi, zero);
     }

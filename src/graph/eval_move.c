@@ -351,7 +351,7 @@ tb_ev_full(ev *e, int64_t value)
 
     memcpy(&d, &value, sizeof d);
     for (int64_t i = 0; i < n; i++) {
-        if (tb_dtype_is_float(r.dtype) || tb_dtype_is_complex(r.dtype))
+        if (tb_dtype_is_inexact(r.dtype))
             tb_ev_store_f64(&r, i, 1, &d);
         else
             tb_ev_store_int(&r, i, 1, &value);

@@ -197,7 +197,7 @@ tensor
 tb_ev_cast(ev *e, const tensor *x, tb_dtype to)
 {
     tensor r = tb_ev_new(e, to, x->rank, x->dims);
-    bool ints = !tb_dtype_is_float(x->dtype) && !tb_dtype_is_complex(x->dtype);
+    bool ints = !tb_dtype_is_inexact(x->dtype);
     int64_t n = tb_ev_count(x);
 
     for (int64_t i = 0; i < n; i++) {
@@ -206,7 +206,7 @@ tb_ev_cast(ev *e, const tensor *x, tb_dtype to)
 
             tb_ev_load_cplx(x, i, 1, &c);
             tb_ev_store_cplx(&r, i, 1, &c);
-        } else if (x->dtype == TB_U64 && (tb_dtype_is_float(to) || tb_dtype_is_complex(to))) {
+        } else if (x->dtype == TB_U64 && tb_dtype_is_inexact(to)) {
             /* one rounding, from the unsigned value */
             uint64_t w = ((const uint64_t *)x->data)[i];
             double d = to == TB_F64 || to == TB_C128 ? (double)w : (double)(float)w;

@@ -204,7 +204,7 @@ put_attr(printer *p, const tb_node *n, tb_attr_kind kind, int64_t a)
         put_axes(p, a);
         return;
     case TB_AT_VALUE:
-        if (tb_dtype_is_float((tb_dtype)n->dtype) || tb_dtype_is_complex((tb_dtype)n->dtype))
+        if (tb_dtype_is_inexact((tb_dtype)n->dtype))
             put_bits(p, a);
         else
             tb_buf_printf(p->out, "%lld", (long long)a);

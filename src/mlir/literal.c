@@ -162,7 +162,7 @@ scalar(reader *r, uint8_t *out, tb_dtype t, size_t n_bytes)
         memcpy(out, &i, n_bytes);
         return;
     }
-    if (tb_dtype_is_float(t) || tb_dtype_is_complex(t)) {
+    if (tb_dtype_is_inexact(t)) {
         if (p->tok.kind == ML_INT && p->tok.text.len > 2 && p->tok.text.ptr[1] == 'x') {
             i = tb_ml_int(p);
             memcpy(out, &i, n_bytes);

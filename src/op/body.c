@@ -33,7 +33,7 @@ tb_body_where(tb_graph *g, tb_val p, tb_val a, tb_val b)
 tb_val
 tb_body_number(tb_graph *g, tb_dtype t, double v)
 {
-    if (tb_dtype_is_float(t) || tb_dtype_is_complex(t))
+    if (tb_dtype_is_inexact(t))
         return tb_full_f(g, t, 0, NULL, v);
     return tb_full_i(g, t, 0, NULL, (int64_t)v);
 }

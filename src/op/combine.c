@@ -246,7 +246,7 @@ pairwise_distance(tb_opctx *c)
 
     if (RANK(d) == 0)
         tb_body_raise(c, "expected at least one axis");
-    if (!tb_dtype_is_float(tb_dtype_of(g, d)) && !tb_dtype_is_complex(tb_dtype_of(g, d)))
+    if (!tb_dtype_is_inexact(tb_dtype_of(g, d)))
         d = CAST(d, TB_F32);
     r = length(g, ADD(d, K(d, FLOAT(3))), FLOAT(2));
     return BOOL(4) ? tb_unsqueeze(g, r, RANK(r)) : r;
@@ -364,7 +364,7 @@ ldexp_of(tb_opctx *c)
 
     if (tb_is_complex(g, e))
         t = tb_body_common(c, 3);
-    else if (!tb_dtype_is_float(t) && !tb_dtype_is_complex(t))
+    else if (!tb_dtype_is_inexact(t))
         t = TB_F32;
     e = CAST(e, tb_dtype_is_complex(t) && !tb_is_complex(g, e) ? tb_dtype_part(t) : t);
     return MUL(CAST(V(0), t), CAST(POW(K(e, 2), e), t));

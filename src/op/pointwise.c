@@ -114,7 +114,7 @@ BINARY(divide, DIV(x, y))
 static void
 refuse_zero(tb_graph *g, tb_val b)
 {
-    if (tb_dtype_is_float(tb_dtype_of(g, b)) || tb_dtype_is_complex(tb_dtype_of(g, b)))
+    if (tb_dtype_is_inexact(tb_dtype_of(g, b)))
         return;
     while (tb_node_of(g, b)->prim == TB_P_expand)
         b = tb_in(g, b, 0);
@@ -162,7 +162,7 @@ div_mode(tb_opctx *c)
     tb_dtype t = tb_body_common(c, 3);
     tb_val x, y;
 
-    if (!given(c, 2) && !tb_dtype_is_float(t) && !tb_dtype_is_complex(t))
+    if (!given(c, 2) && !tb_dtype_is_inexact(t))
         t = TB_F32;
     x = tb_body_promoted(c, 0, t);
     y = tb_body_promoted(c, 1, t);

@@ -80,7 +80,7 @@ join(tb_opctx *c, tb_dtype *into, tb_dtype t)
 static tb_dtype
 of_number(tb_dtype t)
 {
-    if (tb_dtype_is_complex(t) || tb_dtype_is_float(t))
+    if (tb_dtype_is_inexact(t))
         return tb_dtype_is_float(t) ? TB_F32 : TB_C64;
     return t == TB_BOOL ? TB_BOOL : TB_I64;
 }
@@ -205,7 +205,7 @@ tb_promote_args(tb_opctx *c, const tb_schema *s, tb_promote how, tb_arg *args)
     for (uint32_t i = 0; i < s->n_args; i++)
         mask |= (uint64_t)takes_part(&s->args[i], &args[i]) << i;
     t = tb_promote_dtype(c, args, s->n_args, mask);
-    if (how == TB_FLOATY && !tb_dtype_is_float(t) && !tb_dtype_is_complex(t))
+    if (how == TB_FLOATY && !tb_dtype_is_inexact(t))
         t = TB_F32;
     for (uint32_t i = 0; i < s->n_args; i++) {
         if (!(mask >> i & 1))

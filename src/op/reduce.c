@@ -43,7 +43,7 @@ tb_reduce_finish(tb_opctx *c, tb_val r, uint32_t axes, uint32_t keepdim)
 bool
 tb_reduce_is_float(const tb_graph *g, tb_val x)
 {
-    return tb_dtype_is_float(tb_dtype_of(g, x)) || tb_dtype_is_complex(tb_dtype_of(g, x));
+    return tb_dtype_is_inexact(tb_dtype_of(g, x));
 }
 
 tb_dtype

@@ -165,7 +165,7 @@ logsumexp(tb_opctx *c)
     int64_t dim[TB_MAX_RANK];
     tb_val x, m, r;
 
-    if (!tb_dtype_is_float(t) && !tb_dtype_is_complex(t))
+    if (!tb_dtype_is_inexact(t))
         t = TB_F32;
     x = with_axis(g, tb_body_wide(g, CAST(V(0), t)));
     if (n > TB_MAX_RANK)
@@ -192,7 +192,7 @@ scan(tb_opctx *c, tb_prim p)
     tb_dtype t = tb_dtype_of(g, V(0));
     tb_val x;
 
-    if (!tb_dtype_is_float(t) && !tb_dtype_is_complex(t))
+    if (!tb_dtype_is_inexact(t))
         t = TB_I64;
     t = tb_body_dtype(c, 2, t);
     x = with_axis(g, tb_body_wide(g, CAST(V(0), t)));
