@@ -323,8 +323,11 @@ lower_graph(run *r, tb_graph *g)
         } else {
             begin_stage(r, "kernels");
             refuse_complex(g);
-            b->low = tb_lower_groups(gs, r->targets, r->n_targets, &r->packs,
-                                     r->o && r->o->bf16_matmul, &r->choices);
+            tb_lower_options options = {0};
+            if (r->o)
+                options = (tb_lower_options){r->o->bf16_matmul, r->o->workers};
+            b->low = tb_lower_groups(gs, r->targets, r->n_targets, &r->packs, options,
+                                     &r->choices);
             if (stop_at(r, "kernels"))
                 print_kernels(r, b->low);
         }

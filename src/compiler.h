@@ -29,6 +29,7 @@ typedef struct tb_compile_options {
     size_t n_targets;           /* 0 = every level of the host's architecture from v3 up */
     int threads;                /* code generation threads, 0 = as many as useful */
     bool bf16_matmul;           /* f32 contractions may multiply in bf16 */
+    int workers;                /* how many threads will share a kernel; 0 = any number */
     /* Constants that are parameters of the model are left out of the artifact; a session
      * is given them under this scope. Beside those that are external already. */
     bool external_parameters;

@@ -136,7 +136,7 @@ unit_compile(PyObject *self, PyObject *args, PyObject *kwargs)
     static const char *const keywords[] = {"targets", "threads",  "bf16_matmul",
                                            "dump",    "progress", "stock_iree",
                                            "external_scope", "tune", "object",
-                                           "path", NULL};
+                                           "path", "workers", NULL};
     PyObject *targets = NULL, *progress = Py_None, *stock = Py_False, *owner, *result;
     PyObject *path = NULL;
     const char *names[MAX_TARGETS], *dump = NULL, *scope = NULL;
@@ -144,10 +144,10 @@ unit_compile(PyObject *self, PyObject *args, PyObject *kwargs)
     work w = {.unit = (unit_obj *)self};
     reporter r = {0};
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OipzOOzdzO&:compile", (char **)keywords,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OipzOOzdzO&i:compile", (char **)keywords,
                                      &targets, &threads, &bf16, &dump, &progress, &stock,
                                      &scope, &w.tune.seconds, &w.objects.prefix, to_path,
-                                     &path))
+                                     &path, &w.o.workers))
         return NULL;
     if (targets_from(targets, &owner, names, &w.o.n_targets) < 0) {
         Py_XDECREF(owner);

@@ -415,8 +415,9 @@ static PyMethodDef methods[] = {
     {"print", KEYWORDS(unit_print_stage), "print(stage, targets=()): the program at a stage"},
     {"compile", KEYWORDS(unit_compile),
      "compile(targets=(), threads=0, bf16_matmul=False, dump=None, progress=None, "
-     "stock_iree=False, external_scope=None, tune=0.0, object=None, "
-     "path=None) -> Artifact, or None if it is written to a path; stock_iree: None "
+     "stock_iree=False, external_scope=None, tune=0.0, object=None, path=None, "
+     "workers=0) -> Artifact, or None if it is written to a path; workers: how many "
+     "threads will share a kernel, 0 for any number; stock_iree: None "
      "means if it takes little; with a scope, parameters stay outside under it; "
      "object=PREFIX gives (C header, [(level, object), ...]) instead; "
      "what progress(stage, done, total) raises is raised at the end"},

@@ -163,6 +163,7 @@ class Unit:
         tune: float = 0.0,
         *,
         object: str,
+        workers: int = 0,
     ) -> tuple[str, list[tuple[str, Artifact]]]: ...
     @overload
     def compile(
@@ -177,6 +178,7 @@ class Unit:
         tune: float = 0.0,
         object: None = None,
         path: None = None,
+        workers: int = 0,
     ) -> Artifact: ...
     @overload
     def compile(
@@ -192,6 +194,7 @@ class Unit:
         object: None = None,
         *,
         path: str | None,
+        workers: int = 0,
     ) -> Artifact | None: ...
     def evaluate(
         self, function: str, inputs: Sequence[tuple[Any, str, Sequence[int]]]

@@ -22,6 +22,8 @@ enum { NARROW = 32, MAX_MC = 192, MAX_COLS = 256, MAX_STREAM = 2048 };
 enum { OPEN_ROWS = 256, TURNED_MC = 96 };
 enum { MOST_ROWS = 240 }; /* that neighbouring tiles multiply together */
 enum { DEEP = 1024 };     /* rows of a panel that do not stay in the second cache */
+/* Of a tile that packs its panels: rows; tiles of each worker, to be shared out evenly. */
+enum { MAX_OWN_ROWS = 256, TILES_PER_WORKER = 4 };
 enum { MIN_MC = 12, MANY_TILES = 256, MAX_PARTS = 32, SHORT_NS = 16000 };
 /* Fewer tiles than that cannot be shared out evenly: they may be shorter. */
 enum { FEW_TILES = 16, LEAST_NS = 4000 };
@@ -60,6 +62,23 @@ tb_contract_rows(const tb_contract *c)
 {
     tb_unit *u = c->l->u;
     return c->micro.pairs ? tb_dim_mul(u, tb_dim_ceildiv(u, c->R, 2), 2) : c->R;
+}
+
+/* One block of rows: what a tile packs no other needs, and it stays in the second cache. Tiles of
+ * all rows are long: where that shows, only if as many are known to be enough. */
+static bool
+packs_for_itself(const tb_contract *c, bool in_order)
+{
+    int workers = c->l->out->options.workers;
+    bool across = c->b_step_r == 1 && c->b_step_n != 1 && c->b_mem == TB_F32;
+    if (!in_order || (c->b_step_n != 1 && !across) || !tb_dim_is_const(c->M) ||
+        !tb_dim_is_const(c->R))
+        return false;
+    if (!c->conv && c->b_step_n == 1 && c->M <= MAX_MC &&
+        tile_ns(c, (double)c->M, (double)c->panel, (double)c->R) < 2 * SHORT_NS)
+        return true;
+    return workers && c->n_runs == 1 && c->M <= MAX_OWN_ROWS && tb_dim_is_const(c->N) &&
+           c->N / c->panel >= TILES_PER_WORKER * workers;
 }
 
 static void
@@ -101,7 +120,7 @@ choose_b(tb_contract *c)
                              .groups = c->b_batched ? c->batches : 1,
                              .step_group = per_group,
                              .panel = c->panel};
-        if (l->out->bf16_weights && !c->conv && c->b_mem == TB_F32) {
+        if (l->out->options.bf16_weights && !c->conv && c->b_mem == TB_F32) {
             q.rounded = 1;
             c->b_mem = c->micro.b_mem = TB_BF16;
             pairs = c->acc == TB_F32;
@@ -142,11 +161,7 @@ choose_b(tb_contract *c)
         c->b_kind = TB_B_DIRECT;
         return;
     }
-    /* One block of rows: what a tile packs no other needs, and it stays in the second cache;
-     * unless tiles of all rows are long. */
-    if (!other && !c->conv && c->b_step_n == 1 && tb_dim_is_const(c->M) && c->M <= MAX_MC &&
-        tb_dim_is_const(c->R) &&
-        tile_ns(c, (double)c->M, (double)c->panel, (double)c->R) < 2 * SHORT_NS) {
+    if (!other && packs_for_itself(c, in_order)) {
         c->b_kind = TB_B_TILE;
         return;
     }
@@ -160,9 +175,8 @@ choose_b(tb_contract *c)
     c->temp = tb_lower_temp(l, 0, bytes);
 }
 
-/* The kernel that packs B, before the product's. */
-static void
-repack(tb_contract *c)
+tb_repack
+tb_contract_repack(const tb_contract *c)
 {
     tb_repack p = {.l = c->l,
                    .store = c->b_store,
@@ -184,7 +198,7 @@ repack(tb_contract *c)
         p.n_batch = c->n_batch;
         p.batches = c->batches;
     }
-    tb_repack_kernel(&p);
+    return p;
 }
 
 /* ---- A ---- */
@@ -256,6 +270,8 @@ choose_tiles(tb_contract *c)
         rows = most < OPEN_ROWS ? (double)most : OPEN_ROWS;
 
     c->mc = c->turned ? TURNED_MC : MAX_MC;
+    if (whole && !c->turned && c->mc < c->M)
+        c->mc = TB_ALIGN_UP(c->M, MIN_MC);
     while (c->mc > 12 && (double)c->mc / 2 >= rows)
         c->mc /= 2;
     c->nb = MAX_COLS / c->panel;
@@ -349,7 +365,8 @@ tb_lower_contract(tb_lower *l)
         next_kernel(&c);
     }
     if (c.b_kind == TB_B_TEMP) {
-        repack(&c);
+        tb_repack p = tb_contract_repack(&c);
+        tb_repack_kernel(&p);
         next_kernel(&c);
     }
     if (c.parts > 1) {

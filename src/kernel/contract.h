@@ -105,6 +105,9 @@ typedef struct tb_repack {
     tb_dim batches;
 } tb_repack;
 void tb_repack_kernel(const tb_repack *p); /* writes the whole kernel */
+/* The panel that begins at column n0, of its rows those of [r0, end): to [row][panel] at `to` + dst
+ * elements. */
+void tb_repack_panel(const tb_repack *p, tb_kv to, tb_kv dst, tb_kv n0, tb_kv r0, tb_kv end);
 /* Rows whose elements are `step` apart and whose neighbours in memory are those of the next row,
  * to rows of `pitch`, their elements side by side. Behind `to`, rows up to the next multiple of
  * the lanes are written, and elements up to that of each row. */
@@ -194,6 +197,8 @@ tb_ix tb_ix_without(const tb_ix *a, uint32_t var);
 /* Fill in the variables, A and B. */
 void tb_dot_geometry(tb_contract *c);
 void tb_conv_geometry(tb_contract *c);
+/* How B is laid out in panels (contract.c). */
+tb_repack tb_contract_repack(const tb_contract *c);
 /* Rows of a panel of B, as packed: R, even where they lie in pairs (contract.c). */
 tb_dim tb_contract_rows(const tb_contract *c);
 /* Indices of the group's root in terms of the product's variables. */

@@ -202,7 +202,7 @@ lower_group(tb_lower *l)
 
 tb_lowered *
 tb_lower_groups(const tb_groups *gs, const tb_target *targets, uint32_t n_targets,
-                tb_packs *packs, bool bf16_weights, tb_choices *choices)
+                tb_packs *packs, tb_lower_options options, tb_choices *choices)
 {
     tb_unit *u = gs->g->unit;
     tb_arena *a = &u->cx->keep;
@@ -210,7 +210,7 @@ tb_lower_groups(const tb_groups *gs, const tb_target *targets, uint32_t n_target
     tb_marks marks = {.at = TB_NEWN(a, uint32_t, gs->g->n)};
 
     out->packs = packs;
-    out->bf16_weights = bf16_weights;
+    out->options = options;
     out->targets = targets;
     out->n_targets = n_targets;
     out->kernels = TB_NEWN(a, tb_kernel_list, n_targets);

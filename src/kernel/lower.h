@@ -193,9 +193,14 @@ typedef struct tb_pack {
 } tb_pack;
 typedef TB_VEC(tb_pack) tb_packs;
 
+typedef struct tb_lower_options {
+    bool bf16_weights; /* constant f32 operands of matrix products may be rounded to bf16 */
+    int workers;       /* that will share a kernel's tiles; 0: any number */
+} tb_lower_options;
+
 typedef struct tb_lowered { /* a whole function */
     tb_packs *packs;
-    bool bf16_weights;
+    tb_lower_options options;
     TB_VEC(tb_step *) steps;      /* in execution order; [i] runs kernels[target].at[i] */
     TB_VEC(tb_temp) temps;
     TB_VEC(uint32_t) first_step;  /* by group */
@@ -283,9 +288,8 @@ void tb_pull_reset(tb_lower *l); /* a new straight-line block begins: forget mem
 void tb_lower_work(tb_lower *l, uint32_t first_step);
 
 /* lower.c -- groups to kernels for each target. */
-/* bf16_weights: constant f32 operands of matrix products may be rounded to bf16. */
 tb_lowered *tb_lower_groups(const tb_groups *gs, const tb_target *targets,
-                            uint32_t n_targets, tb_packs *packs, bool bf16_weights,
+                            uint32_t n_targets, tb_packs *packs, tb_lower_options options,
                             tb_choices *choices);
 /* Begins the next kernel of the group; `what` names it. Steps and their bindings are shared
  * between targets: they are made for the first and found again for the others, so what a

@@ -150,7 +150,12 @@ next_of_b(tb_contract *c, const tb_tile *t, tb_kv p, tb_kv b_off, tb_kv len)
     tb_kv whole = tb_k_mul(k, tb_contract_dim(c, tb_contract_rows(c)), panel);
     tb_kv next = tb_k_add(k, b_off, whole);
 
-    if (!c->one_chunk) {
+    if (c->b_kind == TB_B_TILE) { /* not packed yet: its columns, one after the other */
+        tb_kv panel0 = tb_k_add(k, tb_k_add(k, t->panel0, p), tb_k_int(k, 1));
+        tb_bind_var(c->l, c->r, tb_k_int(k, 0), 0);
+        tb_bind_var(c->l, c->n, tb_k_mul(k, panel0, panel), 0);
+        next = tb_ix_value(c->l, &c->b_flat);
+    } else if (!c->one_chunk) {
         more = tb_k_lt(k, tb_k_add(k, p, tb_k_int(k, 1)), t->panels);
         back = tb_k_mul(k, whole, tb_k_sub(k, t->panels, tb_k_int(k, 1)));
         back = tb_k_sub(k, tb_k_add(k, b_off, tb_k_mul(k, len, panel)), back);
@@ -209,27 +214,11 @@ multiply(tb_contract *c, const tb_tile *t, tb_kv p, tb_kv i, tb_kv n, tb_kv a_of
 static void
 pack_own(tb_contract *c, const tb_tile *t, tb_kv r, tb_kv len, tb_kv n0)
 {
-    tb_lower *l = c->l;
     tb_kernel *k = c->k;
-    int w = c->micro.lanes;
-    bool ragged = !tb_dim_is_multiple(c->N, c->panel);
-    tb_kv i = tb_k_for(k, tb_k_int(k, 0), len, 1, NULL, 0);
+    tb_repack p = tb_contract_repack(c);
 
-    tb_bind_var(l, c->r, tb_k_add(k, r, i), 0);
-    l->lanes = w;
-    for (int64_t j = 0; j < c->panel; j += w) { /* columns past N: 0 */
-        tb_kv n = tb_k_add(k, n0, tb_k_int(k, j));
-        tb_kv left = tb_k_sub(k, tb_contract_dim(c, c->N), n);
-        if (ragged)
-            l->mask = tb_k_lt(k, w > 1 ? tb_k_lane_ids(k, TB_I64, w) : tb_k_int(k, 0),
-                              tb_k_splat(k, left, w));
-        tb_bind_var(l, c->n, n, w > 1);
-        tb_kv v = tb_k_splat(k, tb_pull_load(l, c->b_store, &c->b_flat), w);
-        l->mask = TB_NO_KV;
-        tb_k_store(k, c->b_mem, t->own, tb_k_mul(k, i, tb_k_int(k, c->panel)), j, v, TB_NO_KV);
-    }
-    l->lanes = 1;
-    tb_k_end_for(k, NULL, NULL);
+    tb_repack_panel(&p, t->own, tb_k_mul(k, r, tb_k_int(k, -c->panel)), n0, r,
+                    tb_k_add(k, r, len));
 }
 
 /* Elements [r, r + len) of the tile's rows, turned, to its own memory. */
@@ -534,7 +523,9 @@ prepare(tb_contract *c, tb_product_part part, tb_tile *t)
     c->micro.pitched = c->b_kind == TB_B_DIRECT;
     int64_t m = tb_dim_hint(c->l->u, c->M);
     /* packed panels come from far, each for the first time */
-    if (c->b_kind == TB_B_PACKED || c->b_kind == TB_B_TEMP)
+    bool lies_together = c->b_kind == TB_B_TILE && c->one_chunk && c->b_step_r == 1 &&
+                         c->b_step_n == c->R;
+    if (c->b_kind == TB_B_PACKED || c->b_kind == TB_B_TEMP || lies_together)
         tb_micro_look_ahead(&c->micro, c->one_chunk || m < c->most ? m : c->most, c->run);
     tb_micro_write(k, &c->micro);
     if (c->last < c->panel) {

@@ -56,9 +56,9 @@ row_at(const tb_repack *p, tb_kv dst, tb_kv r)
     return tb_k_add(k, dst, tb_k_mul(k, r, tb_k_int(k, p->panel)));
 }
 
-/* The squares of rows [0, whole) of one panel; those of pairs are of words, as they lie. */
+/* The squares of rows [r0, end) of one panel; those of pairs are of words, as they lie. */
 static void
-squares(const tb_repack *p, tb_kv to, tb_kv dst, tb_kv n0, tb_kv whole)
+squares(const tb_repack *p, tb_kv to, tb_kv dst, tb_kv n0, tb_kv r0, tb_kv end)
 {
     tb_lower *l = p->l;
     tb_kernel *k = l->k;
@@ -70,7 +70,7 @@ squares(const tb_repack *p, tb_kv to, tb_kv dst, tb_kv n0, tb_kv whole)
     tb_dtype mem = p->pairs ? TB_U32 : p->mem;
     /* all of a few columns first: long pieces of few pages */
     tb_kv j = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, p->panel), w, NULL, 0);
-    tb_kv r = tb_k_for(k, tb_k_int(k, 0), whole, each * w, NULL, 0);
+    tb_kv r = tb_k_for(k, r0, end, each * w, NULL, 0);
 
     for (int i = 0; i < w; i++)
         place[i] = i < apart ? row_at(p, dst, tb_k_add(k, r, tb_k_int(k, i))) : place[0];
@@ -111,15 +111,15 @@ load_pair(const tb_repack *p, tb_kv r)
     return tb_k_map(k, TB_P_or, tb_k_bitcast(k, high, TB_U32), low, TB_NO_KV);
 }
 
-/* Rows [r0, R) of one panel, row by row. */
+/* Rows [r0, end) of one panel, row by row. */
 static void
-rows_of(const tb_repack *p, tb_kv to, tb_kv dst, tb_kv n0, tb_kv r0)
+rows_of(const tb_repack *p, tb_kv to, tb_kv dst, tb_kv n0, tb_kv r0, tb_kv end)
 {
     tb_lower *l = p->l;
     tb_kernel *k = l->k;
     int w = l->target->lanes;
     bool ragged = !tb_dim_is_multiple(p->N, p->panel);
-    tb_kv r = tb_k_for(k, r0, dimv(p, p->R), p->pairs ? 2 : 1, NULL, 0);
+    tb_kv r = tb_k_for(k, r0, end, p->pairs ? 2 : 1, NULL, 0);
     tb_kv row = row_at(p, dst, r);
 
     for (int64_t j = 0; j < p->panel; j += w) {
@@ -141,13 +141,28 @@ rows_of(const tb_repack *p, tb_kv to, tb_kv dst, tb_kv n0, tb_kv r0)
 }
 
 void
+tb_repack_panel(const tb_repack *p, tb_kv to, tb_kv dst, tb_kv n0, tb_kv r0, tb_kv end)
+{
+    tb_kernel *k = p->l->k;
+    int w = p->l->target->lanes, square = p->pairs ? 2 * w : w;
+
+    if (p->step_r == 1 && p->step_n != 1 && w > 1 && tb_dtype_bytes(p->mem) <= 4) {
+        tb_kv n = tb_k_div(k, tb_k_sub(k, end, r0), tb_k_int(k, square));
+        tb_kv whole = tb_k_add(k, r0, tb_k_mul(k, n, tb_k_int(k, square)));
+        squares(p, to, dst, n0, r0, whole);
+        r0 = whole;
+    }
+    rows_of(p, to, dst, n0, r0, end);
+}
+
+void
 tb_repack_kernel(const tb_repack *p)
 {
     tb_lower *l = p->l;
     tb_unit *u = l->u;
     tb_kernel *k = l->k;
     tb_dim panels = tb_dim_ceildiv(u, p->N, p->panel);
-    tb_kv to = tb_bind_temp(l, p->temp, true), zero = tb_k_int(k, 0), whole = zero;
+    tb_kv to = tb_bind_temp(l, p->temp, true);
     tb_bind_node(l, p->store, false);
     tb_kv t = tb_k_for(k, tb_k_tile_begin(k), tb_k_tile_end(k), 1, NULL, 0);
     tb_kv panel = p->n_batch ? tb_k_mod(k, t, dimv(p, panels)) : t;
@@ -159,13 +174,8 @@ tb_repack_kernel(const tb_repack *p)
     tb_kv n0 = tb_k_mul(k, panel, tb_k_int(k, p->panel));
     tb_dim rows = p->pairs ? tb_dim_ceildiv(u, p->R, 2) : p->R;
     tb_kv dst = tb_k_mul(k, t, tb_k_mul(k, dimv(p, rows), tb_k_int(k, p->panel)));
-    int w = l->target->lanes, square = p->pairs ? 2 * w : w;
-    if (p->step_r == 1 && p->step_n != 1 && w > 1 && tb_dtype_bytes(p->mem) <= 4) {
-        whole = tb_k_mul(k, tb_k_div(k, dimv(p, p->R), tb_k_int(k, square)),
-                         tb_k_int(k, square));
-        squares(p, to, dst, n0, whole);
-    }
-    rows_of(p, to, dst, n0, whole);
+
+    tb_repack_panel(p, to, dst, n0, tb_k_int(k, 0), dimv(p, p->R));
     tb_k_end_for(k, NULL, NULL);
 }
 

@@ -29,6 +29,7 @@ typedef struct c_case {
     int64_t index_below; /* integer inputs are 0 .. this - 1; 0 = -4 .. 4 */
     const char *error;   /* part of the message of the call, NULL = success */
     bool bf16; /* weights of f32 products may be rounded */
+    int workers; /* that are known to run it; 0: any number */
     void (*check)(void); /* called before all else, with u complete */
     const char *refused; /* part of the message of the compiler, NULL = it compiles */
 } c_case;
@@ -269,7 +270,7 @@ c_level(const c_case *c, const char *level, const tb_eval_tensor (*in)[C_MAX],
     memset(variant, c_variant, sizeof variant);
     tb_tuning tuning = {.variant = variant, .n = sizeof variant, .arena = &cx->keep};
     tb_compile_options o = {.targets = &level, .n_targets = 1, .bf16_matmul = c->bf16,
-                            .tuning = &tuning};
+                            .workers = c->workers, .tuning = &tuning};
     tb_buf bytes = {0};
     tb_module *m = NULL;
     tb_session *s = NULL;

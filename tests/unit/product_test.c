@@ -263,6 +263,30 @@ stream_open(void)
     c_run((c_case){SIZES({1100, 1001}, {2500, 1010}), .tolerance = 1e-4});
 }
 
+/* ---- B packed by each tile for itself ---- */
+
+/* All rows in one tile, where workers are known to be few: B along n and along r, columns and
+ * depths that fill no panel and no square, long results that lie along m; several chunks of r. */
+static void
+own_panels(void)
+{
+    tb_val bias = IN(F32, 600);
+    c_out(tb_dot(g, IN(F32, size, 83), IN(F32, 83, 600)));
+    c_out(tb_map2(g, TB_P_add, linear(IN(F32, size, 83), IN(F32, 600, 83)),
+                  tb_expand(g, bias, 2, (tb_dim[]){size, 600})));
+    c_out(tb_transpose(g, tb_dot(g, tb_transpose(g, IN(F32, 96, size), 0, 1), IN(F32, 96, 576)), 0, 1));
+    c_run((c_case){.tolerance = 1e-5, .workers = 2});
+}
+
+static void
+own_panels_deep(void)
+{
+    c_out(linear(IN(F32, 130, 4301), IN(F32, 256, 4301)));
+    c_out(tb_dot(g, IN(BF16, 130, 40), IN(BF16, 40, 260)));
+    c_out(linear(IN(F32, 2, 40, 40), IN(F32, 2, 270, 40)));
+    c_run((c_case){.tolerance = 1e-4, .workers = 1});
+}
+
 /* ---- weights rounded to bf16 ---- */
 
 static void
@@ -397,6 +421,12 @@ main(void)
     CASE(across_open);
     CASE(across_batched);
     CASE(across_slices);
+    int rows[] = {113, 192, 197, 256, 257};
+    for (size_t i = 0; i < TB_COUNT(rows); i++) {
+        size = rows[i];
+        CASE(own_panels);
+    }
+    CASE(own_panels_deep);
     CASE(stream_parts);
     CASE(stream_batched);
     CASE(stream_open);

@@ -84,7 +84,7 @@ lower(void)
         if (levels[i].machine == levels[0].machine)
             targets[n_targets++] = tb_target_of(&levels[i]);
     low = tb_lower_groups(tb_group_graph(tb_run_passes(g, NULL, NULL, NULL)), targets, n_targets,
-                          &packs, false, &choices);
+                          &packs, (tb_lower_options){0}, &choices);
     n_steps = 0;
     for (uint32_t i = 0; i < low->steps.n && CHECK(i < MAX_STEPS); i++) {
         steps[n_steps].tiles = (double)low->steps.at[i]->tiles;

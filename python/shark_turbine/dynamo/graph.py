@@ -9,7 +9,7 @@ from ..importer import Unsupported
 from . import shim
 from .cache import compile_unit
 from .layout import input_order, inverse, output_order
-from .program import Plan, Program
+from .program import Plan, Program, device
 from .rng import SEED
 from .sizes import GraphFunction, GraphSymbols
 
@@ -204,6 +204,7 @@ def compile_program(module, options, constants=None):
                 targets=options.targets,
                 bf16_matmul=torch.get_float32_matmul_precision() == "medium",
                 tune=float(options.tune),
+                workers=device(options.device).workers,
                 dump=options.dump,
             )
     return Program(g.plan(), artifact, options.device, options.profile)
