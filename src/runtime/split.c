@@ -4,7 +4,7 @@
 
 /* Work, in ns, that is worth another worker: waking a thread costs a few thousand, one that
  * spins takes its tiles after a few hundred. */
-enum { WORKER_NS = 15000, AWAKE_NS = 4000, CHUNK_NS = 4000 };
+enum { WORKER_NS = 10000, AWAKE_NS = 4000, CHUNK_NS = 4000 };
 static const uint64_t MOST_NS = 1000000000;
 
 static int
