@@ -328,8 +328,6 @@ def summary(rounds, cpus):
     return {
         "median_s": statistics.median(together),
         "rounds_s": medians,
-        "best_round_s": min(medians),
-        "worst_round_s": max(medians),
         "least_s": min(together),
         "cpus": statistics.median(cpus),
     }
