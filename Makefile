@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # Forwards to scripts/. Everything lands in build/ and .venv/.
-.PHONY: all setup setup-cross test quick check ops coverage bless asan tsan fuzz bench demo install-runtime wheel clean
+.PHONY: all setup setup-cross test quick check ops coverage asan tsan fuzz bench demo install-runtime wheel clean
 
 all:      ; @scripts/build.sh
 setup:    ; @scripts/setup.sh
@@ -8,7 +8,6 @@ setup-cross: ; @scripts/setup.sh cross
 test:     ; @scripts/test.sh
 quick:    ; @scripts/test.sh quick
 check:    ; @scripts/check.sh
-bless:    ; @scripts/test.sh bless
 ops:      ; @scripts/test.sh ops
 coverage: ; @scripts/coverage.sh $(ARGS)
 asan:     ; @scripts/sanitize.sh address,undefined
