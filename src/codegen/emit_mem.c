@@ -11,6 +11,7 @@
  */
 #include "codegen/emit.h"
 
+enum { LONGEST_VECTOR = 128 }; /* bytes */
 enum { MAX_SUM_DEPTH = 6 };
 
 static LLVMValueRef
@@ -200,7 +201,7 @@ address(tb_emitter *e, const tb_kinst *i)
 static LLVMValueRef
 zeros(tb_emitter *e)
 {
-    LLVMTypeRef t = LLVMArrayType2(e->i8, 16);
+    LLVMTypeRef t = LLVMArrayType2(e->i8, LONGEST_VECTOR);
 
     if (!e->zeros) {
         e->zeros = LLVMAddGlobal(e->module, t, "zeros");
@@ -260,18 +261,29 @@ masked_call(tb_emitter *e, const char *name, LLVMTypeRef *types, size_t n_types,
     return tb_emit_intrinsic(e, name, types, n_types, with, m);
 }
 
+/* The mask of all lanes at once as one truth value, if it is that; some processors without mask
+ * registers take ten cycles for a masked load. */
+static LLVMValueRef
+common_mask(tb_emitter *e, const tb_kinst *i)
+{
+    const tb_kinst *mask = tb_emit_inst(e, tb_emit_in(e, i, 2));
+
+    if (i->lanes == 1)
+        return tb_emit_arg(e, i, 2);
+    return !e->target->masks && mask->op == TB_K_SPLAT ? tb_emit_arg(e, mask, 0) : NULL;
+}
+
 LLVMValueRef
 tb_emit_load(tb_emitter *e, const tb_kinst *i)
 {
     tb_dtype mem = (tb_dtype)i->mem;
     LLVMTypeRef t = memory_type(e, mem, i->lanes);
-    LLVMValueRef p = address(e, i), v;
+    LLVMValueRef p = address(e, i), v, all;
 
     if (i->n_in < 3) {
         v = load_at(e, t, p);
-    } else if (i->lanes == 1) {
-        p = LLVMBuildSelect(e->b, tb_emit_arg(e, i, 2), p, zeros(e), "");
-        v = load_at(e, t, p);
+    } else if ((all = common_mask(e, i)) != NULL) {
+        v = load_at(e, t, LLVMBuildSelect(e->b, all, p, zeros(e), ""));
     } else {
         LLVMValueRef args[3] = {p, tb_emit_arg(e, i, 2), LLVMConstNull(t)};
         LLVMTypeRef types[2] = {t, e->ptr};

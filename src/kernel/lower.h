@@ -167,6 +167,8 @@ typedef struct tb_temp { /* memory that only one group's steps share (packed ope
 typedef struct tb_env {
     tb_kv value; /* scalar I64: of lane 0; NO_KV = not bound */
     int lane;    /* 1: lanes are consecutive values; 0: the same for all lanes */
+    bool ranged; /* value is in [least, most] */
+    int64_t least, most;
 } tb_env;
 typedef struct tb_known {
     tb_val node;

@@ -12,8 +12,10 @@
  * needs combining. A group without reductions has no stages.
  *
  * Vector loops are unrolled TB_NEST_UNROLL times to hide the latency of accumulation; what remains
- * runs masked (or scalar where the target has no cheap masks).
+ * runs masked. Where the target has no cheap masks the last vector begins early enough to end with the
+ * row, if its elements may be computed twice, or what remains is scalar.
  */
+#include "kernel/build.h"
 #include "kernel/nest.h"
 
 static const int64_t TILE_NS = 8000; /* work per tile: small against it, a tile grab */
@@ -33,6 +35,114 @@ tb_nest_extent(const tb_nest *n, uint32_t var)
     return tb_k_dim(n->k, n->l->u, n->l->ix.vars.at[var].extent);
 }
 
+/* Binds the lane variable for block b of a round. */
+static void
+bind_lanes(tb_nest *n, uint32_t var, tb_kv base, int b)
+{
+    tb_lower *l = n->l;
+    int64_t at = (int64_t)b * l->lanes;
+
+    tb_bind_var(l, var, b ? tb_k_add(n->k, base, tb_k_int(n->k, at)) : base, l->lanes > 1);
+    if (n->ranged && var == n->lane) {
+        l->env.at[var].ranged = true;
+        l->env.at[var].least = n->least + at;
+        l->env.at[var].most = n->most + at;
+    }
+}
+
+/* A loop over the lane variable, `blocks` vectors of n->lanes in a round, or one element if
+ * `vectors` is false. */
+static void
+run_blocks(tb_nest *n, uint32_t var, tb_kv lo, tb_kv hi, bool vectors, int blocks,
+           tb_nest_body *body, void *arg, tb_kv *carried, uint32_t n_carried)
+{
+    tb_lower *l = n->l;
+    int w = vectors ? n->lanes : 1;
+    int64_t step = (int64_t)w * blocks;
+    uint64_t first, end;
+    tb_kv i = tb_k_for(n->k, lo, hi, step, carried, n_carried);
+
+    for (uint32_t c = 0; c < n_carried; c++)
+        carried[c] = tb_k_carried(n->k, c);
+    l->lanes = w;
+    n->ranged = tb_k_const_bits(n->k, lo, &first) && tb_k_const_bits(n->k, hi, &end) &&
+                (int64_t)first < (int64_t)end;
+    if (n->ranged) {
+        n->least = (int64_t)first;
+        n->most = n->least + ((int64_t)end - n->least - 1) / step * step;
+    }
+    bind_lanes(n, var, i, 0);
+    body(n, arg, blocks, carried);
+    n->ranged = false;
+    tb_k_end_for(n->k, carried, carried);
+}
+
+/* Is an element the same when it is computed a second time? Not if the first result lies where
+ * something it is made of was. */
+static bool
+may_repeat(const tb_nest *n, uint32_t n_carried)
+{
+    return n_carried == 0 && !(n->kept.id && !n->row.id);
+}
+
+/* The last vector of [lo, hi), which begins where no whole one would have. */
+static void
+run_last(tb_nest *n, uint32_t var, tb_kv hi, tb_nest_body *body, void *arg)
+{
+    tb_lower *l = n->l;
+    int align = l->lane_align;
+
+    l->lane_align = 1;
+    run_blocks(n, var, tb_k_sub(n->k, hi, tb_k_int(n->k, n->lanes)), hi, true, 1, body, arg, NULL,
+               0);
+    l->lane_align = align;
+}
+
+/* What is left, less than a vector, of [lo, hi): from `from` on, without masks. */
+static void
+run_rest(tb_nest *n, uint32_t var, tb_kv lo, tb_kv from, tb_kv hi, int64_t const_len,
+         tb_nest_body *body, void *arg, tb_kv *carried, uint32_t n_carried)
+{
+    tb_kernel *k = n->k;
+    tb_kv w = tb_k_int(k, n->lanes);
+
+    if (n->lanes == 1 || !may_repeat(n, n_carried) || (const_len >= 0 && const_len < n->lanes)) {
+        run_blocks(n, var, from, hi, false, 1, body, arg, carried, n_carried);
+    } else if (const_len >= 0) {
+        run_last(n, var, hi, body, arg);
+    } else {
+        tb_k_for(k, from, hi, n->lanes, NULL, 0);
+        tb_k_if(k, tb_k_map(k, TB_P_le, w, tb_k_sub(k, hi, lo), TB_NO_KV));
+        run_last(n, var, hi, body, arg);
+        tb_k_else(k);
+        run_blocks(n, var, from, hi, false, 1, body, arg, NULL, 0);
+        tb_k_end_if(k);
+        tb_k_end_for(k, NULL, NULL);
+    }
+}
+
+/* Without masks: the ends by themselves, so that what lies between needs none. */
+static void
+run_inside(tb_nest *n, uint32_t var, tb_kv lo, tb_kv hi, int64_t const_len, tb_nest_body *body,
+           void *arg)
+{
+    tb_kernel *k = n->k;
+    int64_t w = n->lanes, step = w * n->unroll, between = const_len - 2 * w;
+    tb_kv one = tb_k_int(k, w), from = tb_k_add(k, lo, one), to;
+
+    run_blocks(n, var, lo, from, true, 1, body, arg, NULL, 0);
+    to = tb_k_add(k, from, tb_k_int(k, between / step * step));
+    if (between >= step)
+        run_blocks(n, var, from, to, true, n->unroll, body, arg, NULL, 0);
+    from = to;
+    to = tb_k_add(k, from, tb_k_int(k, between % step / w * w));
+    if (between % step >= w)
+        run_blocks(n, var, from, to, true, 1, body, arg, NULL, 0);
+    if (between % w)
+        run_last(n, var, tb_k_sub(k, hi, one), body, arg);
+    run_last(n, var, hi, body, arg);
+}
+
 /* for i in [lo, hi): lanes along var. carried: n_carried per block are the body's business;
  * they are loop-carried. */
 void
@@ -44,8 +154,13 @@ tb_nest_lane_loop(tb_nest *n, uint32_t var, tb_kv lo, tb_kv hi, int64_t const_le
     int w = n->lanes, unroll = n->unroll;
     int64_t step = (int64_t)w * unroll, main_len = -1, tail = -1;
     tb_kv main_hi = hi;
+    bool masked = l->target->masks && w > 1;
 
     n->lane = var;
+    if (!masked && n->padded && may_repeat(n, n_carried) && w > 1 && const_len >= 2 * (int64_t)w) {
+        run_inside(n, var, lo, hi, const_len, body, arg);
+        return;
+    }
     if (const_len >= 0) {
         main_len = const_len / step * step;
         tail = const_len - main_len;
@@ -56,13 +171,7 @@ tb_nest_lane_loop(tb_nest *n, uint32_t var, tb_kv lo, tb_kv hi, int64_t const_le
             main_hi = tb_k_add(
                 k, lo, tb_k_mul(k, tb_k_div(k, len, tb_k_int(k, step)), tb_k_int(k, step)));
         }
-        tb_kv i = tb_k_for(k, lo, main_hi, step, carried, n_carried);
-        for (uint32_t c = 0; c < n_carried; c++)
-            carried[c] = tb_k_carried(k, c);
-        l->lanes = w;
-        tb_bind_var(l, var, i, w > 1);
-        body(n, arg, unroll, carried);
-        tb_k_end_for(k, carried, carried);
+        run_blocks(n, var, lo, main_hi, true, unroll, body, arg, carried, n_carried);
     } else {
         main_hi = lo;
     }
@@ -71,30 +180,27 @@ tb_nest_lane_loop(tb_nest *n, uint32_t var, tb_kv lo, tb_kv hi, int64_t const_le
         int blocks = (int)(tail / w);
         main_hi = tb_k_add(k, from, tb_k_int(k, (int64_t)blocks * w));
         tail %= w;
-        tb_kv i = tb_k_for(k, from, main_hi, (int64_t)blocks * w, carried, n_carried);
-        for (uint32_t c = 0; c < n_carried; c++)
-            carried[c] = tb_k_carried(k, c);
-        l->lanes = w;
-        tb_bind_var(l, var, i, 1);
-        body(n, arg, blocks, carried);
-        tb_k_end_for(k, carried, carried);
+        run_blocks(n, var, from, main_hi, true, blocks, body, arg, carried, n_carried);
+    } else if (!masked && w > 1 && unroll > 1 && (tail < 0 || tail >= w)) { /* one by one */
+        tb_kv from = main_hi, vectors = tb_k_div(k, tb_k_sub(k, hi, from), tb_k_int(k, w));
+        main_hi = tb_k_add(k, from, tb_k_mul(k, vectors, tb_k_int(k, w)));
+        tail = tail < 0 ? tail : tail % w;
+        run_blocks(n, var, from, main_hi, true, 1, body, arg, carried, n_carried);
     }
     if (tail == 0)
         return;
-    bool masked = l->target->masks && w > 1;
-    tb_kv i = tb_k_for(k, main_hi, hi, masked ? w : 1, carried, n_carried);
+    if (!masked) {
+        run_rest(n, var, lo, main_hi, hi, const_len, body, arg, carried, n_carried);
+        return;
+    }
+    tb_kv i = tb_k_for(k, main_hi, hi, w, carried, n_carried);
     for (uint32_t c = 0; c < n_carried; c++)
         carried[c] = tb_k_carried(k, c);
-    if (masked) {
-        l->lanes = w;
-        if (tail < 0 || tail % w != 0)
-            l->mask = tb_k_map(k, TB_P_lt, tb_k_lane_ids(k, TB_I64, w),
-                               tb_k_splat(k, tb_k_sub(k, hi, i), w), TB_NO_KV);
-        tb_bind_var(l, var, i, 1);
-    } else {
-        l->lanes = 1;
-        tb_bind_var(l, var, i, 0);
-    }
+    l->lanes = w;
+    if (tail < 0 || tail % w != 0)
+        l->mask = tb_k_map(k, TB_P_lt, tb_k_lane_ids(k, TB_I64, w),
+                           tb_k_splat(k, tb_k_sub(k, hi, i), w), TB_NO_KV);
+    tb_bind_var(l, var, i, 1);
     body(n, arg, 1, carried);
     l->mask = TB_NO_KV;
     tb_k_end_for(k, carried, carried);
@@ -104,9 +210,7 @@ tb_nest_lane_loop(tb_nest *n, uint32_t var, tb_kv lo, tb_kv hi, int64_t const_le
 void
 tb_nest_to_block(tb_nest *n, uint32_t var, tb_kv base, int b)
 {
-    if (b)
-        base = tb_k_add(n->k, base, tb_k_int(n->k, (int64_t)b * n->l->lanes));
-    tb_bind_var(n->l, var, base, n->l->lanes > 1);
+    bind_lanes(n, var, base, b);
 }
 
 /* ---- the root ---- */
@@ -330,6 +434,7 @@ tb_lower_nest(tb_lower *l)
         tb_nest_look(&s, gr->root, gr->root_at);
     tb_nest_look_access(&s, &root_flat);
     n.lanes = lanes_for(l, l->target, arg);
+    n.padded = s.padded;
     n.wide = lanes_for(l, &l->out->targets[0], arg);
     if (n.stages.n == 0 && s.only_flat && rank > 1) { /* one long axis */
         tb_dim total = 1;

@@ -34,6 +34,9 @@ typedef struct tb_nest {
     uint32_t near[TB_MAX_RANK], n_near; /* loops inside that over the lanes, see choose_near */
     uint32_t lane;      /* the lane variable of the root's loops */
     bool lane_outer;    /* lane is an outer axis */
+    bool padded;        /* what is read depends on how far the ends are, see tb_nest_survey */
+    bool ranged;        /* the lane variable's first block is in [least, most] */
+    int64_t least, most;
     int unroll;
     int lanes;
     int wide;           /* lanes of the first target, for choices that all targets share */
@@ -62,6 +65,7 @@ typedef struct tb_nest_survey {
     int *score;          /* by variable: how well it would vectorise */
     const tb_ix *flat;   /* the root's position */
     bool only_flat;      /* every load is at that very position, or a single number */
+    bool padded;         /* there is a pad or a concat */
     bool plain;          /* no index has a bound of its own: no pad, concat or gather */
     TB_VEC(tb_ix) accesses; /* positions read and, last, written */
 } tb_nest_survey;

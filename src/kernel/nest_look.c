@@ -115,6 +115,7 @@ tb_nest_look(tb_nest_survey *s, tb_val v, const tb_ix *idx)
     case TB_P_pad:
         s->ops += 4;
         s->only_flat = s->plain = false;
+        s->padded = true;
         tb_ix_through(&l->ix, g, v, idx, in);
         tb_nest_look(s, tb_in(g, v, 0), in);
         return;
@@ -131,6 +132,7 @@ tb_nest_look(tb_nest_survey *s, tb_val v, const tb_ix *idx)
         int axis = (int)tb_attrs(g, v)[0];
         memcpy(in, idx, sizeof(tb_ix) * (size_t)rank);
         s->only_flat = s->plain = false;
+        s->padded = true;
         for (uint32_t i = 0; i < n->n_in; i++) {
             s->ops += 2;
             tb_nest_look(s, tb_in(g, v, i), in);

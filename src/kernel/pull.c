@@ -64,7 +64,33 @@ in_narrow_range(tb_lower *l, const tb_ix *a, tb_dim n)
                     tb_k_splat(k, tb_k_const_int(k, TB_U32, n), l->lanes), TB_NO_KV);
 }
 
-/* Is a in [0, n) for all lanes, because they stand at a constant place? */
+/* The values of a, of all lanes, if all its variables have a known range. */
+static bool
+known_range(const tb_lower *l, const tb_ix *a, int64_t *least, int64_t *most)
+{
+    if (!tb_dim_is_const(a->c))
+        return false;
+    *least = *most = a->c;
+    for (uint32_t i = 0; i < a->n; i++) {
+        const tb_env *v = &l->env.at[a->t[i].var];
+        int64_t coef = a->t[i].coef, low = v->least, high = v->most;
+        uint64_t bits;
+        if (l->ix.vars.at[a->t[i].var].kind != TB_IX_LOOP || !tb_dim_is_const(coef))
+            return false;
+        if (!v->ranged) {
+            if (!tb_k_const_bits(l->k, v->value, &bits))
+                return false;
+            low = high = (int64_t)bits;
+        }
+        int64_t first = coef * low, last = coef * (high + (v->lane ? l->lanes - 1 : 0));
+        *least += first < last ? first : last;
+        *most += first < last ? last : first;
+    }
+    return true;
+}
+
+/* Is a in [0, n) for all lanes, because they stand at a constant place or in a loop that stays
+ * away from the ends? */
 static bool
 stands_inside(tb_lower *l, const tb_ix *a, int class, tb_dim n)
 {
@@ -74,6 +100,8 @@ stands_inside(tb_lower *l, const tb_ix *a, int class, tb_dim n)
 
     if (class == TB_VECTOR || !tb_dim_is_const(n))
         return false;
+    if (known_range(l, a, &first, &last))
+        return first >= 0 && last < n;
     s = tb_ix_spread(l, a);
     if (!tb_dim_is_const(s.step) || !tb_k_const_bits(l->k, s.base, &bits))
         return false;
