@@ -45,37 +45,44 @@ clamp(mx m, tb_kv x, double lo, double hi)
     return m_max(m, m_c(m, lo), m_min(m, m_c(m, hi), x));
 }
 
-/* e^x = 2 e^r 2^(n-1): n may be one more than an exponent can be, where the product
- * overflows as it must. Results below the normal range are 0. */
-tb_kv
-tb_m_exp(mx m, tb_kv x)
-{
-    tb_kv s, r, p;
+/* e^x is below the normal range under the first, overflows above the second. */
+static const double exp_ends[2][2] = {{-87.3365478515625, 89}, {-708.39641853226410622, 710}};
 
-    if (m.wide) {
-        r = reduce(m, clamp(m, x, -708.39641853226410622, 710), &s);
+/* e^x = 2 e^r 2^(n-1): n may be one more than an exponent can be, where the product
+ * overflows as it must. */
+static tb_kv
+exp_of_clamped(mx m, tb_kv x)
+{
+    tb_kv s, r = reduce(m, x, &s), p;
+
+    if (m.wide)
         p = M_POLY(m, r, 2, 2, 0x1.0000000000009p0, 0x1.5555555555558p-2,
                    0x1.55555555503a0p-4, 0x1.111111110f7efp-6, 0x1.6c16c18611db9p-9,
                    0x1.a01a01b015fc1p-12, 0x1.a019938664e2bp-15, 0x1.71ddf69834cdap-18,
                    0x1.28b43b4f111dbp-21, 0x1.af635f16ead2dp-25);
-    } else {
-        r = reduce(m, clamp(m, x, -87.3365478515625, 89), &s);
+    else
         p = M_POLY(m, r, 2, 2, 0x1.fffffcp-1, 0x1.555494p-2, 0x1.555890p-4, 0x1.123906p-6,
                    0x1.6a7fecp-9);
-    }
     return m_mul(m, p, s);
 }
 
-/* 2^t for t = (x - top) log2(e), the fraction by a polynomial that is 1 at 0. No clamps: the
- * scale takes any t. Rounding t costs 1.25 of what rounding the difference has cost. */
+/* Results below the normal range are 0. */
+tb_kv
+tb_m_exp(mx m, tb_kv x)
+{
+    return exp_of_clamped(m, clamp(m, x, exp_ends[m.wide][0], exp_ends[m.wide][1]));
+}
+
+/* Where exp2 is set, 2^t for t = (x - top) log2(e), the fraction by a polynomial that is 1 at 0. No
+ * clamps: the scale takes any t. Rounding t costs 1.25 of what rounding the difference has cost. */
 tb_kv
 tb_k_exp_below(tb_kernel *k, tb_kv x, tb_kv top)
 {
     tb_kv d = tb_k_map(k, TB_P_sub, x, top, TB_NO_KV), t;
     mx m = m_of(k, d);
 
-    if (!k->target->exp2 || m.wide || m.lanes < 4)
-        return tb_k_map(k, TB_P_exp, d, TB_NO_KV, TB_NO_KV);
+    if (!k->target->exp2 || m.wide || m.lanes < 4) /* nothing is above 0 */
+        return exp_of_clamped(m, m_max(m, m_c(m, exp_ends[m.wide][0]), d));
     t = m_mul(m, d, m_c(m, M_LOG2E));
     return tb_k_scale(k, M_POLY(m, tb_k_fraction(k, t), 1, 0x1.62e42cp-1, 0x1.ebfd58p-3,
                                 0x1.c68912p-5, 0x1.3d0b92p-7, 0x1.46d64ep-10, 0x1.c54174p-13), t);
