@@ -24,6 +24,7 @@ enum { MOST_ROWS = 240 }; /* that neighbouring tiles multiply together */
 enum { DEEP = 1024 };     /* rows of a panel that do not stay in the second cache */
 /* Of a tile that packs its panels: rows; tiles of each worker, to be shared out evenly. */
 enum { MAX_OWN_ROWS = 256, TILES_PER_WORKER = 4 };
+enum { FEW_LEFT = 4 }; /* rows: they go with the others, as they would take the time of more */
 enum { MIN_MC = 12, MANY_TILES = 256, MAX_PARTS = 32, SHORT_NS = 16000 };
 /* Fewer tiles than that cannot be shared out evenly: they may be shorter. */
 enum { FEW_TILES = 16, LEAST_NS = 4000 };
@@ -294,6 +295,9 @@ choose_tiles(tb_contract *c)
         else
             break;
     }
+    int64_t last = tb_dim_is_const(c->M) ? c->M % c->mc : 0;
+    if (last > 0 && last < FEW_LEFT && c->M > c->mc && !whole && !c->turned)
+        c->mc += (last + c->M / c->mc - 1) / (c->M / c->mc);
     c->most = c->mc;
     if (deep && !c->turned && c->a_kind != TB_A_TILE && rows > (double)c->mc &&
         2 * c->mc <= MOST_ROWS) {
@@ -303,6 +307,8 @@ choose_tiles(tb_contract *c)
         if (c->most > MOST_ROWS)
             c->most -= c->mc;
     }
+    if (c->b_kind != TB_B_ROWS && tb_dim_is_const(c->N) && c->N < c->panel)
+        c->micro.used = (int)c->N;
     tb_micro_shape(&c->micro, t, c->M, c->mc, c->most);
 }
 

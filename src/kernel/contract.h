@@ -14,6 +14,7 @@ enum { TB_MICRO_ARGS = 24, TB_MICRO_TAILS = 4, TB_INNER_COLS = 4 };
 typedef struct tb_micro {
     int mr, nv, lanes;    /* rows; vectors of `lanes` per row */
     int panel;            /* columns; rows of c are this long */
+    int used;             /* so many of them are wanted; 0: all */
     int width;            /* the first of them, which are multiplied; of nv * lanes a multiple */
     int b_panel;          /* from one of b's rows to the next, unless pitched */
     tb_dtype acc, a_mem, b_mem;
@@ -27,9 +28,12 @@ typedef struct tb_micro {
     bool ragged;          /* with cols: r is no multiple of the lanes */
     int ahead;            /* bytes of what comes next to ask for with each row of b, or 0 */
     bool along;           /* with ahead: what comes next is further on in b */
+    bool some;            /* with ahead, not along: only every `every` tiles of rows one asks, and
+                             `asking` of them in all; the others are plain_fn's */
+    int every, asking;
     bool whole;           /* with ahead: between two questions lie as many rows of b, always */
     uint32_t tails;       /* bit i: fewer than mr rows come, in pieces of 1 << i */
-    uint32_t fn, tail_fn[TB_MICRO_TAILS]; /* numbers of the functions */
+    uint32_t fn, plain_fn, tail_fn[TB_MICRO_TAILS]; /* numbers of the functions */
 } tb_micro;
 /* The width of panels that leaves the fewest columns idle of `cols` in all, and lets a tile
  * have all `rows` where they are few (0: they do not count). *last, unless NULL: how many columns

@@ -17,7 +17,9 @@
 
 /* Rows of a register tile of four vectors, and of three. */
 enum { WIDE_ROWS = 6, ONCE_ROWS = 8 };
-enum { ASK_ROWS = 4 };
+enum { FEW_ROWS = 3, WHOLE_PANEL = 8 }; /* of few rows: vectors of one, at most */
+enum { CHAINS = 8 }; /* of sums, that the processor can have under way */
+enum { ASK_ROWS = 4, LINE = 64 };
 enum { ALONG = 8192 /* bytes further on in a panel */, ALONG_ROWS = 4 };
 
 /* A function being written. */
@@ -49,18 +51,46 @@ element(const tile *t, tb_kv r)
     return t->m->unit_step ? r : tb_k_mul(t->k, r, t->step);
 }
 
+static tb_kv
+vector_of_b(const tile *t, int j)
+{
+    const tb_micro *m = t->m;
+    return tb_k_load(t->k, m->b_mem, m->lanes, t->acc[t->n_acc], TB_NO_KV, (int64_t)j * m->lanes,
+                     TB_NO_KV);
+}
+
+/* The same for rows that are fewer than the vectors: a's elements stay, b's come one by one. */
+static void
+add_wide_products(tile *t, tb_kv index)
+{
+    tb_kernel *k = t->k;
+    const tb_micro *m = t->m;
+    tb_kv a[FEW_ROWS];
+
+    for (int i = 0; i < t->mr; i++)
+        a[i] = tb_k_splat(k, tb_k_load(k, m->a_mem, 1, t->a[i], index, 0, TB_NO_KV), m->lanes);
+    for (int j = 0; j < m->nv; j++) {
+        tb_kv b = vector_of_b(t, j);
+        for (int i = 0; i < t->mr; i++)
+            t->acc[i * m->nv + j] = tb_k_fma(k, a[i], b, t->acc[i * m->nv + j]);
+    }
+}
+
 /* One row of b. */
 static void
 row_step(tile *t, tb_kv r, tb_kv pitch)
 {
     tb_kernel *k = t->k;
     const tb_micro *m = t->m;
-    tb_kv b[8];
+    tb_kv b[WHOLE_PANEL];
 
-    for (int j = 0; j < m->nv; j++)
-        b[j] = tb_k_load(k, m->b_mem, m->lanes, t->acc[t->n_acc], TB_NO_KV, (int64_t)j * m->lanes,
-                         TB_NO_KV);
-    add_products(t, element(t, r), 0, b);
+    if (t->mr < m->nv && t->mr <= FEW_ROWS) {
+        add_wide_products(t, element(t, r));
+    } else {
+        for (int j = 0; j < m->nv; j++)
+            b[j] = vector_of_b(t, j);
+        add_products(t, element(t, r), 0, b);
+    }
     t->acc[t->n_acc] =
         tb_k_ptr_add(k, t->acc[t->n_acc], pitch, (int64_t)tb_dtype_bytes(m->b_mem));
 }
@@ -87,7 +117,7 @@ pair_step(tile *t, tb_kv pair, bool last)
 {
     tb_kernel *k = t->k;
     const tb_micro *m = t->m;
-    tb_kv b[8], r = tb_k_mul(k, pair, tb_k_int(k, 2));
+    tb_kv b[WHOLE_PANEL], r = tb_k_mul(k, pair, tb_k_int(k, 2));
 
     if (m->dot && !last) {
         for (int j = 0; j < m->nv; j++)
@@ -207,7 +237,7 @@ write_function(tb_kernel *k, const tb_micro *m, int mr)
     uint32_t n = 0;
     tile t = {.k = k, .m = m, .mr = mr, .n_acc = (uint32_t)(mr * nv)};
 
-    TB_CHECK(t.n_acc + 1 < TB_COUNT(t.acc) && nv <= 8 && mr + 8 <= TB_MICRO_ARGS);
+    TB_CHECK(t.n_acc + 1 < TB_COUNT(t.acc) && nv <= WHOLE_PANEL && mr + 8 <= TB_MICRO_ARGS);
     TB_CHECK(!m->runs || m->unit_step);
     TB_CHECK(!m->pairs || (m->b_mem == TB_BF16 && !m->pitched && m->acc == TB_F32));
     TB_CHECK(!m->dot || (m->pairs && m->a_mem == TB_BF16 && m->unit_step));
@@ -259,26 +289,36 @@ function(tb_kernel *k, const tb_micro *m, int mr)
     return m->cols ? tb_inner_function(k, m, mr) : write_function(k, m, mr);
 }
 
-/* As it is for the rows that do not fill a tile: they have no time to ask for a panel. */
+/* As it is for the rows that do not fill a tile, as they have no time to ask for a panel, and for
+ * those that come after all has been asked for. */
 static tb_micro
-of_tails(const tb_micro *m)
+without_asking(const tb_micro *m)
 {
-    tb_micro tail = *m;
+    tb_micro plain = *m;
 
     if (tb_micro_asks_next(m))
-        tail.ahead = 0;
-    return tail;
+        plain.ahead = 0;
+    return plain;
 }
 
 void
 tb_micro_write(tb_kernel *k, tb_micro *m)
 {
-    tb_micro tail = of_tails(m);
+    tb_micro plain = without_asking(m);
 
     m->fn = function(k, m, m->mr);
+    if (m->some)
+        m->plain_fn = function(k, &plain, m->mr);
     for (int i = 0; i < TB_MICRO_TAILS; i++)
         if (m->tails >> i & 1)
-            m->tail_fn[i] = function(k, &tail, 1 << i);
+            m->tail_fn[i] = function(k, &plain, 1 << i);
+}
+
+/* Of b; of two of them with pairs. */
+static int
+row_bytes(const tb_micro *m)
+{
+    return m->b_panel * (m->pairs ? 4 : (int)tb_dtype_bytes(m->b_mem));
 }
 
 /* Calls that multiply mr rows with a panel. */
@@ -288,6 +328,14 @@ calls(const tb_micro *m)
     return m->width / (m->nv * m->lanes);
 }
 
+/* The number of these rows' tile among those that ask for the next panel. */
+static tb_kv
+asking(tb_kernel *k, const tb_micro *m, const tb_micro_operands *o)
+{
+    tb_kv done = tb_k_div(k, o->before, tb_k_int(k, m->mr));
+    return tb_k_div(k, done, tb_k_int(k, m->every));
+}
+
 /* Where in the next panel call number `part` of these rows begins to ask. */
 static tb_kv
 ask_from(tb_kernel *k, const tb_micro *m, const tb_micro_operands *o, int part)
@@ -295,12 +343,12 @@ ask_from(tb_kernel *k, const tb_micro *m, const tb_micro_operands *o, int part)
     if (m->along)
         return tb_k_ptr_add(k, o->b, tb_k_int(k, ALONG), 1);
     tb_kv steps = m->pairs ? tb_k_div(k, o->len, tb_k_int(k, 2)) : o->len;
-    tb_kv done = tb_k_div(k, o->before, tb_k_int(k, m->mr));
 
     if (m->runs)
         steps = tb_k_mul(k, steps, o->runs);
-    done = tb_k_add(k, tb_k_mul(k, done, tb_k_int(k, calls(m))), tb_k_int(k, part));
-    return tb_k_ptr_add(k, o->next, tb_k_mul(k, done, steps), m->ahead);
+    tb_kv calls_before = tb_k_mul(k, asking(k, m, o), tb_k_int(k, calls(m)));
+    calls_before = tb_k_add(k, calls_before, tb_k_int(k, part));
+    return tb_k_ptr_add(k, o->next, tb_k_mul(k, calls_before, steps), m->ahead);
 }
 
 /* Rows first .. first + mr. */
@@ -337,25 +385,45 @@ call(tb_kernel *k, const tb_micro *m, uint32_t fn, int mr, tb_kv first, const tb
     }
 }
 
+/* All mr of them. */
+static void
+call_whole(tb_kernel *k, const tb_micro *m, const tb_micro *plain, const tb_micro_operands *o)
+{
+    tb_kv zero = tb_k_int(k, 0);
+
+    if (m->some) {
+        tb_kv done = tb_k_div(k, o->before, tb_k_int(k, m->mr)), no = asking(k, m, o);
+        tb_kv first = tb_k_map(k, TB_P_eq, done, tb_k_mul(k, no, tb_k_int(k, m->every)), TB_NO_KV);
+        tb_kv asks = tb_k_lt(k, no, tb_k_int(k, m->asking));
+        tb_k_if(k, tb_k_map(k, TB_P_and, first, asks, TB_NO_KV));
+    }
+    call(k, m, m->fn, m->mr, zero, o);
+    if (m->some) {
+        tb_k_else(k);
+        call(k, plain, m->plain_fn, m->mr, zero, o);
+        tb_k_end_if(k);
+    }
+}
+
 void
 tb_micro_call(tb_kernel *k, const tb_micro *m, tb_kv n, const tb_micro_operands *o)
 {
     tb_kv zero = tb_k_int(k, 0);
-    tb_micro tail = of_tails(m);
+    tb_micro plain = without_asking(m);
 
     if (!m->tails) {
-        call(k, m, m->fn, m->mr, zero, o);
+        call_whole(k, m, &plain, o);
         return;
     }
     tb_k_if(k, tb_k_map(k, TB_P_eq, n, tb_k_int(k, m->mr), TB_NO_KV));
-    call(k, m, m->fn, m->mr, zero, o);
+    call_whole(k, m, &plain, o);
     tb_k_else(k);
     for (int i = TB_MICRO_TAILS - 1; i >= 0; i--) {
         if (!(m->tails >> i & 1))
             continue;
         tb_kv bit = tb_k_int(k, 1 << i), above = tb_k_int(k, -(2 << i));
         tb_k_if(k, tb_k_lt(k, zero, tb_k_map(k, TB_P_and, n, bit, TB_NO_KV)));
-        call(k, &tail, m->tail_fn[i], 1 << i, tb_k_map(k, TB_P_and, n, above, TB_NO_KV), o);
+        call(k, &plain, m->tail_fn[i], 1 << i, tb_k_map(k, TB_P_and, n, above, TB_NO_KV), o);
         tb_k_end_if(k);
     }
     tb_k_end_if(k);
@@ -365,11 +433,12 @@ void
 tb_micro_look_ahead(tb_micro *m, int64_t rows, tb_dim run)
 {
     int64_t parts = rows / m->mr * calls(m);
-    int bytes = m->b_panel * (m->pairs ? 4 : (int)tb_dtype_bytes(m->b_mem)); /* of a row */
+    int bytes = row_bytes(m);
 
     m->ahead = 0;
+    m->some = false;
     m->whole = tb_dim_is_multiple(run, m->pairs ? 2 * ASK_ROWS : ASK_ROWS);
-    m->along = rows < 2 * m->mr; /* no time for a whole panel */
+    m->along = parts < 2; /* no time for a whole panel */
     if (m->lanes == 1)
         return;
     if (m->along) {
@@ -377,8 +446,13 @@ tb_micro_look_ahead(tb_micro *m, int64_t rows, tb_dim run)
             m->ahead = bytes;
         return;
     }
-    for (m->ahead = 1; m->ahead * parts < bytes;)
+    /* a whole line at a time and each once: what was asked for before costs time, too */
+    int64_t tiles = rows / m->mr;
+    for (m->ahead = LINE / ASK_ROWS; m->ahead < bytes && m->ahead * parts < bytes;)
         m->ahead *= 2;
+    m->asking = (bytes + m->ahead * calls(m) - 1) / (m->ahead * calls(m));
+    m->every = (int)(tiles / m->asking);
+    m->some = tiles > m->asking;
 }
 
 /* ---- the shape of the tile ---- */
@@ -435,25 +509,41 @@ tb_micro_part(const tb_micro *m, int width, int b_panel)
 }
 
 /* Rows of the register tile that leave it without spills: mr * nv accumulators, nv vectors
- * of b, one of a; and as many pointers as there are rows. */
+ * of b, one of a; and as many pointers as there are rows. With more vectors than rows, one of b
+ * and one of a for each row. */
 static int
 most_rows(const tb_target *t, int nv)
 {
-    static const int wide[] = {0, 12, 12, 8, 6}, narrow[] = {0, 8, 6, 4, 2};
+    static const int wide[] = {0, 12, 12, 8, 6}, narrow[] = {0, 8, 6, 4, 3};
 
     if (t->lanes == 1)
         return 2;
-    return (t->vregs >= 32 ? wide : narrow)[nv];
+    return nv > 4 ? 1 : (t->vregs >= 32 ? wide : narrow)[nv];
 }
 
-/* Time of n rows in tiles of mr: a tile costs a little more than its rows. */
-static double
-rows_cost(int64_t n, int mr)
+/* Vectors of the register tile. Few rows leave registers for more of them: a panel that comes from
+ * memory is gone over once then. */
+static int
+most_vectors(const tb_micro *m, const tb_target *t, tb_dim rows)
 {
-    double cost = (double)(n / mr) * (mr + 0.8);
+    int nv = t->lanes == 1 || t->vregs >= 32 ? 4 : 2;
 
-    for (int64_t rest = n % mr; rest; rest &= rest - 1)
-        cost += (double)(rest & -rest) + 0.8;
+    if (t->lanes == 1 || m->cols || m->pairs || !tb_dim_is_const(rows) || rows > FEW_ROWS)
+        return nv;
+    return rows == 1 ? WHOLE_PANEL : 4;
+}
+
+/* Time of n rows in tiles of mr: a tile costs a little more than its rows, and as much as `least`
+ * of them if it has fewer. */
+static double
+rows_cost(int64_t n, int mr, int least)
+{
+    double cost = (double)(n / mr) * ((mr < least ? least : mr) + 0.8);
+
+    for (int64_t rest = n % mr; rest; rest &= rest - 1) {
+        int64_t piece = rest & -rest;
+        cost += (double)(piece < least ? least : piece) + 0.8;
+    }
     return cost;
 }
 
@@ -462,15 +552,18 @@ tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block, int6
 {
     int mr;
 
-    m->width = m->b_panel = m->panel;
+    m->b_panel = m->panel;
     m->lanes = t->lanes;
     if (m->acc == TB_F64 && m->lanes > 1)
         m->lanes /= 2;
-    m->nv = t->lanes == 1 ? 4 : t->vregs >= 32 ? 4 : 2;
+    m->width = m->used ? TB_ALIGN_UP(m->used, m->lanes) : m->panel;
+    m->nv = most_vectors(m, t, rows);
+    if (m->nv == 2 && m->width % (2 * m->lanes) != 0 && m->width % (3 * m->lanes) == 0)
+        m->nv = 3;
     /* what widening b costs is shared by more rows */
-    if (m->pairs && !m->dot && m->nv > 2 && m->panel % (2 * m->lanes) == 0)
+    if (m->pairs && !m->dot && m->nv > 2 && m->width % (2 * m->lanes) == 0)
         m->nv = 2;
-    while (m->nv > 1 && m->panel % (m->nv * m->lanes) != 0)
+    while (m->nv > 1 && m->width % (m->nv * m->lanes) != 0)
         m->nv--;
     if (m->cols)
         mr = t->lanes == 1 ? 2 : t->vregs >= 32 ? 6 : 3;
@@ -483,8 +576,12 @@ tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block, int6
             m->tails |= 1u << i;
         return;
     }
+    /* sums wait for each other where they are few; wide tiles have enough in two rows */
+    int least = t->vregs >= 32 || m->cols ? 1 : CHAINS / m->nv;
+    if (rows < mr)
+        m->mr = mr = (int)rows;
     while (--mr >= 1)
-        if (rows_cost(rows, mr) < rows_cost(rows, m->mr) - 1e-9)
+        if (rows_cost(rows, mr, least) < rows_cost(rows, m->mr, least) - 1e-9)
             m->mr = mr;
     int64_t last = rows % block;
     for (int64_t n = 0; n < most && n + last <= rows; n += block) /* blocks, and the last one */

@@ -160,6 +160,11 @@ next_of_b(tb_contract *c, const tb_tile *t, tb_kv p, tb_kv b_off, tb_kv len)
         back = tb_k_mul(k, whole, tb_k_sub(k, t->panels, tb_k_int(k, 1)));
         back = tb_k_sub(k, tb_k_add(k, b_off, tb_k_mul(k, len, panel)), back);
         next = tb_k_map(k, TB_P_where, more, next, back);
+    } else {
+        tb_kv after = tb_k_add(k, tb_k_add(k, t->panel0, p), tb_k_int(k, 1));
+        tb_dim panels = tb_dim_ceildiv(c->l->u, c->N, c->panel);
+        more = tb_k_lt(k, after, tb_contract_dim(c, panels));
+        next = tb_k_map(k, TB_P_where, more, next, b_off);
     }
     return tb_k_ptr_add(k, t->b, next, (int64_t)tb_dtype_bytes(c->b_mem));
 }

@@ -21,7 +21,7 @@ static const struct {
     {"x86_64-v4", {.lanes = 16, .vregs = 32, .fma = true, .masks = true, .exp2 = true,
                    .l1_bytes = 32 * 1024, .l2_bytes = 1024 * 1024}},
     {"x86_64-v3", {.lanes = 8, .vregs = 16, .fma = true,
-                   .l1_bytes = 32 * 1024, .l2_bytes = 256 * 1024}},
+                   .l1_bytes = 32 * 1024, .l2_bytes = 512 * 1024}},
     {"x86_64-v2", {.lanes = 4, .vregs = 16,
                    .l1_bytes = 32 * 1024, .l2_bytes = 256 * 1024}},
     {"x86_64", {.lanes = 4, .vregs = 16,
