@@ -330,7 +330,7 @@ calls(const tb_micro *m)
 
 /* The number of these rows' tile among those that ask for the next panel. */
 static tb_kv
-asking(tb_kernel *k, const tb_micro *m, const tb_micro_operands *o)
+asking_tile(tb_kernel *k, const tb_micro *m, const tb_micro_operands *o)
 {
     tb_kv done = tb_k_div(k, o->before, tb_k_int(k, m->mr));
     return tb_k_div(k, done, tb_k_int(k, m->every));
@@ -346,7 +346,7 @@ ask_from(tb_kernel *k, const tb_micro *m, const tb_micro_operands *o, int part)
 
     if (m->runs)
         steps = tb_k_mul(k, steps, o->runs);
-    tb_kv calls_before = tb_k_mul(k, asking(k, m, o), tb_k_int(k, calls(m)));
+    tb_kv calls_before = tb_k_mul(k, asking_tile(k, m, o), tb_k_int(k, calls(m)));
     calls_before = tb_k_add(k, calls_before, tb_k_int(k, part));
     return tb_k_ptr_add(k, o->next, tb_k_mul(k, calls_before, steps), m->ahead);
 }
@@ -392,7 +392,7 @@ call_whole(tb_kernel *k, const tb_micro *m, const tb_micro *plain, const tb_micr
     tb_kv zero = tb_k_int(k, 0);
 
     if (m->some) {
-        tb_kv done = tb_k_div(k, o->before, tb_k_int(k, m->mr)), no = asking(k, m, o);
+        tb_kv done = tb_k_div(k, o->before, tb_k_int(k, m->mr)), no = asking_tile(k, m, o);
         tb_kv first = tb_k_map(k, TB_P_eq, done, tb_k_mul(k, no, tb_k_int(k, m->every)), TB_NO_KV);
         tb_kv asks = tb_k_lt(k, no, tb_k_int(k, m->asking));
         tb_k_if(k, tb_k_map(k, TB_P_and, first, asks, TB_NO_KV));
@@ -505,6 +505,7 @@ tb_micro_part(const tb_micro *m, int width, int b_panel)
     while (part.nv > 1 && width % (part.nv * part.lanes) != 0)
         part.nv--;
     part.ahead = 0;
+    part.some = false;
     return part;
 }
 

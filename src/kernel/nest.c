@@ -157,7 +157,9 @@ tb_nest_lane_loop(tb_nest *n, uint32_t var, tb_kv lo, tb_kv hi, int64_t const_le
     bool masked = l->target->masks && w > 1;
 
     n->lane = var;
-    if (!masked && n->padded && may_repeat(n, n_carried) && w > 1 && const_len >= 2 * (int64_t)w) {
+    uint64_t bits;
+    if (!masked && n->padded && may_repeat(n, n_carried) && w > 1 &&
+        const_len >= 2 * (int64_t)w && tb_k_const_bits(k, lo, &bits)) {
         run_inside(n, var, lo, hi, const_len, body, arg);
         return;
     }

@@ -72,15 +72,18 @@ known_range(const tb_lower *l, const tb_ix *a, int64_t *least, int64_t *most)
         return false;
     *least = *most = a->c;
     for (uint32_t i = 0; i < a->n; i++) {
-        const tb_env *v = &l->env.at[a->t[i].var];
-        int64_t coef = a->t[i].coef, low = v->least, high = v->most;
+        int64_t coef = a->t[i].coef, low, high;
         uint64_t bits;
         if (l->ix.vars.at[a->t[i].var].kind != TB_IX_LOOP || !tb_dim_is_const(coef))
             return false;
-        if (!v->ranged) {
-            if (!tb_k_const_bits(l->k, v->value, &bits))
-                return false;
+        const tb_env *v = &l->env.at[a->t[i].var];
+        if (v->ranged) {
+            low = v->least;
+            high = v->most;
+        } else if (tb_k_const_bits(l->k, v->value, &bits)) {
             low = high = (int64_t)bits;
+        } else {
+            return false;
         }
         int64_t first = coef * low, last = coef * (high + (v->lane ? l->lanes - 1 : 0));
         *least += first < last ? first : last;
