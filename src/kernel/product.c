@@ -141,31 +141,35 @@ copy_rows(row_source *rows, tb_kv n, tb_kv len, tb_kv runs)
 }
 
 /* The rows of B that come after `len` at b_off: the same of the next panel, or, after the last
- * panel p of the tile, the next of the first. */
+ * panel p of the tile, the next of the first. Not what lies behind B: pages that nobody has touched
+ * take long to be asked for. */
 static tb_kv
 next_of_b(tb_contract *c, const tb_tile *t, tb_kv p, tb_kv b_off, tb_kv len)
 {
     tb_kernel *k = c->k;
-    tb_kv panel = tb_k_int(k, c->panel), more, back;
-    tb_kv whole = tb_k_mul(k, tb_contract_dim(c, tb_contract_rows(c)), panel);
-    tb_kv next = tb_k_add(k, b_off, whole);
+    tb_unit *u = c->l->u;
+    tb_kv panel = tb_k_int(k, c->panel), one = tb_k_int(k, 1), more, back, next;
+    tb_dim panels = tb_dim_ceildiv(u, c->N, c->panel);
+    tb_dim all = c->b_batched ? tb_dim_mul(u, panels, c->batches) : panels;
 
     if (c->b_kind == TB_B_TILE) { /* not packed yet: its columns, one after the other */
-        tb_kv panel0 = tb_k_add(k, tb_k_add(k, t->panel0, p), tb_k_int(k, 1));
+        tb_kv panel0 = tb_k_add(k, tb_k_add(k, t->panel0, p), one);
+        panel0 = tb_k_min(k, panel0, tb_k_sub(k, tb_contract_dim(c, panels), one));
         tb_bind_var(c->l, c->r, tb_k_int(k, 0), 0);
         tb_bind_var(c->l, c->n, tb_k_mul(k, panel0, panel), 0);
         next = tb_ix_value(c->l, &c->b_flat);
-    } else if (!c->one_chunk) {
-        more = tb_k_lt(k, tb_k_add(k, p, tb_k_int(k, 1)), t->panels);
-        back = tb_k_mul(k, whole, tb_k_sub(k, t->panels, tb_k_int(k, 1)));
+        return tb_k_ptr_add(k, t->b, next, (int64_t)tb_dtype_bytes(c->b_mem));
+    }
+    tb_kv whole = tb_k_mul(k, tb_contract_dim(c, tb_contract_rows(c)), panel);
+    next = tb_k_add(k, b_off, whole);
+    if (!c->one_chunk) {
+        more = tb_k_lt(k, tb_k_add(k, p, one), t->panels);
+        back = tb_k_mul(k, whole, tb_k_sub(k, t->panels, one));
         back = tb_k_sub(k, tb_k_add(k, b_off, tb_k_mul(k, len, panel)), back);
         next = tb_k_map(k, TB_P_where, more, next, back);
-    } else {
-        tb_kv after = tb_k_add(k, tb_k_add(k, t->panel0, p), tb_k_int(k, 1));
-        tb_dim panels = tb_dim_ceildiv(c->l->u, c->N, c->panel);
-        more = tb_k_lt(k, after, tb_contract_dim(c, panels));
-        next = tb_k_map(k, TB_P_where, more, next, b_off);
     }
+    more = tb_k_lt(k, next, tb_k_mul(k, tb_contract_dim(c, all), whole));
+    next = tb_k_map(k, TB_P_where, more, next, b_off);
     return tb_k_ptr_add(k, t->b, next, (int64_t)tb_dtype_bytes(c->b_mem));
 }
 
