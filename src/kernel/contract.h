@@ -28,12 +28,11 @@ typedef struct tb_micro {
     bool ragged;          /* with cols: r is no multiple of the lanes */
     int ahead;            /* bytes of what comes next to ask for with each row of b, or 0 */
     bool along;           /* with ahead: what comes next is further on in b */
-    bool some;            /* with ahead, not along: only every `every` tiles of rows one asks, and
-                             `asking` of them in all; the others are plain_fn's */
-    int every, asking;
+    int every, asking;    /* with ahead, not along: only every `every` tiles of rows one asks, and
+                             `asking` of them in all */
     bool whole;           /* with ahead: between two questions lie as many rows of b, always */
     uint32_t tails;       /* bit i: fewer than mr rows come, in pieces of 1 << i */
-    uint32_t fn, plain_fn, tail_fn[TB_MICRO_TAILS]; /* numbers of the functions */
+    uint32_t fn, tail_fn[TB_MICRO_TAILS]; /* numbers of the functions */
 } tb_micro;
 /* The width of panels that leaves the fewest columns idle of `cols` in all, and lets a tile
  * have all `rows` where they are few (0: they do not count). *last, unless NULL: how many columns
@@ -65,6 +64,7 @@ typedef struct tb_micro_operands {
     tb_kv runs, distance;   /* I64; where the micro-kernel has runs */
     tb_kv next, before;     /* where it asks for it: pointer to the panel that will be read after
                                this one; rows multiplied with this one before (I64) */
+    tb_kv idle;             /* bytes from there to what is in the caches anyway (I64) */
     tb_kv cols[2 * TB_INNER_COLS]; /* with cols: pointers to b's columns */
 } tb_micro_operands;
 /* c[n][panel] (+)= a . b. n is mr or, if there are tails, less. */

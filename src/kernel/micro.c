@@ -289,29 +289,26 @@ function(tb_kernel *k, const tb_micro *m, int mr)
     return m->cols ? tb_inner_function(k, m, mr) : write_function(k, m, mr);
 }
 
-/* As it is for the rows that do not fill a tile, as they have no time to ask for a panel, and for
- * those that come after all has been asked for. */
+/* As it is for the rows that do not fill a tile: they have no time to ask for a panel. */
 static tb_micro
-without_asking(const tb_micro *m)
+of_tails(const tb_micro *m)
 {
-    tb_micro plain = *m;
+    tb_micro tail = *m;
 
     if (tb_micro_asks_next(m))
-        plain.ahead = 0;
-    return plain;
+        tail.ahead = 0;
+    return tail;
 }
 
 void
 tb_micro_write(tb_kernel *k, tb_micro *m)
 {
-    tb_micro plain = without_asking(m);
+    tb_micro tail = of_tails(m);
 
     m->fn = function(k, m, m->mr);
-    if (m->some)
-        m->plain_fn = function(k, &plain, m->mr);
     for (int i = 0; i < TB_MICRO_TAILS; i++)
         if (m->tails >> i & 1)
-            m->tail_fn[i] = function(k, &plain, 1 << i);
+            m->tail_fn[i] = function(k, &tail, 1 << i);
 }
 
 /* Of b; of two of them with pairs. */
@@ -328,27 +325,25 @@ calls(const tb_micro *m)
     return m->width / (m->nv * m->lanes);
 }
 
-/* The number of these rows' tile among those that ask for the next panel. */
-static tb_kv
-asking_tile(tb_kernel *k, const tb_micro *m, const tb_micro_operands *o)
-{
-    tb_kv done = tb_k_div(k, o->before, tb_k_int(k, m->mr));
-    return tb_k_div(k, done, tb_k_int(k, m->every));
-}
-
-/* Where in the next panel call number `part` of these rows begins to ask. */
+/* Where in the next panel call number `part` of these rows begins to ask. Most of many rows ask for
+ * what is there already. */
 static tb_kv
 ask_from(tb_kernel *k, const tb_micro *m, const tb_micro_operands *o, int part)
 {
     if (m->along)
         return tb_k_ptr_add(k, o->b, tb_k_int(k, ALONG), 1);
     tb_kv steps = m->pairs ? tb_k_div(k, o->len, tb_k_int(k, 2)) : o->len;
+    tb_kv every = tb_k_int(k, m->every), done, no, mine, at;
 
     if (m->runs)
         steps = tb_k_mul(k, steps, o->runs);
-    tb_kv calls_before = tb_k_mul(k, asking_tile(k, m, o), tb_k_int(k, calls(m)));
-    calls_before = tb_k_add(k, calls_before, tb_k_int(k, part));
-    return tb_k_ptr_add(k, o->next, tb_k_mul(k, calls_before, steps), m->ahead);
+    done = tb_k_div(k, o->before, tb_k_int(k, m->mr));
+    no = tb_k_div(k, done, every);
+    mine = tb_k_map(k, TB_P_eq, done, tb_k_mul(k, no, every), TB_NO_KV);
+    mine = tb_k_map(k, TB_P_and, mine, tb_k_lt(k, no, tb_k_int(k, m->asking)), TB_NO_KV);
+    at = tb_k_add(k, tb_k_mul(k, no, tb_k_int(k, calls(m))), tb_k_int(k, part));
+    at = tb_k_mul(k, tb_k_mul(k, at, steps), tb_k_int(k, m->ahead));
+    return tb_k_ptr_add(k, o->next, tb_k_map(k, TB_P_where, mine, at, o->idle), 1);
 }
 
 /* Rows first .. first + mr. */
@@ -385,45 +380,25 @@ call(tb_kernel *k, const tb_micro *m, uint32_t fn, int mr, tb_kv first, const tb
     }
 }
 
-/* All mr of them. */
-static void
-call_whole(tb_kernel *k, const tb_micro *m, const tb_micro *plain, const tb_micro_operands *o)
-{
-    tb_kv zero = tb_k_int(k, 0);
-
-    if (m->some) {
-        tb_kv done = tb_k_div(k, o->before, tb_k_int(k, m->mr)), no = asking_tile(k, m, o);
-        tb_kv first = tb_k_map(k, TB_P_eq, done, tb_k_mul(k, no, tb_k_int(k, m->every)), TB_NO_KV);
-        tb_kv asks = tb_k_lt(k, no, tb_k_int(k, m->asking));
-        tb_k_if(k, tb_k_map(k, TB_P_and, first, asks, TB_NO_KV));
-    }
-    call(k, m, m->fn, m->mr, zero, o);
-    if (m->some) {
-        tb_k_else(k);
-        call(k, plain, m->plain_fn, m->mr, zero, o);
-        tb_k_end_if(k);
-    }
-}
-
 void
 tb_micro_call(tb_kernel *k, const tb_micro *m, tb_kv n, const tb_micro_operands *o)
 {
     tb_kv zero = tb_k_int(k, 0);
-    tb_micro plain = without_asking(m);
+    tb_micro tail = of_tails(m);
 
     if (!m->tails) {
-        call_whole(k, m, &plain, o);
+        call(k, m, m->fn, m->mr, zero, o);
         return;
     }
     tb_k_if(k, tb_k_map(k, TB_P_eq, n, tb_k_int(k, m->mr), TB_NO_KV));
-    call_whole(k, m, &plain, o);
+    call(k, m, m->fn, m->mr, zero, o);
     tb_k_else(k);
     for (int i = TB_MICRO_TAILS - 1; i >= 0; i--) {
         if (!(m->tails >> i & 1))
             continue;
         tb_kv bit = tb_k_int(k, 1 << i), above = tb_k_int(k, -(2 << i));
         tb_k_if(k, tb_k_lt(k, zero, tb_k_map(k, TB_P_and, n, bit, TB_NO_KV)));
-        call(k, &plain, m->tail_fn[i], 1 << i, tb_k_map(k, TB_P_and, n, above, TB_NO_KV), o);
+        call(k, &tail, m->tail_fn[i], 1 << i, tb_k_map(k, TB_P_and, n, above, TB_NO_KV), o);
         tb_k_end_if(k);
     }
     tb_k_end_if(k);
@@ -436,7 +411,6 @@ tb_micro_look_ahead(tb_micro *m, int64_t rows, tb_dim run)
     int bytes = row_bytes(m);
 
     m->ahead = 0;
-    m->some = false;
     m->whole = tb_dim_is_multiple(run, m->pairs ? 2 * ASK_ROWS : ASK_ROWS);
     m->along = parts < 2; /* no time for a whole panel */
     if (m->lanes == 1)
@@ -452,7 +426,6 @@ tb_micro_look_ahead(tb_micro *m, int64_t rows, tb_dim run)
         m->ahead *= 2;
     m->asking = (bytes + m->ahead * calls(m) - 1) / (m->ahead * calls(m));
     m->every = (int)(tiles / m->asking);
-    m->some = tiles > m->asking;
 }
 
 /* ---- the shape of the tile ---- */
@@ -505,7 +478,6 @@ tb_micro_part(const tb_micro *m, int width, int b_panel)
     while (part.nv > 1 && width % (part.nv * part.lanes) != 0)
         part.nv--;
     part.ahead = 0;
-    part.some = false;
     return part;
 }
 

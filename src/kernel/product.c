@@ -143,13 +143,14 @@ copy_rows(row_source *rows, tb_kv n, tb_kv len, tb_kv runs)
 /* The rows of B that come after `len` at b_off: the same of the next panel, or, after the last
  * panel p of the tile, the next of the first. Not what lies behind B: pages that nobody has touched
  * take long to be asked for. */
-static tb_kv
-next_of_b(tb_contract *c, const tb_tile *t, tb_kv p, tb_kv b_off, tb_kv len)
+static void
+next_of_b(tb_contract *c, const tb_tile *t, tb_kv p, tb_kv b_off, tb_kv len, tb_micro_operands *o)
 {
     tb_kernel *k = c->k;
     tb_unit *u = c->l->u;
     tb_kv panel = tb_k_int(k, c->panel), one = tb_k_int(k, 1), more, back, next;
     tb_dim panels = tb_dim_ceildiv(u, c->N, c->panel);
+    int64_t bytes = (int64_t)tb_dtype_bytes(c->b_mem);
     tb_dim all = c->b_batched ? tb_dim_mul(u, panels, c->batches) : panels;
 
     if (c->b_kind == TB_B_TILE) { /* not packed yet: its columns, one after the other */
@@ -158,7 +159,9 @@ next_of_b(tb_contract *c, const tb_tile *t, tb_kv p, tb_kv b_off, tb_kv len)
         tb_bind_var(c->l, c->r, tb_k_int(k, 0), 0);
         tb_bind_var(c->l, c->n, tb_k_mul(k, panel0, panel), 0);
         next = tb_ix_value(c->l, &c->b_flat);
-        return tb_k_ptr_add(k, t->b, next, (int64_t)tb_dtype_bytes(c->b_mem));
+        o->next = tb_k_ptr_add(k, t->b, next, bytes);
+        o->idle = tb_k_int(k, 0);
+        return;
     }
     tb_kv whole = tb_k_mul(k, tb_contract_dim(c, tb_contract_rows(c)), panel);
     next = tb_k_add(k, b_off, whole);
@@ -170,7 +173,8 @@ next_of_b(tb_contract *c, const tb_tile *t, tb_kv p, tb_kv b_off, tb_kv len)
     }
     more = tb_k_lt(k, next, tb_k_mul(k, tb_contract_dim(c, all), whole));
     next = tb_k_map(k, TB_P_where, more, next, b_off);
-    return tb_k_ptr_add(k, t->b, next, (int64_t)tb_dtype_bytes(c->b_mem));
+    o->next = tb_k_ptr_add(k, t->b, next, bytes);
+    o->idle = tb_k_mul(k, tb_k_sub(k, b_off, next), tb_k_int(k, bytes));
 }
 
 /* Of B; where its columns are fewer. */
@@ -205,7 +209,7 @@ multiply(tb_contract *c, const tb_tile *t, tb_kv p, tb_kv i, tb_kv n, tb_kv a_of
         .runs = runs,
         .distance = tb_contract_dim(c, c->n_run_axes ? c->run_stride[0] : 0)};
     if (tb_micro_asks_next(&c->micro)) {
-        o.next = next_of_b(c, t, p, b_off, len);
+        next_of_b(c, t, p, b_off, len, &o);
         /* all tiles that read a panel ask for the next; of chunks each tile asks by itself */
         o.before = c->one_chunk ? tb_k_add(k, t->m0, i) : i;
     }

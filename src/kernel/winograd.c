@@ -225,14 +225,15 @@ products(const winograd *s, tb_kv panel, tb_kv count)
                        num(s, s->ic * width));
     tb_kv i = tb_k_for(k, num(s, 0), count, s->c->micro.mr, NULL, 0);
     tb_kv at = tb_k_add(k, tb_k_mul(k, xi, num(s, s->rows * s->tx)), i);
-    tb_kv next = TB_NO_KV;
+    tb_kv next = TB_NO_KV, idle = TB_NO_KV;
     source f = {s, xi, i};
 
     if (tb_micro_asks_next(&s->c->micro)) { /* the next product, after the last the next panel */
         tb_kv last = tb_k_map(k, TB_P_eq, xi, num(s, XI - 1), TB_NO_KV);
         next = tb_k_map(k, TB_P_where, last, num(s, 1 - (XI - 1) * s->panels), num(s, s->panels));
-        next = tb_k_add(k, b, tb_k_mul(k, next, num(s, s->ic * width)));
-        next = tb_k_ptr_add(k, s->u, next, sizeof(float));
+        next = tb_k_mul(k, next, num(s, s->ic * width));
+        idle = tb_k_mul(k, next, num(s, -(int64_t)sizeof(float)));
+        next = tb_k_ptr_add(k, s->u, tb_k_add(k, b, next), sizeof(float));
     }
 
     tb_micro_call(k, &s->c->micro,
@@ -246,6 +247,7 @@ products(const winograd *s, tb_kv panel, tb_kv count)
                       .len = num(s, s->ic),
                       .step = num(s, 1),
                       .next = next,
+                      .idle = idle,
                       .before = i});
     tb_k_end_for(k, NULL, NULL);
     tb_k_end_for(k, NULL, NULL);
