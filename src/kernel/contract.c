@@ -295,9 +295,9 @@ choose_tiles(tb_contract *c)
         else
             break;
     }
-    int64_t last = tb_dim_is_const(c->M) ? c->M % c->mc : 0;
-    if (last > 0 && last < FEW_LEFT && c->M > c->mc && !whole && !c->turned)
-        c->mc += (last + c->M / c->mc - 1) / (c->M / c->mc);
+    int64_t blocks = tb_dim_is_const(c->M) ? c->M / c->mc : 0;
+    if (blocks && c->M % c->mc < FEW_LEFT && !whole && !c->turned)
+        c->mc = (c->M + blocks - 1) / blocks;
     c->most = c->mc;
     if (deep && !c->turned && c->a_kind != TB_A_TILE && rows > (double)c->mc &&
         2 * c->mc <= MOST_ROWS) {

@@ -407,7 +407,7 @@ tb_micro_call(tb_kernel *k, const tb_micro *m, tb_kv n, const tb_micro_operands 
 void
 tb_micro_look_ahead(tb_micro *m, int64_t rows, tb_dim run)
 {
-    int64_t parts = rows / m->mr * calls(m);
+    int64_t tiles = rows / m->mr, parts = tiles * calls(m);
     int bytes = row_bytes(m);
 
     m->ahead = 0;
@@ -421,7 +421,6 @@ tb_micro_look_ahead(tb_micro *m, int64_t rows, tb_dim run)
         return;
     }
     /* a whole line at a time and each once: what was asked for before costs time, too */
-    int64_t tiles = rows / m->mr;
     for (m->ahead = LINE / ASK_ROWS; m->ahead < bytes && m->ahead * parts < bytes;)
         m->ahead *= 2;
     m->asking = (bytes + m->ahead * calls(m) - 1) / (m->ahead * calls(m));

@@ -35,9 +35,9 @@ tb_nest_extent(const tb_nest *n, uint32_t var)
     return tb_k_dim(n->k, n->l->u, n->l->ix.vars.at[var].extent);
 }
 
-/* Binds the lane variable for block b of a round. */
-static void
-bind_lanes(tb_nest *n, uint32_t var, tb_kv base, int b)
+/* Moves the lane variable to block b of the unrolled body. */
+void
+tb_nest_to_block(tb_nest *n, uint32_t var, tb_kv base, int b)
 {
     tb_lower *l = n->l;
     int64_t at = (int64_t)b * l->lanes;
@@ -50,6 +50,16 @@ bind_lanes(tb_nest *n, uint32_t var, tb_kv base, int b)
     }
 }
 
+static tb_kv
+open_rounds(tb_nest *n, tb_kv lo, tb_kv hi, int64_t step, tb_kv *carried, uint32_t n_carried)
+{
+    tb_kv i = tb_k_for(n->k, lo, hi, step, carried, n_carried);
+
+    for (uint32_t c = 0; c < n_carried; c++)
+        carried[c] = tb_k_carried(n->k, c);
+    return i;
+}
+
 /* A loop over the lane variable, `blocks` vectors of n->lanes in a round, or one element if
  * `vectors` is false. */
 static void
@@ -60,10 +70,8 @@ run_blocks(tb_nest *n, uint32_t var, tb_kv lo, tb_kv hi, bool vectors, int block
     int w = vectors ? n->lanes : 1;
     int64_t step = (int64_t)w * blocks;
     uint64_t first, end;
-    tb_kv i = tb_k_for(n->k, lo, hi, step, carried, n_carried);
+    tb_kv i = open_rounds(n, lo, hi, step, carried, n_carried);
 
-    for (uint32_t c = 0; c < n_carried; c++)
-        carried[c] = tb_k_carried(n->k, c);
     l->lanes = w;
     n->ranged = tb_k_const_bits(n->k, lo, &first) && tb_k_const_bits(n->k, hi, &end) &&
                 (int64_t)first < (int64_t)end;
@@ -71,7 +79,7 @@ run_blocks(tb_nest *n, uint32_t var, tb_kv lo, tb_kv hi, bool vectors, int block
         n->least = (int64_t)first;
         n->most = n->least + ((int64_t)end - n->least - 1) / step * step;
     }
-    bind_lanes(n, var, i, 0);
+    tb_nest_to_block(n, var, i, 0);
     body(n, arg, blocks, carried);
     n->ranged = false;
     tb_k_end_for(n->k, carried, carried);
@@ -195,9 +203,7 @@ tb_nest_lane_loop(tb_nest *n, uint32_t var, tb_kv lo, tb_kv hi, int64_t const_le
         run_rest(n, var, lo, main_hi, hi, const_len, body, arg, carried, n_carried);
         return;
     }
-    tb_kv i = tb_k_for(k, main_hi, hi, w, carried, n_carried);
-    for (uint32_t c = 0; c < n_carried; c++)
-        carried[c] = tb_k_carried(k, c);
+    tb_kv i = open_rounds(n, main_hi, hi, w, carried, n_carried);
     l->lanes = w;
     if (tail < 0 || tail % w != 0)
         l->mask = tb_k_map(k, TB_P_lt, tb_k_lane_ids(k, TB_I64, w),
@@ -206,13 +212,6 @@ tb_nest_lane_loop(tb_nest *n, uint32_t var, tb_kv lo, tb_kv hi, int64_t const_le
     body(n, arg, 1, carried);
     l->mask = TB_NO_KV;
     tb_k_end_for(k, carried, carried);
-}
-
-/* Moves the lane variable to block b of the unrolled body. */
-void
-tb_nest_to_block(tb_nest *n, uint32_t var, tb_kv base, int b)
-{
-    bind_lanes(n, var, base, b);
 }
 
 /* ---- the root ---- */
