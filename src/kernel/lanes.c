@@ -121,7 +121,7 @@ data_value(tb_lower *l, const tb_ixvar *v)
                    tb_k_map(k, TB_P_le, tb_k_splat(k, n, w), i, TB_NO_KV), TB_NO_KV);
     if (l->mask.id) {
         if (w == 1 && tb_k_inst(k, l->mask)->lanes > 1)
-            any = bad; /* some lane is active wherever code runs */
+            any = l->guard.id ? tb_k_map(k, TB_P_and, bad, l->guard, TB_NO_KV) : bad;
         else
             any = tb_k_map(k, TB_P_and, bad, l->mask, TB_NO_KV);
     } else {

@@ -136,13 +136,13 @@ in_range(tb_lower *l, const tb_ix *a, tb_dim n)
     return both(l, lo, hi);
 }
 
-/* Pulls v where `cond` holds; other lanes may give anything but touch no memory. */
+/* Pulls v where `cond` holds; other lanes may give anything but touch no memory. `all` is what of
+ * cond is the same for all lanes, and may be NO_KV. */
 static tb_kv
-pull_where(tb_lower *l, tb_kv cond, tb_val v, const tb_ix *idx)
+pull_where(tb_lower *l, tb_kv cond, tb_kv all, tb_val v, const tb_ix *idx)
 {
     tb_kv mask = l->mask, guard = l->guard, r;
-    if (tb_k_inst(l->k, cond)->lanes == 1)
-        l->guard = both(l, l->guard, cond);
+    l->guard = both(l, l->guard, all);
     if (l->lanes > 1)
         l->mask = both(l, l->mask.id ? tb_k_splat(l->k, l->mask, l->lanes) : l->mask,
                        tb_k_splat(l->k, cond, l->lanes));
@@ -183,14 +183,18 @@ pull_pad(tb_lower *l, tb_val v, const tb_ix *idx)
     tb_val x = tb_in(l->g, v, 0);
     const tb_dim *dims = tb_dims(l->g, x);
     tb_ix in[TB_MAX_RANK];
-    tb_kv cond = TB_NO_KV;
+    tb_kv cond = TB_NO_KV, all = TB_NO_KV;
 
     tb_ix_through(&l->ix, l->g, v, idx, in);
-    for (int i = 0; i < tb_rank(l->g, x); i++)
-        cond = both(l, cond, in_range(l, &in[i], dims[i]));
+    for (int i = 0; i < tb_rank(l->g, x); i++) {
+        tb_kv inside = in_range(l, &in[i], dims[i]);
+        cond = both(l, cond, inside);
+        if (inside.id && tb_k_inst(l->k, inside)->lanes == 1)
+            all = both(l, all, inside);
+    }
     if (!cond.id)
         return tb_pull(l, x, in);
-    tb_kv inside = pull_where(l, cond, x, in), outside = tb_pull(l, tb_in(l->g, v, 1), NULL);
+    tb_kv inside = pull_where(l, cond, all, x, in), outside = tb_pull(l, tb_in(l->g, v, 1), NULL);
     uint64_t bits;
     if (tb_k_const_bits(l->k, outside, &bits) && bits == 0 && zero_outside(l, inside, cond))
         return inside;
@@ -214,7 +218,8 @@ pull_concat(tb_lower *l, tb_val v, const tb_ix *idx)
         tb_kv cond = in_range(l, &in[axis], size);
         if (!cond.id) /* always this one */
             return tb_pull(l, x, in);
-        tb_kv part = pull_where(l, cond, x, in);
+        bool same = tb_k_inst(l->k, cond)->lanes == 1;
+        tb_kv part = pull_where(l, cond, same ? cond : TB_NO_KV, x, in);
         r = r.id ? tb_k_map(l->k, TB_P_where, cond, part, r) : part;
         in[axis] = tb_ix_offset(&l->ix, in[axis], tb_dim_sub(l->u, 0, size));
     }

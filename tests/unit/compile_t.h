@@ -8,6 +8,7 @@
 #pragma once
 #include <math.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "artifact/artifact.h"
 #include "tune/tune.h"
@@ -149,6 +150,35 @@ c_put(tb_dtype t, void *data, size_t i, double v)
     }
 }
 
+/* Memory of so many bytes that ends where none may be read. Kept until c_unguard. */
+enum { C_PAGE = 4096, C_GUARDED = 256 };
+static struct {
+    void *at;
+    size_t n;
+} c_guarded[C_GUARDED];
+static int c_n_guarded;
+static inline void *
+c_guard(size_t bytes)
+{
+    size_t n = TB_ALIGN_UP(bytes, C_PAGE) + C_PAGE;
+    char *at = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    TB_CHECK(at != MAP_FAILED && c_n_guarded < C_GUARDED);
+    TB_CHECK(mprotect(at + n - C_PAGE, C_PAGE, PROT_NONE) == 0);
+    c_guarded[c_n_guarded].at = at;
+    c_guarded[c_n_guarded++].n = n;
+    return at + n - C_PAGE - bytes;
+}
+
+static inline void
+c_unguard(void)
+{
+    while (c_n_guarded > 0) {
+        c_n_guarded--;
+        munmap(c_guarded[c_n_guarded].at, c_guarded[c_n_guarded].n);
+    }
+}
+
 /* Fills input i for one set of sizes. */
 static inline tb_eval_tensor
 c_fill(const c_case *c, uint32_t i, const int64_t *sizes)
@@ -158,7 +188,7 @@ c_fill(const c_case *c, uint32_t i, const int64_t *sizes)
     size_t n = 1;
     for (int a = 0; a < t->rank; a++)
         n *= (size_t)(x.dims[a] = tb_dim_eval(u, t->dims[a], sizes));
-    x.data = tb_alloc(&cx->keep, n * tb_dtype_bytes(x.dtype) + 64);
+    x.data = c_guard(n * tb_dtype_bytes(x.dtype));
     tb_dtype part = tb_dtype_part(x.dtype);
     n *= 1 + (part != x.dtype); /* complex: two numbers each */
     for (size_t k = 0; k < n; k++) {
@@ -400,6 +430,7 @@ c_test(void (*fn)(void), const char *name)
         c_finish(c_how);
     tb_status_free(st);
     tb_ctx_free(cx);
+    c_unguard();
     t_tests++;
     t_failed_tests += t_faults != before;
     printf("%s %d - %s\n", t_faults == before ? "ok" : "not ok", t_tests, name);
