@@ -480,6 +480,14 @@ emit_inst(tb_emitter *e, uint32_t id)
     case TB_K_PREFETCH:
         tb_emit_prefetch(e, i);
         return;
+    case TB_K_TREG_CONFIG:
+    case TB_K_TREG_RELEASE:
+    case TB_K_TREG_ZERO:
+    case TB_K_TREG_LOAD:
+    case TB_K_TREG_STORE:
+    case TB_K_TREG_DOT:
+        tb_emit_treg(e, i);
+        return;
     case TB_K_FOR:
         emit_for(e, id);
         return;

@@ -7,6 +7,7 @@
  *   emit_map.c    arithmetic: MAP rows, fma, horizontal reductions
  *   emit_mem.c    memory: loads, stores, gathers, scatters, 16-bit floats
  *   emit_wide.c   integers that a 32-bit processor has no instructions for
+ *   emit_treg.c   tile registers of x86
  *   library.c     what makes an image one of IREE's executable libraries
  *
  * One emitter writes one module, on one thread. The IR is what the machine shall do: no
@@ -131,6 +132,9 @@ LLVMValueRef tb_emit_narrow_to_float(tb_emitter *e, LLVMValueRef a, bool is_sign
                                      LLVMTypeRef to);
 /* |a| <= 2^63 */
 LLVMValueRef tb_emit_narrow_to_i64(tb_emitter *e, LLVMValueRef a, LLVMTypeRef to);
+
+/* emit_treg.c */
+void tb_emit_treg(tb_emitter *e, const tb_kinst *i); /* TB_K_TREG_... */
 
 /* emit_mem.c */
 LLVMValueRef tb_emit_load(tb_emitter *e, const tb_kinst *i);

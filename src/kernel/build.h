@@ -5,6 +5,7 @@
  *   kernel.c       storage, placement, pure instructions
  *   kernel_flow.c  memory, loops and branches, functions
  *   fold.c         tb_k_map: types, constants, identities
+ *   treg.c         tile registers
  *   scalar.c       one lane of a MAP row on plain bits, for folding and for eval.c
  */
 #pragma once
@@ -45,6 +46,8 @@ uint64_t tb_lane_map(tb_prim p, tb_dtype t, tb_dtype to, uint64_t a, uint64_t b,
 uint64_t tb_lane_wrap(tb_dtype t, uint64_t x); /* integers to their dtype's range */
 uint64_t tb_lane_fma(tb_dtype t, bool fused, uint64_t a, uint64_t b, uint64_t c);
 uint64_t tb_lane_dot_bf16(uint64_t a, uint64_t b, uint64_t c);
+/* a * b + c rounded once, subnormals taken for zero before and after. */
+float tb_flushing_fma(float a, float b, float c);
 uint64_t tb_lane_fraction(uint64_t a);
 uint64_t tb_lane_scale(uint64_t a, uint64_t b);
 uint64_t tb_lane_round(tb_dtype t, tb_dtype to, uint64_t a);
@@ -77,3 +80,12 @@ tb_lane_of_f64(double f)
     memcpy(&u, &f, 8);
     return u;
 }
+
+/* treg.c -- tile registers of the interpreter. */
+typedef struct tb_tregs {
+    uint8_t rows[TB_TREGS]; /* 0: not configured */
+    uint8_t bytes[TB_TREGS][TB_TREG_ROWS][TB_TREG_BYTES];
+} tb_tregs;
+/* False if the numbers of rows do not allow it. */
+bool tb_tregs_config(tb_tregs *t, const int64_t rows[TB_TREGS]);
+bool tb_tregs_dot(tb_tregs *t, int c, int a, int b);

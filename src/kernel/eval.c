@@ -33,6 +33,7 @@ typedef struct eval {
     const int64_t *sizes;
     int64_t begin, end;
     void *scratch;
+    tb_tregs *tregs;
     frame *frames; /* by function */
     int32_t *code;
 } eval;
@@ -93,13 +94,12 @@ copy_value(eval *to, uint32_t id, const eval *from, tb_kv v)
 
 /* ---- memory ---- */
 
-/* Element number index + imm of the memory type, checked. */
+/* `size` bytes at so many behind where the first operand points, checked. */
 static char *
-element(const eval *e, const tb_kinst *i, uint64_t index)
+memory(const eval *e, const tb_kinst *i, uint64_t offset, uint64_t size)
 {
     tb_kv p = in(e, i, 0);
-    uint64_t size = tb_dtype_bytes((tb_dtype)i->mem);
-    uint64_t at = *words(e, p) + (index + (uint64_t)i->imm) * size;
+    uint64_t at = *words(e, p) + offset;
     uint16_t b = e->fr->buffer[p.id];
     uint64_t first, n;
 
@@ -120,6 +120,14 @@ element(const eval *e, const tb_kinst *i, uint64_t index)
                  (int64_t)(at - first), b == SCRATCH ? "scratch" : "binding",
                  b == SCRATCH ? 0u : b, n);
     return (char *)(uintptr_t)at;
+}
+
+/* Element number index + imm of the memory type. */
+static char *
+element(const eval *e, const tb_kinst *i, uint64_t index)
+{
+    uint64_t size = tb_dtype_bytes((tb_dtype)i->mem);
+    return memory(e, i, (index + (uint64_t)i->imm) * size, size);
 }
 
 static uint64_t
@@ -174,6 +182,56 @@ store(eval *e, const tb_kinst *i)
         if (!mask || mask[n])
             write_element((tb_dtype)i->mem,
                           element(e, i, scatter ? index[n] : *index + n), x[n]);
+}
+
+/* ---- tile registers ---- */
+
+static void
+treg_rows(const eval *e, const tb_kinst *i)
+{
+    const uint64_t pitch = *arg(e, i, 1);
+    tb_tregs *t = e->tregs;
+
+    for (uint64_t n = 0; n < t->rows[i->imm]; n++) {
+        char *at = memory(e, i, n * pitch, TB_TREG_BYTES);
+        void *row = t->bytes[i->imm][n];
+        memcpy(i->op == TB_K_TREG_LOAD ? row : at, i->op == TB_K_TREG_LOAD ? at : row,
+               TB_TREG_BYTES);
+    }
+}
+
+static void
+treg(const eval *e, const tb_kinst *i)
+{
+    tb_tregs *t = e->tregs;
+    int64_t rows[TB_TREGS];
+    bool ok = true;
+
+    switch ((tb_kop)i->op) {
+    case TB_K_TREG_CONFIG:
+        for (uint32_t n = 0; n < TB_TREGS; n++)
+            rows[n] = (int64_t)*arg(e, i, n);
+        ok = tb_tregs_config(t, rows);
+        break;
+    case TB_K_TREG_RELEASE:
+        memset(t, 0, sizeof *t);
+        break;
+    case TB_K_TREG_ZERO:
+        ok = t->rows[i->imm] > 0;
+        memset(t->bytes[i->imm], 0, sizeof t->bytes[0]);
+        break;
+    case TB_K_TREG_DOT:
+        ok = tb_tregs_dot(t, i->imm & 15, i->imm >> 4 & 15, (int)(i->imm >> 8));
+        break;
+    default:
+        ok = t->rows[i->imm] > 0;
+        treg_rows(e, i);
+    }
+    if (!ok)
+        tb_raise(e->k->cx, e->k->loc, TB_INTERNAL,
+                 "kernel %.*s, function %.*s, instruction %" PRIu32
+                 ": the tile registers do not have the rows for it",
+                 TB_FMT(e->k->name), TB_FMT(e->f->name), (uint32_t)(i - e->f->insts.at));
 }
 
 /* ---- arithmetic ---- */
@@ -375,6 +433,14 @@ run_inst(eval *e, uint32_t id)
         if (*arg(e, i, 0) && *e->code == 0)
             *e->code = (int32_t)i->imm;
         break;
+    case TB_K_TREG_CONFIG:
+    case TB_K_TREG_RELEASE:
+    case TB_K_TREG_ZERO:
+    case TB_K_TREG_LOAD:
+    case TB_K_TREG_STORE:
+    case TB_K_TREG_DOT:
+        treg(e, i);
+        break;
     case TB_K_NONE:
     case TB_K_ARG:
     case TB_K_END:
@@ -404,6 +470,7 @@ tb_kernel_eval(const tb_kernel *k, void *const *bindings, const size_t *bytes,
               .begin = tile_begin,
               .end = tile_end,
               .scratch = scratch,
+              .tregs = TB_NEW(&k->cx->scratch, tb_tregs),
               .code = &code};
 
     e.frames = TB_NEWN(&k->cx->scratch, frame, k->fns.n);

@@ -30,7 +30,7 @@ typedef struct tb_target {
     bool masks;      /* masked loads and stores are cheap (AVX-512, RVV) */
     bool bf16_dot;   /* tb_k_dot_bf16 is an instruction, and worth using */
     bool exp2;       /* tb_k_fraction and tb_k_scale are instructions */
-    bool amx;
+    bool amx;        /* tile registers (tb_k_treg_dot) are there */
     int64_t l1_bytes, l2_bytes;
 } tb_target;
 /* Fills in the description of a CPU level. */
@@ -84,6 +84,13 @@ typedef enum tb_kop {
     TB_K_CALL,     /*         args...; imm = fn   internal function, no result */
     TB_K_ROUND,    /*         a; mem = F16, BF16  rounded to that precision, type unchanged */
     TB_K_FAIL,     /*         cond; imm = code    if cond, the kernel will return this code */
+    /* tile registers, only where target->amx; imm = number; see tb_k_treg_config */
+    TB_K_TREG_CONFIG,  /*     i64 x TB_TREGS      how many rows each has; all become zero */
+    TB_K_TREG_RELEASE,
+    TB_K_TREG_ZERO,
+    TB_K_TREG_LOAD,    /*     ptr, i64            rows so many bytes apart */
+    TB_K_TREG_STORE,   /*     ptr, i64 */
+    TB_K_TREG_DOT,     /*                         imm = c | a << 4 | b << 8 */
     TB_K_END
 } tb_kop;
 
@@ -174,6 +181,22 @@ tb_kv tb_k_scale(tb_kernel *k, tb_kv a, tb_kv b);
 tb_kv tb_k_exp_below(tb_kernel *k, tb_kv x, tb_kv top);
 /* The larger of two, a where b is a NaN: one instruction where max is three. */
 tb_kv tb_k_larger(tb_kernel *k, tb_kv a, tb_kv b);
+/* Tile registers (treg.c; Intel's AMX): TB_TREGS of them, each of up to TB_TREG_ROWS rows of
+ * TB_TREG_BYTES. They are no values but memory of the worker with numbers: a kernel's entry says
+ * first how many rows each has, 1 to TB_TREG_ROWS (I64), then it or its functions use them, and
+ * it lets go of them at its end. Memory is at ptr, `pitch` bytes (I64) from row to row. */
+enum { TB_TREGS = 8, TB_TREG_ROWS = 16, TB_TREG_BYTES = 64 };
+void tb_k_treg_config(tb_kernel *k, const tb_kv rows[TB_TREGS]);
+void tb_k_treg_release(tb_kernel *k);
+void tb_k_treg_zero(tb_kernel *k, int t);
+void tb_k_treg_load(tb_kernel *k, int t, tb_kv ptr, tb_kv pitch);
+void tb_k_treg_store(tb_kernel *k, int t, tb_kv ptr, tb_kv pitch);
+/* c += a . b: rows of c are F32, those of a BF16 along r, those of b words of two BF16, rows 2k
+ * (below) and 2k + 1 of one column. b has all its rows, a as many as c. Sums of even and of odd r
+ * are added up by themselves, then to each other and to c; subnormals are taken for zero.
+ * (Intel's Software Developer's Manual, TDPBF16PS.) */
+void tb_k_treg_dot(tb_kernel *k, int c, int a, int b);
+bool tb_kernel_has_tregs(const tb_kernel *k);
 /* integer helpers on I64 scalars or vectors */
 tb_kv tb_k_add(tb_kernel *k, tb_kv a, tb_kv b);
 tb_kv tb_k_sub(tb_kernel *k, tb_kv a, tb_kv b);

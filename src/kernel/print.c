@@ -270,6 +270,27 @@ put_body(printer *p, const tb_kinst *i, int indent)
         put_args(p, i, 0);
         tb_buf_printf(o, " code %" PRId64, i->imm);
         break;
+    case TB_K_TREG_CONFIG:
+        tb_buf_puts(o, "tile registers: rows ");
+        put_args(p, i, 0);
+        break;
+    case TB_K_TREG_RELEASE:
+        tb_buf_puts(o, "tile registers: done");
+        break;
+    case TB_K_TREG_ZERO:
+        tb_buf_printf(o, "t%" PRId64 " = 0", i->imm);
+        break;
+    case TB_K_TREG_LOAD:
+    case TB_K_TREG_STORE:
+        tb_buf_printf(o, "t%" PRId64 " %s ", i->imm, i->op == TB_K_TREG_LOAD ? "=" : "to");
+        put(p, arg(p, i, 0));
+        tb_buf_puts(o, ", bytes from row to row ");
+        put_args(p, i, 1);
+        break;
+    case TB_K_TREG_DOT:
+        tb_buf_printf(o, "t%" PRId64 " += t%" PRId64 " . t%" PRId64, i->imm & 15,
+                      i->imm >> 4 & 15, i->imm >> 8);
+        break;
     case TB_K_NONE:
     case TB_K_ARG:
     case TB_K_CONST:

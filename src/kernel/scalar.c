@@ -246,15 +246,14 @@ tb_lane_fma(tb_dtype t, bool fused, uint64_t a, uint64_t b, uint64_t c)
     return tb_lane_map(TB_P_add, t, t, tb_lane_map(TB_P_mul, t, t, a, b, 0), c, 0);
 }
 
-/* a * b + c, rounded once; subnormals are zero, before and after. */
 static float
 flushed(float x)
 {
     return fabsf(x) < FLT_MIN ? copysignf(0, x) : x;
 }
 
-static float
-flushing_fma(float a, float b, float c)
+float
+tb_flushing_fma(float a, float b, float c)
 {
     a = flushed(a);
     b = flushed(b);
@@ -272,9 +271,9 @@ flushing_fma(float a, float b, float c)
 uint64_t
 tb_lane_dot_bf16(uint64_t a, uint64_t b, uint64_t c)
 {
-    float high = flushing_fma(tb_lane_f32(a & 0xffff0000), tb_lane_f32(b & 0xffff0000),
-                              tb_lane_f32(c));
-    return tb_lane_of_f32(flushing_fma(tb_lane_f32(a << 16), tb_lane_f32(b << 16), high));
+    float high = tb_flushing_fma(tb_lane_f32(a & 0xffff0000), tb_lane_f32(b & 0xffff0000),
+                                 tb_lane_f32(c));
+    return tb_lane_of_f32(tb_flushing_fma(tb_lane_f32(a << 16), tb_lane_f32(b << 16), high));
 }
 
 uint64_t

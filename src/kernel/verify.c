@@ -246,6 +246,27 @@ check_inst(checker *c, uint32_t id, const tb_kinst *i)
     case TB_K_FAIL:
         MUST(c, id, entry && i->imm != 0 && is(operand(c, id, 0), TB_BOOL, 1));
         break;
+    case TB_K_TREG_CONFIG:
+        MUST(c, id, entry && c->k->target->amx && i->n_in == TB_TREGS);
+        for (uint32_t n = 0; n < i->n_in; n++)
+            MUST(c, id, is(operand(c, id, n), TB_I64, 1));
+        break;
+    case TB_K_TREG_RELEASE:
+        MUST(c, id, entry && c->k->target->amx);
+        break;
+    case TB_K_TREG_ZERO:
+        MUST(c, id, c->k->target->amx && i->imm >= 0 && i->imm < TB_TREGS);
+        break;
+    case TB_K_TREG_LOAD:
+    case TB_K_TREG_STORE:
+        MUST(c, id, c->k->target->amx && i->imm >= 0 && i->imm < TB_TREGS);
+        MUST(c, id, operand(c, id, 0)->dtype == TB_K_PTR);
+        MUST(c, id, is(operand(c, id, 1), TB_I64, 1));
+        break;
+    case TB_K_TREG_DOT:
+        MUST(c, id, c->k->target->amx && (i->imm & 15) < TB_TREGS);
+        MUST(c, id, (i->imm >> 4 & 15) < TB_TREGS && i->imm >> 8 < TB_TREGS && i->imm >= 0);
+        break;
     case TB_K_NONE:
     case TB_K_ARG:
     case TB_K_END:
