@@ -86,7 +86,10 @@ add_level(run *r, const tb_cpu_level *level)
                  level->name);
     if (r->n_targets == MAX_TARGETS)
         tb_raise(r->cx, (tb_loc){0}, TB_INVALID_ARGUMENT, "more than %d targets", MAX_TARGETS);
-    r->targets[r->n_targets++] = tb_target_of(level);
+    tb_target t = tb_target_of(level);
+    if (r->objects) /* which run without the runtime: nobody asks Linux for tile registers */
+        t.amx = false;
+    r->targets[r->n_targets++] = t;
 }
 
 static void
@@ -115,16 +118,32 @@ sort_targets(run *r)
             }
 }
 
+/* Is there anything that bf16 products could be made of? */
+static bool
+has_bf16(const run *r)
+{
+    const tb_unit *u = r->u;
+
+    if (r->o && r->o->bf16_matmul)
+        return true;
+    for (uint32_t i = 0; i < u->graphs.n; i++)
+        for (uint32_t n = 1; n < u->graphs.at[i]->n; n++)
+            if (u->graphs.at[i]->nodes[n].dtype == TB_BF16)
+                return true;
+    return false;
+}
+
 static void
 choose_targets(run *r)
 {
     if (r->o && r->o->n_targets)
         for (size_t i = 0; i < r->o->n_targets; i++)
             add_target(r, r->o->targets[i]);
-    else if (tb_cpu_machine() == TB_EM_X86_64) /* what servers have, and what laptops have */
-        add_target(r, "x86_64-linux-v3+v4");
-    else
+    else if (tb_cpu_machine() != TB_EM_X86_64)
         add_target(r, "host");
+    else /* what servers have, and what laptops have */
+        add_target(r, has_bf16(r) && !r->objects ? "x86_64-linux-v3+v4+v4-amx"
+                                                 : "x86_64-linux-v3+v4");
     sort_targets(r);
 }
 
@@ -420,6 +439,17 @@ add_module(run *r, tb_artifact *art, tb_artifact_module *module)
         art->module = module;
 }
 
+/* What the processor must have. A level's tile registers are left to few kernels, and IREE's runtime
+ * does not ask for them: they count only if they are used. */
+static uint64_t
+needed_features(const tb_program *p, uint32_t target, const tb_cpu_level *level)
+{
+    for (uint32_t i = 0; i < p->unique[target].n; i++)
+        if (tb_kernel_has_tregs(kernel_list(p, target)[i]))
+            return level->features;
+    return level->features & ~TB_CPU_AMX;
+}
+
 /* Machine code for every target; images and entries go into the plan. */
 static tb_flat_image *
 generate(run *r, tb_program *p)
@@ -432,13 +462,14 @@ generate(run *r, tb_program *p)
 
     for (uint32_t t = 0; t < r->n_targets; t++) {
         const tb_cpu_level *level = r->targets[t].level;
-        library.about.features = tb_vm_features_of(level->machine, level->features);
+        uint64_t features = needed_features(p, t, level);
+        library.about.features = tb_vm_features_of(level->machine, features);
         tb_codegen(r->cx, kernel_list(p, t), p->unique[t].n, &r->targets[t], threads,
                    has_library ? &library : NULL,
                    r->o ? r->o->progress : NULL, r->o ? r->o->user : NULL, &images[t]);
         TB_PUSH(a, &p->images,
                 ((tb_plan_image){.target = tb_program_string(p, tb_str_c(level->name)),
-                                 .features = level->features,
+                                 .features = features,
                                  .arch = level->machine}));
         for (uint32_t i = 0; i < p->unique[t].n; i++)
             TB_PUSH(a, &p->entries, images[t].entries[i]);

@@ -71,8 +71,8 @@ enum { TB_CPU_WASM_FEATURES(X) TB_CPU_WASM_END };
     (TB_CPU_V3 | TB_CPU(AVX512F) | TB_CPU(AVX512BW) | TB_CPU(AVX512CD) |                 \
      TB_CPU(AVX512DQ) | TB_CPU(AVX512VL))
 #define TB_CPU_V4_BF16 (TB_CPU_V4 | TB_CPU(AVX512_VNNI) | TB_CPU(AVX512_BF16))
-#define TB_CPU_V4_AMX                                                                    \
-    (TB_CPU_V4_BF16 | TB_CPU(AMX_TILE) | TB_CPU(AMX_BF16) | TB_CPU(AMX_INT8))
+#define TB_CPU_AMX (TB_CPU(AMX_TILE) | TB_CPU(AMX_BF16) | TB_CPU(AMX_INT8))
+#define TB_CPU_V4_AMX (TB_CPU_V4_BF16 | TB_CPU_AMX)
 
 /* ELF's e_machine. WebAssembly has none: its number is our own. */
 enum {

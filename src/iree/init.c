@@ -19,6 +19,13 @@ needs(const tb_vm_feature_row *key, uint32_t machine, uint64_t features)
     return key->machine == machine && key->ours >= 0 && features >> key->ours & 1;
 }
 
+/* Linux gives tile registers to a process that asks for them, which IREE's runtime does not. */
+static bool
+is_usable(const tb_plan_image *im)
+{
+    return im->arch != TB_EM_X86_64 || !(im->features & TB_CPU(AMX_TILE));
+}
+
 typedef struct init {
     const tb_plan *p;
     tb_asm_module *m;
@@ -85,7 +92,7 @@ choose_among(init *i, uint32_t base, uint32_t done)
     for (uint32_t k = 0; k < base; k++) {
         const tb_plan_image *im = &i->p->images[k];
         uint32_t other = tb_asm_label(i->v);
-        if (im->arch != arch)
+        if (im->arch != arch || !is_usable(im))
             continue;
         for (size_t f = 0; f < n_keys; f++)
             if (needs(&keys[f], arch, im->features) &&
@@ -106,9 +113,10 @@ choose_image(init *i)
     for (uint32_t k = 0; k < n; k++) {
         const tb_plan_image *im = &i->p->images[k];
         uint32_t other = tb_asm_label(i->v), later = k + 1;
-        while (later < n && i->p->images[later].arch != im->arch)
+        while (later < n &&
+               (i->p->images[later].arch != im->arch || !is_usable(&i->p->images[later])))
             later++;
-        if (later < n) /* not the last of its architecture */
+        if (later < n || !is_usable(im)) /* not the last of its architecture */
             continue;
         require(i, "hal.executable.format", tb_vm_executable_format(im->arch), other);
         choose_among(i, k, done);
@@ -454,8 +462,16 @@ tb_iree_module(const tb_plan *plan, const tb_artifact_blob *blobs, const char *c
                const tb_iree_release *release, tb_arena *a, tb_artifact_module *out)
 {
     tb_asm_module m;
+    uint32_t usable = 0;
     tb_str name = {plan->strings + plan->module_name.off, plan->module_name.len};
 
+    for (uint32_t i = 0; i < plan->n_images; i++)
+        usable += is_usable(&plan->images[i]);
+    if (plan->n_images && !usable)
+        return tb_status_make(TB_UNSUPPORTED,
+                              "IREE's runtime does not ask Linux for the tile registers that all "
+                              "code of the module uses, as stock_iree asks for; add a target "
+                              "without them, like x86_64-v4");
     tb_asm_begin(&m, a, release, name.len ? name : TB_STR("module"));
     tb_t_init(plan, symbols, &m);
     for (uint32_t i = 0; i < plan->n_functions; i++)

@@ -24,6 +24,7 @@ enum { MOST_ROWS = 240 }; /* that neighbouring tiles multiply together */
 enum { DEEP = 1024 };     /* rows of a panel that do not stay in the second cache */
 /* Of a tile that packs its panels: rows; tiles of each worker, to be shared out evenly. */
 enum { MAX_OWN_ROWS = 256, TILES_PER_WORKER = 4 };
+enum { AMX_LEAST_ROWS = 4 }; /* with fewer, memory takes longer than any way to multiply */
 enum { FEW_LEFT = 4 }; /* rows: they go with the others, as they would take the time of more */
 enum { MIN_MC = 12, MANY_TILES = 256, MAX_PARTS = 32, SHORT_NS = 16000 };
 /* Fewer tiles than that cannot be shared out evenly: they may be shorter. */
@@ -266,6 +267,8 @@ choose_tiles(tb_contract *c)
 
     if (c->micro.pairs)
         c->micro.dot = t->bf16_dot;
+    c->micro.amx = c->micro.pairs && t->amx && tb_dim_is_multiple(c->run, TB_AMX_DEPTH) &&
+                   (!tb_dim_is_const(c->M) || c->M >= AMX_LEAST_ROWS);
     tb_dim_range(u, c->M, &least, &most);
     if (!tb_dim_is_const(c->M) && rows < OPEN_ROWS) /* an example's few rows say little */
         rows = most < OPEN_ROWS ? (double)most : OPEN_ROWS;
@@ -299,7 +302,7 @@ choose_tiles(tb_contract *c)
     if (blocks && c->M % c->mc < FEW_LEFT && !whole && !c->turned)
         c->mc = (c->M + blocks - 1) / blocks;
     c->most = c->mc;
-    if (deep && !c->turned && c->a_kind != TB_A_TILE && rows > (double)c->mc &&
+    if ((deep || c->micro.amx) && !c->turned && c->a_kind != TB_A_TILE && rows > (double)c->mc &&
         2 * c->mc <= MOST_ROWS) {
         /* equal shares, with nothing small left over */
         double runs = __builtin_ceil(rows / MOST_ROWS);

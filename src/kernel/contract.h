@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
  * contract.h -- what schedules of products share: addresses (geometry.c), the micro-kernel
- * (micro.c, inner.c), panels of constant operands (pack.c) and of others (repack.c), the kernel
+ * (micro.c, micro_amx.c, inner.c), panels of constant operands (pack.c) and of others (repack.c), the kernel
  * (product.c, stream.c). contract.c chooses among them.
  */
 #pragma once
@@ -24,6 +24,8 @@ typedef struct tb_micro {
     bool pitched;         /* b's rows are `pitch` apart */
     bool pairs;           /* b's rows lie in pairs, see tb_micro_write */
     bool dot;             /* with pairs or cols, both bf16: the target's dot products */
+    bool amx;             /* with pairs, a bf16 as well: in tile registers (micro_amx.c), nv of
+                             TB_AMX_COLUMNS in a row */
     int cols;             /* 0, or: both operands lie along r (inner.c), so many columns */
     bool ragged;          /* with cols: r is no multiple of the lanes */
     int ahead;            /* bytes of what comes next to ask for with each row of b, or 0 */
@@ -46,6 +48,10 @@ void tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block,
 void tb_micro_look_ahead(tb_micro *m, int64_t rows, tb_dim run);
 /* The same for the first columns of a panel, in rows of b_panel; without functions as yet. */
 tb_micro tb_micro_part(const tb_micro *m, int width, int b_panel);
+/* How it is for the rows that do not fill a tile: they have no time to ask for a panel. */
+tb_micro tb_micro_of_tails(const tb_micro *m);
+/* Columns of a call, of which there are several for a panel. */
+int tb_micro_columns(const tb_micro *m);
 /* Do its operands need `next` and `before`? */
 static inline bool
 tb_micro_asks_next(const tb_micro *m)
@@ -66,9 +72,23 @@ typedef struct tb_micro_operands {
                                this one; rows multiplied with this one before (I64) */
     tb_kv idle;             /* bytes from there to what is in the caches anyway (I64) */
     tb_kv cols[2 * TB_INNER_COLS]; /* with cols: pointers to b's columns */
+    tb_kv a_pitch;          /* with amx: bytes from one of a's rows to the next (I64) */
 } tb_micro_operands;
 /* c[n][panel] (+)= a . b. n is mr or, if there are tails, less. */
 void tb_micro_call(tb_kernel *k, const tb_micro *m, tb_kv n, const tb_micro_operands *o);
+
+/* Where in the next panel call number `part` of these rows begins to ask. */
+tb_kv tb_micro_ask_from(tb_kernel *k, const tb_micro *m, const tb_micro_operands *o, int part);
+
+/* ---- micro_amx.c: what tb_micro_shape, tb_micro_write and tb_micro_call do with amx ---- */
+enum { TB_AMX_ROWS = 2 * TB_TREG_ROWS, TB_AMX_COLUMNS = TB_TREG_BYTES / 4,
+       TB_AMX_DEPTH = TB_TREG_BYTES / 2 /* runs of a are multiples of it */ };
+void tb_amx_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block, int64_t most);
+void tb_amx_write(tb_kernel *k, tb_micro *m);
+void tb_amx_call(tb_kernel *k, const tb_micro *m, tb_kv n, const tb_micro_operands *o);
+/* Around all calls, in the kernel's entry. */
+void tb_amx_begin(tb_kernel *k, const tb_micro *m);
+void tb_amx_end(tb_kernel *k);
 
 /* ---- inner.c ---- */
 /* The function of mr rows where both operands lie along r; at least `lanes` of it, with dot

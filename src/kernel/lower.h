@@ -8,7 +8,7 @@
  *                lanes.c, access.c; pull.h)
  *   nest*.c      kernels for maps and reductions (nest.h)
  *   contract.c   matrix products and convolutions (with geometry.c, product.c, epilogue.c,
- *                winograd.c, micro.c, inner.c, stream.c, pack.c, repack.c)
+ *                winograd.c, micro.c, micro_amx.c, inner.c, stream.c, pack.c, repack.c)
  *   attention.c  streaming attention; attention_grad.c  its gradients; attention_panel.c  both
  *   depthwise.c  convolutions of each channel by itself
  *   scan.c, sort.c, scatter.c   one each; rows.c  the loops they share

@@ -289,9 +289,8 @@ function(tb_kernel *k, const tb_micro *m, int mr)
     return m->cols ? tb_inner_function(k, m, mr) : write_function(k, m, mr);
 }
 
-/* As it is for the rows that do not fill a tile: they have no time to ask for a panel. */
-static tb_micro
-of_tails(const tb_micro *m)
+tb_micro
+tb_micro_of_tails(const tb_micro *m)
 {
     tb_micro tail = *m;
 
@@ -303,8 +302,12 @@ of_tails(const tb_micro *m)
 void
 tb_micro_write(tb_kernel *k, tb_micro *m)
 {
-    tb_micro tail = of_tails(m);
+    tb_micro tail = tb_micro_of_tails(m);
 
+    if (m->amx) {
+        tb_amx_write(k, m);
+        return;
+    }
     m->fn = function(k, m, m->mr);
     for (int i = 0; i < TB_MICRO_TAILS; i++)
         if (m->tails >> i & 1)
@@ -318,17 +321,22 @@ row_bytes(const tb_micro *m)
     return m->b_panel * (m->pairs ? 4 : (int)tb_dtype_bytes(m->b_mem));
 }
 
+int
+tb_micro_columns(const tb_micro *m)
+{
+    return m->nv * (m->amx ? TB_AMX_COLUMNS : m->lanes);
+}
+
 /* Calls that multiply mr rows with a panel. */
 static int
 calls(const tb_micro *m)
 {
-    return m->width / (m->nv * m->lanes);
+    return m->width / tb_micro_columns(m);
 }
 
-/* Where in the next panel call number `part` of these rows begins to ask. Most of many rows ask for
- * what is there already. */
-static tb_kv
-ask_from(tb_kernel *k, const tb_micro *m, const tb_micro_operands *o, int part)
+/* Most of many rows ask for what is there already. */
+tb_kv
+tb_micro_ask_from(tb_kernel *k, const tb_micro *m, const tb_micro_operands *o, int part)
 {
     if (m->along)
         return tb_k_ptr_add(k, o->b, tb_k_int(k, ALONG), 1);
@@ -364,7 +372,7 @@ call(tb_kernel *k, const tb_micro *m, uint32_t fn, int mr, tb_kv first, const tb
         tb_k_call(k, fn, args, (uint32_t)(mr + m->cols) + 2);
         return;
     }
-    for (int j = 0; j < m->width; j += m->nv * m->lanes) {
+    for (int j = 0; j < m->width; j += tb_micro_columns(m)) {
         tb_kv jj = tb_k_int(k, j);
         args[mr] = tb_k_ptr_add(k, o->b, jj, b_bytes);
         args[mr + 1] = o->pitch;
@@ -375,7 +383,7 @@ call(tb_kernel *k, const tb_micro *m, uint32_t fn, int mr, tb_kv first, const tb
         args[mr + 6] = o->distance;
         uint32_t n = (uint32_t)mr + (m->runs ? 7 : 5);
         if (m->ahead)
-            args[n++] = ask_from(k, m, o, j / (m->nv * m->lanes));
+            args[n++] = tb_micro_ask_from(k, m, o, j / tb_micro_columns(m));
         tb_k_call(k, fn, args, n);
     }
 }
@@ -384,8 +392,12 @@ void
 tb_micro_call(tb_kernel *k, const tb_micro *m, tb_kv n, const tb_micro_operands *o)
 {
     tb_kv zero = tb_k_int(k, 0);
-    tb_micro tail = of_tails(m);
+    tb_micro tail = tb_micro_of_tails(m);
 
+    if (m->amx) {
+        tb_amx_call(k, m, n, o);
+        return;
+    }
     if (!m->tails) {
         call(k, m, m->fn, m->mr, zero, o);
         return;
@@ -407,7 +419,7 @@ tb_micro_call(tb_kernel *k, const tb_micro *m, tb_kv n, const tb_micro_operands 
 void
 tb_micro_look_ahead(tb_micro *m, int64_t rows, tb_dim run)
 {
-    int64_t tiles = rows / m->mr, parts = tiles * calls(m);
+    int64_t tiles = m->amx && rows < m->mr ? 1 : rows / m->mr, parts = tiles * calls(m);
     int bytes = row_bytes(m);
 
     m->ahead = 0;
@@ -474,7 +486,7 @@ tb_micro_part(const tb_micro *m, int width, int b_panel)
 
     part.width = width;
     part.b_panel = b_panel;
-    while (part.nv > 1 && width % (part.nv * part.lanes) != 0)
+    while (part.nv > 1 && width % tb_micro_columns(&part) != 0)
         part.nv--;
     part.ahead = 0;
     return part;
@@ -524,6 +536,10 @@ tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block, int6
 {
     int mr;
 
+    if (m->amx) {
+        tb_amx_shape(m, t, rows, block, most);
+        return;
+    }
     m->b_panel = m->panel;
     m->lanes = t->lanes;
     if (m->acc == TB_F64 && m->lanes > 1)

@@ -98,17 +98,25 @@ copy_lanes(tb_lower *l, void *arg)
     tb_contract *c = s->c;
     tb_kernel *k = c->k;
     tb_kv r = l->env.at[c->r].value, v;
+    bool same = c->a_mem == c->copied; /* bits, as they are */
+    tb_dtype mem = same ? TB_U16 : c->a_mem, copied = same ? TB_U16 : c->copied;
 
     if (c->a_step == 1) {
-        v = tb_k_load(k, c->a_mem, l->lanes, s->from, r, 0, l->mask);
+        v = tb_k_load(k, mem, l->lanes, s->from, r, 0, l->mask);
     } else {
         tb_kv at = tb_k_splat(k, r, l->lanes);
         if (l->lanes > 1)
             at = tb_k_add(k, at, tb_k_lane_ids(k, TB_I64, l->lanes));
         at = tb_k_mul(k, at, tb_k_splat(k, tb_contract_dim(c, c->a_step), l->lanes));
-        v = tb_k_gather(k, c->a_mem, s->from, at, l->mask);
+        v = tb_k_gather(k, mem, s->from, at, l->mask);
     }
-    tb_k_store(k, c->copied, s->to, r, 0, v, l->mask);
+    tb_k_store(k, copied, s->to, r, 0, v, l->mask);
+}
+
+static int64_t
+copy_pitch(const tb_contract *c)
+{
+    return c->kc + COPY_PAD;
 }
 
 static tb_kv
@@ -116,7 +124,7 @@ copied_row(void *user, tb_kv row)
 {
     const row_source *s = user;
     tb_kernel *k = s->c->k;
-    return tb_k_ptr_add(k, s->t->copy, tb_k_mul(k, row, tb_k_int(k, s->c->kc + COPY_PAD)),
+    return tb_k_ptr_add(k, s->t->copy, tb_k_mul(k, row, tb_k_int(k, copy_pitch(s->c))),
                         (int64_t)tb_dtype_bytes(s->c->copied));
 }
 
@@ -184,6 +192,20 @@ is_last(tb_contract *c, tb_kv panel)
     return tb_k_map(c->k, TB_P_eq, panel, tb_k_int(c->k, c->N / c->panel), TB_NO_KV);
 }
 
+/* Bytes from one row of A, as the micro-kernel reads it, to the next. */
+static tb_kv
+pitch_of_a(tb_contract *c)
+{
+    int64_t bytes = (int64_t)tb_dtype_bytes(c->copied ? c->copied : c->a_mem);
+
+    if (c->copied)
+        return tb_k_int(c->k, copy_pitch(c) * bytes);
+    if (c->a_kind == TB_A_TILE)
+        return tb_k_int(c->k, own_pitch(c) * bytes);
+    return tb_k_mul(c->k, tb_contract_dim(c, tb_operand_step(c->l, &c->a_row, c->m)),
+                    tb_k_int(c->k, bytes));
+}
+
 /* One chunk of r against n rows (from i on) of one panel, the tile's p-th. */
 static void
 multiply(tb_contract *c, const tb_tile *t, tb_kv p, tb_kv i, tb_kv n, tb_kv a_off, tb_kv b_off,
@@ -208,6 +230,8 @@ multiply(tb_contract *c, const tb_tile *t, tb_kv p, tb_kv i, tb_kv n, tb_kv a_of
         .step = tb_contract_dim(c, c->a_step),
         .runs = runs,
         .distance = tb_contract_dim(c, c->n_run_axes ? c->run_stride[0] : 0)};
+    if (c->micro.amx)
+        o.a_pitch = pitch_of_a(c);
     if (tb_micro_asks_next(&c->micro)) {
         next_of_b(c, t, p, b_off, len, &o);
         /* all tiles that read a panel ask for the next; of chunks each tile asks by itself */
@@ -462,6 +486,16 @@ bind(tb_contract *c, tb_product_part part, tb_tile *t)
         tb_bind_node(l, l->group->root, true);
 }
 
+/* One run each, all equally far apart? */
+static bool
+rows_are_even(const tb_contract *c)
+{
+    tb_dim step;
+
+    return c->n_runs == 1 &&
+           (c->a_kind == TB_A_TILE || tb_ix_linear(&c->l->ix, &c->a_row, c->m, &step));
+}
+
 /* Pairs of bf16: in what type the target wants A. */
 static void
 choose_copies(tb_contract *c)
@@ -471,9 +505,11 @@ choose_copies(tb_contract *c)
     if (!m->pairs)
         return;
     m->ragged = !tb_dim_is_multiple(c->run, 2);
-    if (m->dot && (c->a_mem != TB_BF16 || c->a_step != 1))
+    if ((m->dot || m->amx) && (c->a_mem != TB_BF16 || c->a_step != 1))
         c->copied = TB_BF16;
-    if (!m->dot && c->a_mem != TB_F32 && c->a_step == 1)
+    if (m->amx && !rows_are_even(c))
+        c->copied = TB_BF16;
+    if (!m->dot && !m->amx && c->a_mem != TB_F32 && c->a_step == 1)
         c->copied = TB_F32;
     if (c->copied)
         m->a_mem = c->copied;
@@ -484,6 +520,13 @@ copy_bytes(const tb_contract *c, int64_t depth)
 {
     return !c->copied ? 0
                       : c->micro.mr * (depth + COPY_PAD) * (int64_t)tb_dtype_bytes(c->copied);
+}
+
+/* They stay in the first cache; tile registers are filled from the second as fast as needed. */
+static int64_t
+most_copied(const tb_contract *c)
+{
+    return c->micro.amx ? c->l->target->l2_bytes / 4 : c->l->target->l1_bytes / 2;
 }
 
 /* Scratch of A_TILE for so many r. */
@@ -509,12 +552,12 @@ prepare(tb_contract *c, tb_product_part part, tb_tile *t)
     c->one_chunk = tb_dim_is_const(c->R) && (c->n_runs == 1 || c->micro.runs) && c->R > 0 &&
                    (c->R <= KC || (c->R * panel_row <= c->l->target->l2_bytes / 2 &&
                                    own_bytes(c, c->R) <= c->l->target->l2_bytes / 4 &&
-                                   copy_bytes(c, c->R) <= c->l->target->l1_bytes / 2));
+                                   copy_bytes(c, c->R) <= most_copied(c)));
     if (c->b_kind == TB_B_ROWS)
         c->one_chunk = true;
     if (c->b_kind == TB_B_STREAM)
         c->one_chunk = false;
-    c->micro.runs = c->micro.runs && c->one_chunk && !c->copied;
+    c->micro.runs = c->micro.runs && c->one_chunk && !c->copied && !c->micro.amx;
     if (c->one_chunk)
         c->kc = c->R;
     if (c->copied)
@@ -567,7 +610,9 @@ tb_product_kernel(tb_contract *c, tb_product_part part)
                                            : part == TB_PRODUCT_SUM ? c->parts * c->nb * 20
                                                                     : c->tile_ns);
     tb_kv begin = tb_k_tile_begin(k), end = tb_k_tile_end(k), done = begin;
-    bool together = c->most > c->mc;
+    bool together = c->most > c->mc, amx = c->micro.amx && part != TB_PRODUCT_SUM;
+    if (amx)
+        tb_amx_begin(k, &c->micro);
     tb_kv no = tb_k_for(k, begin, end, 1, &done, together);
     t.no = parts ? tb_k_div(k, no, tb_k_int(k, c->parts)) : no;
     t.part = parts ? tb_k_mod(k, no, tb_k_int(k, c->parts)) : tb_k_int(k, 0);
@@ -597,4 +642,6 @@ tb_product_kernel(tb_contract *c, tb_product_part part)
     if (together)
         tb_k_end_if(k);
     tb_k_end_for(k, &done, &done);
+    if (amx)
+        tb_amx_end(k);
 }

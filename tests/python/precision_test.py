@@ -49,13 +49,14 @@ def test_bytes(precision):
         assert size > floats
 
 
-LEVELS = ["x86_64-v4-bf16", "x86_64-v4", "x86_64-v3", "x86_64"]
+LEVELS = ["x86_64-v4-amx", "x86_64-v4-bf16", "x86_64-v4", "x86_64-v3", "x86_64"]
 
 
 def runs(level):
     with open("/proc/cpuinfo") as f:
         flags = f.read().split("flags", 1)[-1].split("\n", 1)[0].split()
     wanted = {
+        "x86_64-v4-amx": "amx_bf16",
         "x86_64-v4-bf16": "avx512_bf16",
         "x86_64-v4": "avx512vl",
         "x86_64-v3": "avx2",
@@ -65,14 +66,15 @@ def runs(level):
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_medium_on_levels(level):
+@pytest.mark.parametrize("depth", [320, 333])
+def test_medium_on_levels(depth, level):
     """Rounded weights, and where there are dot products rounded inputs, cost no more than
     PyTorch's own bf16."""
     if not runs(level):
         pytest.skip(f"no {level} here")
     torch.manual_seed(1)
-    model = torch.nn.Linear(333, 130).eval()
-    x = torch.randn(50, 333)
+    model = torch.nn.Linear(depth, 130).eval()
+    x = torch.randn(50, depth)
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
     try:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /* compile_test.c -- whole functions: compiled code against the reference evaluator. */
+#include "artifact/cpu.h"
 #include "unit/compile_t.h"
 
 #define M1(op, a) tb_map1(g, TB_P_##op, a)
@@ -319,6 +320,41 @@ empty_for_ever(void)
     c_run((c_case){.tolerance = 1e-6});
 }
 
+/* ---- levels that an artifact has by default ---- */
+
+static void
+check_levels(void)
+{
+    tb_compile_options o = {0};
+    tb_buf bytes = {0};
+    tb_plan plan = {0};
+    bool bf16 = f->inputs.at[0].type.dtype == TB_BF16;
+    tb_status st = tb_compile(u, &o, &bytes);
+
+    if (!st)
+        st = tb_artifact_read(bytes.at, bytes.n, 0, &plan);
+    if (CHECK(!st) && tb_cpu_machine() == TB_EM_X86_64) {
+        EQ_INT(plan.n_images, bf16 ? 3 : 2); /* tile registers for products of bf16 */
+        EQ_INT((plan.images[0].features & TB_CPU(AMX_BF16)) != 0, bf16);
+    }
+    tb_status_free(st);
+    tb_buf_free(&bytes);
+}
+
+static void
+default_levels(void)
+{
+    c_out(tb_dot(g, IN(F32, 40, 64), CONST(64, 64)));
+    c_run((c_case){.tolerance = 1e-5, .check = check_levels});
+}
+
+static void
+default_levels_bf16(void)
+{
+    c_out(tb_dot(g, IN(BF16, 40, 64), tb_cast(g, CONST(64, 64), TB_BF16)));
+    c_run((c_case){.tolerance = 2e-2, .check = check_levels});
+}
+
 int
 main(void)
 {
@@ -348,5 +384,7 @@ main(void)
     CASE(results_of_many_kinds);
     CASE(empty);
     CASE(empty_for_ever);
+    CASE(default_levels);
+    CASE(default_levels_bf16);
     return t_done();
 }
