@@ -402,8 +402,8 @@ sum_to_size(tb_opctx *c)
     for (int i = 0; i < RANK(x); i++)
         if (i < lead || (d[i - lead] == 1 && SIZE(x, i) != 1))
             axes |= 1u << i;
-    if (axes || n == 0) /* PyTorch calls sum() then, which counts bools */
-        x = RSUM(tb_dtype_of(g, x) == TB_BOOL ? CAST(x, TB_I64) : x, axes);
+    if (axes || n == 0) /* PyTorch calls sum() then, which counts in 64 bits */
+        x = RSUM(tb_dtype_is_inexact(tb_dtype_of(g, x)) ? x : CAST(x, TB_I64), axes);
     return tb_squeeze_axes(g, x, (1u << lead) - 1);
 }
 

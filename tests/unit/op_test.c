@@ -227,6 +227,8 @@ reductions(void)
 
     GIVES("2x2xi1 = [1, 0, 1, 1]", "sum(%1)", "i64: 3");
     GIVES(m, "sum.dim_IntList(%1, [0], true)", "1x3xf32: 5 7 9");
+    GIVES("2x2xui8 = [200, 100, 0, 1]", "sum_to_size(%1, [2])", "2xi64: 200 101");
+    GIVES("2xui8 = [200, 100]", "sum_to_size(%1, [2])", "2xui8: 200 100");
     GIVES(m, "mean.dim(%1, [-1])", "2xf32: 3 4");
     GIVES(m, "max.dim(%1, 1)", "2xf32: 5 6; 2xi64: 1 2");
     GIVES(m, "argmin(%1)", "i64: 0");
