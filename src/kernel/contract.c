@@ -83,8 +83,27 @@ packs_for_itself(const tb_contract *c, bool in_order)
            c->N / c->panel >= TILES_PER_WORKER * workers;
 }
 
+/* How far apart B's rows and columns are. Returns whether it can be read as it is: if not, or without
+ * steps, only to be repacked. */
+static bool
+measure_b(tb_contract *c)
+{
+    uint32_t row;
+    bool in_order = tb_ix_is_var(&c->b_row, &row);
+
+    if (!tb_ix_linear(&c->l->ix, &c->b_flat, c->r, &c->b_step_r)) {
+        c->b_step_r = 0;
+        in_order = false;
+    }
+    if (!tb_ix_linear(&c->l->ix, &c->b_flat, c->n, &c->b_step_n)) {
+        c->b_step_n = 0;
+        in_order = false;
+    }
+    return in_order;
+}
+
 static void
-choose_b(tb_contract *c)
+choose_b(tb_contract *c, bool in_order)
 {
     tb_lower *l = c->l;
     bool other = l->variant == TB_VARIANT_OTHER;
@@ -92,16 +111,6 @@ choose_b(tb_contract *c)
     tb_dim_range(l->u, c->M, &least, &most_rows);
     bool fixed = tb_node_of(c->g, c->b_store)->prim == TB_P_const &&
                  tb_dim_is_const(c->N) && tb_dim_is_const(c->R);
-    uint32_t row;
-    bool in_order = tb_ix_is_var(&c->b_row, &row); /* not, or without steps: only to be repacked */
-    if (!tb_ix_linear(&l->ix, &c->b_flat, c->r, &c->b_step_r)) {
-        c->b_step_r = 0;
-        in_order = false;
-    }
-    if (!tb_ix_linear(&l->ix, &c->b_flat, c->n, &c->b_step_n)) {
-        c->b_step_n = 0;
-        in_order = false;
-    }
     c->b_batched = differs(c, &c->b_flat);
     fixed = fixed && tb_dim_is_const(c->b_step_r) && tb_dim_is_const(c->b_step_n) &&
             (!c->b_batched || c->conv);
@@ -357,12 +366,17 @@ tb_lower_contract(tb_lower *l)
     if (l->variant == TB_VARIANT_NARROW && c.panel > NARROW)
         c.panel = c.last = NARROW;
     c.micro.panel = c.last_pitch = (int)c.panel;
+    bool in_order = measure_b(&c);
     if (winograd) {
+        if (!is_weight(&c)) {
+            tb_winograd_weights(&c);
+            next_kernel(&c);
+        }
         tb_winograd_kernel(&c);
         tb_lower_end(l);
         return;
     }
-    choose_b(&c);
+    choose_b(&c, in_order);
     c.parts = 1;
     choose_a(&c);
     if (c.b_kind == TB_B_STREAM)

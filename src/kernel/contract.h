@@ -178,6 +178,7 @@ struct tb_contract {
     tb_ix b_flat;                   /* address of element (r, n) */
     tb_ix b_row;                    /* its row: r, but for weights of a convolution that lie in
                                        another order; those are repacked */
+    bool b_by_channel;              /* of a convolution: channel by channel */
     tb_dim b_step_r, b_step_n;      /* 0: none */
     enum { TB_B_PACKED, TB_B_DIRECT, TB_B_ROWS, TB_B_STREAM, TB_B_TEMP,
            TB_B_TILE } b_kind;      /* TILE: each tile packs the panels it needs */
@@ -248,4 +249,6 @@ void tb_product_kernel(tb_contract *c, tb_product_part part);
 /* ---- winograd.c ---- */
 /* Is it a convolution that is faster by Winograd's algorithm, without losing accuracy? */
 bool tb_is_winograd(const tb_contract *c);
+/* Of weights that are inputs: writes the whole kernel that leaves them transformed in c->temp. */
+void tb_winograd_weights(tb_contract *c);
 void tb_winograd_kernel(tb_contract *c); /* writes the whole kernel */

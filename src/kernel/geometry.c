@@ -150,6 +150,7 @@ weight_address(tb_contract *c)
     tb_ix idx[TB_MAX_RANK + 1] = {{0}}, rest = tb_ix_var(c->r);
 
     by_distance(c, order);
+    c->b_by_channel = order[1] == rank - 1;
     for (int i = rank - 1; i > 1; i--) {
         idx[order[i]] = tb_ix_rem(&l->ix, rest, wd[order[i]]);
         rest = tb_ix_quot(&l->ix, rest, wd[order[i]]);

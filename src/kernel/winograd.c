@@ -5,8 +5,8 @@
  *   Y = A' [ (G g G') . (B' d B) ] A        for 2x2 outputs Y, 4x4 inputs d, a 3x3 kernel g
  *
  * (Winograd's F(2x2, 3x3); Lavin and Gray, "Fast Algorithms for Convolutional Neural
- * Networks", 2016.) G g G' is computed at compile time. The entries of B' are 0, 1 and -1,
- * so that the error stays that of a direct convolution.
+ * Networks", 2016.) G g G' is computed at compile time, or by a kernel before if weights are inputs. The
+ * entries of B' are 0, 1 and -1, so that the error stays that of a direct convolution.
  *
  * A tile is some rows of 2x2 outputs of one image and some panels of output channels. All
  * inputs of the rows are transformed; then for each panel there are 16 matrix products, whose
@@ -21,6 +21,8 @@ enum {
     MAX_TILES = 56,      /* 2x2 outputs of a tile */
     V_BYTES = 512 << 10, /* of transformed inputs: about half of L2 */
     LEAST_CHANNELS = 32,
+    LEAST_PIXELS = 128,  /* that share a transform of weights while the program runs */
+    SHARE = 64,          /* channels that one tile of that transforms */
     CHANNELS = 16,       /* a transform of weights at once; divides their number */
     ENOUGH_TILES = 8     /* to share out */
 };
@@ -45,10 +47,11 @@ tb_is_winograd(const tb_contract *c)
     const int64_t *a = tb_attrs(g, c->anchor);
     const tb_dim *xd = tb_dims(g, c->a), *wd = tb_dims(g, c->b), *yd = tb_dims(g, c->anchor);
     tb_val w = tb_storage(c->l->gs, c->b);
+    bool fixed = tb_node_of(g, w)->prim == TB_P_const;
     bool plain = a[1] == 1 && a[2] == 1 && a[3] == 1 && a[8] == 1 && a[9] == 1 &&
                  wd[1] == 3 && wd[2] == 3;
     return plain && c->a_mem == TB_F32 && c->b_mem == TB_F32 &&
-           tb_node_of(g, w)->prim == TB_P_const && tb_dim_is_const(xd[1]) &&
+           (fixed || tb_dim_hint(c->l->u, c->M) >= LEAST_PIXELS) && tb_dim_is_const(xd[1]) &&
            tb_dim_is_const(xd[2]) && tb_dim_is_const(wd[0]) && tb_dim_is_const(wd[3]) &&
            wd[0] % 16 == 0 && wd[3] % CHANNELS == 0 && wd[0] >= LEAST_CHANNELS &&
            wd[3] >= LEAST_CHANNELS && wd[3] <= V_BYTES / (XI * 4 * 8) && yd[1] >= 4 &&
@@ -125,6 +128,81 @@ transformed_weights(winograd *s, uint32_t source)
     want.packed = tb_unit_const(l->u, c);
     TB_PUSH(a, packs, want);
     return want.packed;
+}
+
+/* ---- weights that are inputs ---- */
+
+/* G applied to three values. */
+static void
+transform_weight(tb_kernel *k, const tb_kv *g, int step, tb_kv *out, int out_step)
+{
+    tb_kv half = tb_k_const(k, TB_F32, 0.5);
+    tb_kv outer = tb_k_map(k, TB_P_add, g[0], g[2 * step], TB_NO_KV);
+    tb_kv inner = tb_k_map(k, TB_P_mul, g[step], half, TB_NO_KV);
+
+    outer = tb_k_map(k, TB_P_mul, outer, half, TB_NO_KV);
+    out[0] = g[0];
+    out[out_step] = tb_k_map(k, TB_P_add, outer, inner, TB_NO_KV);
+    out[2 * out_step] = tb_k_map(k, TB_P_sub, outer, inner, TB_NO_KV);
+    out[3 * out_step] = g[2 * step];
+}
+
+/* G g G' of n channels of a panel: from g[3x3][pitch][column] to u[xi][...][column], where each xi
+ * is `apart` elements behind the one before. */
+static void
+transform_panel(tb_contract *c, tb_kv from, int64_t pitch, tb_kv to, int64_t apart, tb_kv n)
+{
+    tb_kernel *k = c->k;
+    int w = c->l->target->lanes;
+    tb_kv g[9], t[12], o[XI];
+    tb_kv i = tb_k_for(k, tb_k_int(k, 0), n, 1, NULL, 0);
+    tb_kv j = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, c->panel), w, NULL, 0);
+    tb_kv at = tb_k_add(k, tb_k_mul(k, i, tb_k_int(k, c->panel)), j);
+
+    for (int e = 0; e < 9; e++)
+        g[e] = tb_k_load(k, TB_F32, w, from, at, e * pitch * c->panel, TB_NO_KV);
+    for (int x = 0; x < 3; x++) /* down the columns: t[4][3] */
+        transform_weight(k, g + x, 3, t + x, 3);
+    for (int y = 0; y < 4; y++)
+        transform_weight(k, t + 3 * y, 1, o + 4 * y, 1);
+    for (int e = 0; e < XI; e++)
+        tb_k_store(k, TB_F32, to, at, e * apart, o[e], TB_NO_KV);
+    tb_k_end_for(k, NULL, NULL);
+    tb_k_end_for(k, NULL, NULL);
+}
+
+/* A tile is some channels of a panel, or all of them where they do not lie one after the other:
+ * packed to scratch as every operand is, then transformed to [16][panel][channel][column]. */
+void
+tb_winograd_weights(tb_contract *c)
+{
+    tb_lower *l = c->l;
+    tb_kernel *k = c->k = l->k;
+    const tb_dim *wd = tb_dims(c->g, c->b);
+    int64_t ic = wd[3], panels = (wd[0] + c->panel - 1) / c->panel;
+    int64_t share = c->b_by_channel && ic > SHARE ? SHARE : ic, shares = (ic + share - 1) / share;
+    int64_t apart = panels * ic * c->panel;
+
+    c->temp = tb_lower_temp(l, 0, XI * apart * (int64_t)sizeof(float));
+    tb_kv to = tb_bind_temp(l, c->temp, true);
+    tb_bind_node(l, c->b_store, false);
+    tb_kv packed = tb_k_scratch(k, 9 * ic * c->panel * (int64_t)sizeof(float));
+    tb_repack p = tb_contract_repack(c);
+    l->step->tiles = panels * shares;
+    l->step->tile_cost_ns = (uint64_t)(share * c->panel * 3);
+
+    tb_kv no = tb_k_for(k, tb_k_tile_begin(k), tb_k_tile_end(k), 1, NULL, 0);
+    tb_kv panel = tb_k_div(k, no, tb_k_int(k, shares));
+    tb_kv c0 = tb_k_mul(k, tb_k_mod(k, no, tb_k_int(k, shares)), tb_k_int(k, share));
+    tb_kv n = tb_k_min(k, tb_k_sub(k, tb_k_int(k, ic), c0), tb_k_int(k, share));
+    tb_kv r0 = tb_k_mul(k, c0, tb_k_int(k, 9)), row = tb_k_int(k, c->panel);
+
+    tb_repack_panel(&p, packed, tb_k_int(k, 0), tb_k_mul(k, panel, row), r0,
+                    tb_k_add(k, r0, tb_k_mul(k, n, tb_k_int(k, 9))));
+    tb_kv at = tb_k_add(k, tb_k_mul(k, panel, tb_k_int(k, ic)), c0);
+    transform_panel(c, tb_k_ptr_add(k, packed, tb_k_mul(k, c0, row), sizeof(float)), ic,
+                    tb_k_ptr_add(k, to, tb_k_mul(k, at, row), sizeof(float)), apart, n);
+    tb_k_end_for(k, NULL, NULL);
 }
 
 /* ---- the kernel ---- */
@@ -350,6 +428,7 @@ tb_winograd_kernel(tb_contract *c)
     /* the epilogue's rows are whole vectors if those of every tile are */
     c->mc = out % TB_MAX_PANEL == 0 && s.oh * s.ow % TB_MAX_PANEL == 0 ? TB_MAX_PANEL : 1;
 
+    bool fixed = tb_node_of(c->g, weights)->prim == TB_P_const;
     tb_pack_request q = {.R = s.ic,
                          .N = s.oc,
                          .step_r = 1,
@@ -358,9 +437,13 @@ tb_winograd_kernel(tb_contract *c)
                          .step_group = s.oc * s.ic,
                          .panel = c->panel,
                          .last = c->panel};
-    uint32_t from = transformed_weights(&s, (uint32_t)tb_attrs(c->g, weights)[0]);
     s.x = tb_bind_node(l, c->a_store, false);
-    s.u = tb_bind_packed(l, tb_pack_const(l, from, &q));
+    if (fixed) {
+        uint32_t from = transformed_weights(&s, (uint32_t)tb_attrs(c->g, weights)[0]);
+        s.u = tb_bind_packed(l, tb_pack_const(l, from, &q));
+    } else {
+        s.u = tb_bind_temp(l, c->temp, false);
+    }
     tb_bind_node(l, l->group->root, true);
     s.v = tb_k_scratch(k, XI * count * s.ic * (int64_t)sizeof(float));
     s.m = tb_k_scratch(k, XI * count * c->panel * (int64_t)sizeof(float));

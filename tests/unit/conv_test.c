@@ -150,6 +150,20 @@ patches_of_inputs(void)
     c_run((c_case){.tolerance = 1e-5});
 }
 
+/* Weights that are transformed while the program runs: channels shared by tiles or not, as they
+ * follow each other in memory or not. */
+static void
+winograd_of_inputs(void)
+{
+    conv_shape s = {80, 96, 1, 3, 1, 1, 1, 9, 11}, t = {64, 48, 1, 3, 1, 0, 1, 17, 12};
+    tb_val x = IN(F32, 2, 80, 9, 11), y = IN(F32, 1, 64, 17, 12);
+    c_out(conv(x, &s, IN(F32, 96, 80, 3, 3)));
+    c_out(conv(x, &s, tb_permute(g, IN(F32, 96, 3, 3, 80), AXES(0, 3, 1, 2))));
+    c_out(conv(x, &s, tb_permute(g, tb_flip(g, IN(F32, 80, 96, 3, 3), 12), AXES(1, 0, 2, 3))));
+    c_out(conv(y, &t, IN(F32, 48, 64, 3, 3)));
+    c_run((c_case){.tolerance = 4e-5});
+}
+
 static void
 winograd_network(void)
 {
@@ -249,7 +263,7 @@ conv_runtime_weights(void)
 static const conv_shape lying_shapes[] = {
     {32, 64, 1, 3, 1, 1, 1, 6, 7},  {20, 70, 1, 3, 2, 1, 1, 9, 8}, {3, 33, 1, 5, 1, 2, 1, 9, 9},
     {37, 130, 1, 1, 1, 0, 1, 5, 5}, {24, 40, 2, 3, 1, 1, 2, 9, 9}, {5, 20, 1, 2, 1, 0, 1, 6, 6},
-    {37, 300, 1, 1, 1, 0, 1, 5, 5},
+    {37, 300, 1, 1, 1, 0, 1, 5, 5}, {32, 64, 1, 3, 1, 1, 1, 12, 13},
 };
 static size_t lying_shape;
 
@@ -409,5 +423,6 @@ main(void)
     CASE(depthwise_types_of_inputs);
     for (lying_shape = 0; lying_shape < TB_COUNT(lying_shapes); lying_shape++)
         CASE(conv_lying_weights);
+    CASE(winograd_of_inputs);
     return t_done();
 }
