@@ -5,6 +5,7 @@
  * Loads of what the kernel does not write are placed like pure instructions: outside of
  * every loop that their address does not depend on.
  */
+#include "kernel/build.h"
 #include "kernel/pull.h"
 
 enum { LARGE = 4 << 20 /* bytes */ };
@@ -115,6 +116,137 @@ ask_ahead(tb_lower *l, tb_val stored, tb_kv ptr, const tb_ix *flat, tb_kv base)
     tb_k_prefetch(l->k, tb_k_ptr_add(l->k, ptr, there, bytes), TB_FIRST_CACHE);
 }
 
+/* ---- the ends of rows, where masks are dear ---- */
+
+/* What an index would be in lane number `lane`, which need not be there, if constants and the number
+ * decide that. */
+static bool
+index_in_lane(const tb_kernel *k, tb_kv v, int lane, uint64_t *value)
+{
+    const tb_kinst *i = tb_k_inst(k, v);
+    uint64_t in[3] = {0};
+
+    if (tb_k_const_bits(k, v, value))
+        return true;
+    if (i->op == TB_K_LANE_IDS) {
+        *value = tb_lane_wrap((tb_dtype)i->dtype, (uint64_t)(int64_t)lane);
+        return true;
+    }
+    if (i->op != TB_K_MAP || i->n_in > TB_COUNT(in) || i->dtype == TB_BOOL)
+        return false;
+    for (uint32_t n = 0; n < i->n_in; n++)
+        if (!index_in_lane(k, k->f->operands.at[i->in + n], lane, &in[n]))
+            return false;
+    tb_dtype from = tb_k_type(k, k->f->operands.at[i->in]);
+    *value = tb_lane_map((tb_prim)i->imm, from, (tb_dtype)i->dtype, in[0], in[1], in[2]);
+    return true;
+}
+
+/* Does a mask hold there, by what it compares? In a lane that is not there, an index that is asked
+ * whether it is below a limit must not be negative either: for those that are that may be known. */
+static bool
+mask_in_lane(const tb_kernel *k, tb_kv mask, int lane, bool *holds)
+{
+    bool is_there = lane >= 0 && lane < tb_k_lanes(k, mask);
+    const tb_kinst *i = tb_k_inst(k, mask);
+    uint64_t in[2];
+    bool part[2];
+    tb_kv a, b;
+
+    if (i->op != TB_K_MAP || i->n_in != 2)
+        return false;
+    a = k->f->operands.at[i->in];
+    b = k->f->operands.at[i->in + 1];
+    if (i->imm == TB_P_and) {
+        if (!mask_in_lane(k, a, lane, &part[0]) || !mask_in_lane(k, b, lane, &part[1]))
+            return false;
+        *holds = part[0] && part[1];
+        return true;
+    }
+    tb_dtype t = tb_k_type(k, a);
+    bool below = i->imm == TB_P_lt, above = i->imm == TB_P_le;
+    if (!tb_dtype_is_int(t) || (!below && !above) || !index_in_lane(k, a, lane, &in[0]) ||
+        !index_in_lane(k, b, lane, &in[1]))
+        return false;
+    *holds = tb_lane_map((tb_prim)i->imm, t, TB_BOOL, in[0], in[1], 0) &&
+             (is_there || tb_lane_map(TB_P_le, t, TB_BOOL, 0, in[0], 0));
+    return true;
+}
+
+/* The parts of a mask: those that are the same for all lanes, and the others. */
+static void
+split_mask(tb_kernel *k, tb_kv mask, tb_kv *same, tb_kv *other)
+{
+    const tb_kinst *i = tb_k_inst(k, mask);
+    tb_kv *part = i->op == TB_K_SPLAT ? same : other;
+
+    if (i->op == TB_K_MAP && i->imm == TB_P_and) {
+        tb_kv a = k->f->operands.at[i->in], b = k->f->operands.at[i->in + 1];
+        split_mask(k, a, same, other);
+        split_mask(k, b, same, other);
+        return;
+    }
+    *part = part->id ? tb_k_map(k, TB_P_and, *part, mask, TB_NO_KV) : mask;
+}
+
+static bool
+all_lanes_hold(const tb_kernel *k, tb_kv mask, int from, int n)
+{
+    bool holds;
+
+    for (int i = from; i < from + n; i++)
+        if (!mask_in_lane(k, mask, i, &holds) || !holds)
+            return false;
+    return true;
+}
+
+/* Lanes at a constant place, some of them before the row or behind it: how far away is the vector
+ * that is all inside? The number of lanes if there is none. */
+static int
+way_inside(const tb_lower *l, tb_kv mask)
+{
+    for (int by = 0; by < l->lanes; by++)
+        for (int sign = -1; sign <= 1; sign += 2)
+            if (all_lanes_hold(l->k, mask, sign * by, l->lanes))
+                return sign * by;
+    return l->lanes;
+}
+
+static tb_kv load_at(tb_lower *l, tb_val stored, tb_kv ptr, const tb_ix *flat);
+
+/* A load under such a mask: the vector that is inside, which others need as well, its lanes moved
+ * to their places and zeros beside them. NO_KV if it is no such load. */
+static tb_kv
+load_end(tb_lower *l, tb_val stored, tb_kv ptr, const tb_ix *flat)
+{
+    tb_kernel *k = l->k;
+    int w = l->lanes, by;
+    tb_kv mask = l->mask, same = TB_NO_KV, other = TB_NO_KV;
+    int32_t from[TB_PULL_LANES];
+
+    if (l->target->masks || !mask.id || tb_k_inst(k, mask)->lanes != w || w > TB_PULL_LANES)
+        return TB_NO_KV;
+    split_mask(k, mask, &same, &other);
+    by = other.id ? way_inside(l, other) : w;
+    if (by == w)
+        return TB_NO_KV;
+    tb_ix there = tb_ix_offset(&l->ix, *flat, by);
+    l->mask = same;
+    tb_kv v = load_at(l, stored, ptr, &there);
+    l->mask = mask;
+    if (by == 0)
+        return v;
+    for (int i = 0; i < w; i++) {
+        bool holds;
+        TB_CHECK(mask_in_lane(k, other, i, &holds));
+        from[i] = holds ? i - by : w;
+    }
+    tb_kv zero = tb_k_splat(k, tb_k_const_raw(k, tb_k_type(k, v), 0, 1), w);
+    v = tb_k_shuffle(k, v, zero, from, w);
+    TB_PUSH(&l->u->cx->keep, &l->strided, ((tb_strided){v, mask}));
+    return v;
+}
+
 static tb_kv
 load_at(tb_lower *l, tb_val stored, tb_kv ptr, const tb_ix *flat)
 {
@@ -129,6 +261,9 @@ load_at(tb_lower *l, tb_val stored, tb_kv ptr, const tb_ix *flat)
         return tb_k_load_pure(l->k, mem, 1, ptr, s.base, 0, mask);
     }
     if (s.step == 1 && !s.vec.id) {
+        tb_kv end = load_end(l, stored, ptr, flat);
+        if (end.id)
+            return end;
         ask_ahead(l, stored, ptr, flat, s.base);
         return tb_k_load_pure(l->k, mem, l->lanes, ptr, guarded_base(l, flat, s.base), 0,
                               vector_mask(l));

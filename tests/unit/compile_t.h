@@ -150,7 +150,8 @@ c_put(tb_dtype t, void *data, size_t i, double v)
     }
 }
 
-/* Memory of so many bytes that ends where none may be read. Kept until c_unguard. */
+/* Memory of so many bytes that ends where none may be read, or begins behind such memory, in turns.
+ * Kept until c_unguard. */
 enum { C_PAGE = 4096, C_GUARDED = 256 };
 static struct {
     void *at;
@@ -160,14 +161,16 @@ static int c_n_guarded;
 static inline void *
 c_guard(size_t bytes)
 {
+    static bool before;
     size_t n = TB_ALIGN_UP(bytes, C_PAGE) + C_PAGE;
     char *at = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     TB_CHECK(at != MAP_FAILED && c_n_guarded < C_GUARDED);
-    TB_CHECK(mprotect(at + n - C_PAGE, C_PAGE, PROT_NONE) == 0);
+    before = !before;
+    TB_CHECK(mprotect(before ? at : at + n - C_PAGE, C_PAGE, PROT_NONE) == 0);
     c_guarded[c_n_guarded].at = at;
     c_guarded[c_n_guarded++].n = n;
-    return at + n - C_PAGE - bytes;
+    return before ? at + C_PAGE : at + n - C_PAGE - bytes;
 }
 
 static inline void

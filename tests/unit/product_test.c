@@ -371,6 +371,18 @@ pairs_specials(void)
     c_run((c_case){.tolerance = 2e-2});
 }
 
+/* Rows of B that are shorter than a vector: nothing beside them is read. */
+static void
+narrow_rows(void)
+{
+    for (int i = 0; i < 2; i++) { /* at either end of memory that may be read */
+        tb_val first = i ? IN(F32, 70, size) : IN(F32, 101, 70);
+        tb_val second = i ? IN(F32, 101, 70) : IN(F32, 70, size);
+        c_out(i ? tb_dot(g, second, first) : tb_dot(g, first, second));
+    }
+    c_run((c_case){.tolerance = 1e-5});
+}
+
 int
 main(void)
 {
@@ -430,5 +442,7 @@ main(void)
     CASE(stream_parts);
     CASE(stream_batched);
     CASE(stream_open);
+    for (size = 3; size <= 7; size += 2)
+        CASE(narrow_rows);
     return t_done();
 }
