@@ -262,7 +262,7 @@ cosine_similarity(tb_opctx *c)
     uint32_t axis;
 
     tb_broadcast(g, &x, &y);
-    axis = 1u << tb_body_axis(c, 2, RANK(x));
+    axis = RANK(x) ? 1u << tb_body_axis(c, 2, RANK(x)) : 0;
     n = MAX(SQRT(RSUM(MUL(x, x), axis)), K(x, FLOAT(3)));
     m = MAX(SQRT(RSUM(MUL(y, y), axis)), K(x, FLOAT(3)));
     return CAST(tb_squeeze_axes(g, RSUM(MUL(DIV(x, n), DIV(y, m)), axis), axis), t);

@@ -256,7 +256,7 @@ range(tb_opctx *c, const tb_arg *start, const tb_arg *end, const tb_arg *step,
     }
     from = as_double(c, start);
     by = as_double(c, step);
-    if (!tb_dtype_is_float(t)) /* of integers: all three are cut off first */
+    if (t == TB_I64) /* all three are cut off first */
         return whole_range(c, (int64_t)from, (int64_t)as_double(c, end), (int64_t)by, t);
     if (by == 0)
         tb_body_raise(c, "step must not be 0");
@@ -264,6 +264,8 @@ range(tb_opctx *c, const tb_arg *start, const tb_arg *end, const tb_arg *step,
     if (!(n < 1e15))
         tb_body_raise(c, "the range has no end");
     size = n > 0 ? (tb_dim)n : 0;
+    if (!tb_dtype_is_float(t)) /* counted as floats, and cut off then */
+        return CAST(ADD(MUL(tb_iota(g, 1, &size, 0), I64((int64_t)by)), I64((int64_t)from)), t);
     return CAST(ADD(first, MUL(CAST(tb_iota(g, 1, &size, 0), TB_F64), each)), t);
 }
 
@@ -296,22 +298,29 @@ prims_iota(tb_opctx *c)
     return CAST(ADD(r, tb_body_dim(g, DIM(1), TB_I64)), tb_body_dtype(c, 3, TB_I64));
 }
 
-/* n values from start to end, from both ends towards the middle. */
+/* n values from start to end, from both ends towards the middle, computed in t. For results that
+ * are integers the ends are cut off first. */
 static tb_val
-line(tb_opctx *c, tb_dtype t)
+line(tb_opctx *c, tb_dtype t, tb_dtype result)
 {
     tb_graph *g = c->g;
-    tb_val a = tb_body_scalar(c, 0, t), b = tb_body_scalar(c, 1, t), i, step, up, down;
+    bool whole = !tb_dtype_is_inexact(result);
+    tb_dtype read = whole ? TB_F64 : t;
+    tb_val a = tb_body_scalar(c, 0, read), b = tb_body_scalar(c, 1, read), i, step, up, down;
     tb_dim n = DIM(2);
     tb_val last = tb_body_dim(g, tb_dim_sub(g->unit, n, 1), t);
 
+    if (whole) {
+        a = CAST(CAST(a, TB_I64), t);
+        b = CAST(CAST(b, TB_I64), t);
+    }
     if (n == 1)
         return tb_unsqueeze(g, a, 0);
     i = CAST(tb_iota(g, 1, &n, 0), t);
     step = DIV(SUB(b, a), last);
     up = ADD(a, MUL(step, i));
     down = SUB(b, MUL(step, SUB(last, i)));
-    return WHERE(LT(ADD(i, i), ADD(last, K(last, 1))), up, down);
+    return WHERE(LT(ADD(i, i), last), up, down);
 }
 
 static tb_val
@@ -320,16 +329,18 @@ linspace(tb_opctx *c)
     tb_graph *g = c->g;
     tb_dtype t = tb_body_dtype(c, 3, TB_F32);
 
-    return CAST(line(c, tb_dtype_is_float(t) ? TB_F64 : TB_F32), t);
+    return CAST(line(c, TB_F64, t), t);
 }
 
 static tb_val
 logspace(tb_opctx *c)
 {
     tb_graph *g = c->g;
-    tb_val r = line(c, TB_F64);
+    tb_dtype t = tb_body_dtype(c, 4, TB_F32);
+    /* of integers PyTorch has exponents in f32 */
+    tb_val r = CAST(line(c, tb_dtype_is_inexact(t) ? TB_F64 : TB_F32, t), TB_F64);
 
-    return CAST(POW(K(r, FLOAT(3)), r), tb_body_dtype(c, 4, TB_F32));
+    return CAST(POW(K(r, FLOAT(3)), r), t);
 }
 
 /* ---- windows: values a - b cos(2 pi i / n) + e cos(4 pi i / n) ---- */

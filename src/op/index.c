@@ -243,6 +243,9 @@ gather(tb_opctx *c)
     tb_val x = at_least_1d(g, V(0)), index = at_least_1d(g, V(2)), idx[TB_MAX_RANK], r;
     int axis = tb_body_axis(c, 1, RANK(V(0))), rank = RANK(V(2));
 
+    for (int i = 0; i < rank; i++)
+        if (SIZE(V(2), i) == 0) /* of any rank then */
+            return CAST(tb_full_i(g, TB_I64, rank, tb_dims(g, V(2)), 0), tb_dtype_of(g, x));
     if (RANK(x) != RANK(index))
         tb_body_raise(c, "expected an index of rank %d, found rank %d", RANK(V(0)), rank);
     tb_indices_along(g, index, axis, idx);

@@ -42,13 +42,15 @@ pad_copy(tb_opctx *c, tb_val x, int ax, int mode, tb_dim lo, tb_dim hi)
     tb_dim cut_lo = is_negative(lo) ? lo : 0, cut_hi = is_negative(hi) ? hi : 0;
     uint32_t n = 0;
 
+    if (mode == CIRCULAR) /* what goes round is what is left */
+        x = tb_body_pad_axis(g, x, ax, cut_lo, cut_hi, 0);
     if (!is_negative(lo) && lo != 0)
         part[n++] = piece(g, x, ax, mode, true, lo);
     part[n++] = x;
     if (!is_negative(hi) && hi != 0)
         part[n++] = piece(g, x, ax, mode, false, hi);
     x = tb_concat(g, part, n, ax);
-    return tb_body_pad_axis(g, x, ax, cut_lo, cut_hi, 0);
+    return mode == CIRCULAR ? x : tb_body_pad_axis(g, x, ax, cut_lo, cut_hi, 0);
 }
 
 static tb_val

@@ -229,6 +229,18 @@ reductions(void)
     GIVES(m, "sum.dim_IntList(%1, [0], true)", "1x3xf32: 5 7 9");
     GIVES("2x2xui8 = [200, 100, 0, 1]", "sum_to_size(%1, [2])", "2xi64: 200 101");
     GIVES("2xui8 = [200, 100]", "sum_to_size(%1, [2])", "2xui8: 200 100");
+    GIVES("f32 = [3]; f32 = [-2]", "cosine_similarity(%1, %2, 0)", "f32: -1");
+    GIVES("3xf32 = [1, 2, 3]; 2x0xi64 = []", "gather(%1, 0, %2)", "2x0xf32:");
+    GIVES("1x1x4xf32 = [1, 2, 3, 4]", "_pad_circular(%1, [-1, 2])", "1x1x5xf32: 2 3 4 2 3");
+    GIVES("1x1x4xf32 = [1, 2, 3, 4]", "_pad_circular(%1, [2, -1])", "1x1x5xf32: 2 3 1 2 3");
+    GIVES("", "arange.start_step(-0.9, 2.1, 2.0, 3)", "2xi32: 0 2");
+    GIVES("", "arange.start_step(0.5, 5.2, 1.7, 3)", "3xi32: 0 1 2");
+    GIVES("", "arange.start_step(0.5, 5.2, 1.7, 4)", "5xi64: 0 1 2 3 4");
+    GIVES("", "linspace(4.3, -3, 5, 4)", "5xi64: 4 2 0 -1 -3");
+    GIVES("", "linspace(0, 7, 50, 4)",
+          "50xi64: 0 0 0 0 0 0 0 1 1 1 1 1 1 1 2 2 2 2 2 2 2 3 3 3 3 3 3 3 4 4 4 4 4 4 4 5 5 5 5 5 5 5 "
+          "6 6 6 6 6 6 6 7");
+    GIVES("", "logspace(0, 1.2, 4, 10.0, 4)", "4xi64: 1 2 4 10");
     GIVES(m, "mean.dim(%1, [-1])", "2xf32: 3 4");
     GIVES(m, "max.dim(%1, 1)", "2xf32: 5 6; 2xi64: 1 2");
     GIVES(m, "argmin(%1)", "i64: 0");
