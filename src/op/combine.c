@@ -248,7 +248,8 @@ pairwise_distance(tb_opctx *c)
         tb_body_raise(c, "expected at least one axis");
     if (!tb_dtype_is_inexact(tb_dtype_of(g, d)))
         d = CAST(d, TB_F32);
-    r = length(g, ADD(d, K(d, FLOAT(3))), FLOAT(2));
+    tb_val wide = tb_body_wide(g, ADD(d, K(d, FLOAT(3)))); /* powers of f16 do not fit */
+    r = CAST(length(g, wide, FLOAT(2)), tb_dtype_of(g, d));
     return BOOL(4) ? tb_unsqueeze(g, r, RANK(r)) : r;
 }
 

@@ -26,6 +26,9 @@ t_put_result(tb_buf *out, const tb_eval_tensor *t)
         else if (t->dtype == TB_BF16)
             tb_buf_printf(out, " %.5g",
                           (double)tb_bf16_to_f32(((const uint16_t *)t->data)[i]));
+        else if (t->dtype == TB_F16)
+            tb_buf_printf(out, " %.5g",
+                          (double)tb_f16_to_f32(((const uint16_t *)t->data)[i]));
         else if (t->dtype == TB_I64)
             tb_buf_printf(out, " %lld", (long long)((const int64_t *)t->data)[i]);
         else if (t->dtype == TB_I32)

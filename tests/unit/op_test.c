@@ -230,6 +230,7 @@ reductions(void)
     GIVES("2x2xui8 = [200, 100, 0, 1]", "sum_to_size(%1, [2])", "2xi64: 200 101");
     GIVES("2xui8 = [200, 100]", "sum_to_size(%1, [2])", "2xui8: 200 100");
     GIVES("f32 = [3]; f32 = [-2]", "cosine_similarity(%1, %2, 0)", "f32: -1");
+    GIVES("2xf16 = [10, 0]; 2xf16 = [0, 0]", "pairwise_distance(%1, %2, 5.0)", "f16: 10");
     GIVES("3xf32 = [1, 2, 3]; 2x0xi64 = []", "gather(%1, 0, %2)", "2x0xf32:");
     GIVES("1x1x4xf32 = [1, 2, 3, 4]", "_pad_circular(%1, [-1, 2])", "1x1x5xf32: 2 3 4 2 3");
     GIVES("1x1x4xf32 = [1, 2, 3, 4]", "_pad_circular(%1, [2, -1])", "1x1x5xf32: 2 3 1 2 3");
