@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 /*
  * contract.h -- what schedules of products share: addresses (geometry.c), the micro-kernel
- * (micro.c, micro_amx.c, inner.c), panels of constant operands (pack.c) and of others (repack.c), the kernel
- * (product.c, stream.c). contract.c chooses among them.
+ * (micro.c, micro_amx.c, inner.c), panels of constant operands (pack.c) and of others (repack.c),
+ * the kernel (product.c, stream.c). contract.c chooses among them.
  */
 #pragma once
 #include "kernel/rows.h"
