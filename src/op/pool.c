@@ -100,7 +100,8 @@ max_of(tb_opctx *c, const pool *p, tb_val x)
     return tb_squeeze_axes(g, RMAX(w, window_axes(p)), window_axes(p));
 }
 
-/* Which element of the input (counted over its spatial axes) each maximum is. */
+/* Which element of the input (counted over its spatial axes) each maximum is. Where all of a window
+ * are as low as its padding, that may have come first: then it is the first that is no padding. */
 static tb_val
 argmax_of(tb_opctx *c, const pool *p, tb_val x)
 {
@@ -124,6 +125,10 @@ argmax_of(tb_opctx *c, const pool *p, tb_val x)
         k = REM(DIV(best, I64(inner)), I64(p->k[i]));
         pos = MUL(tb_body_count_up(g, d[ax], rank, ax), I64(p->stride[i]));
         pos = ADD(SUB(pos, I64(p->pad[i])), MUL(k, I64(p->dilation[i])));
+        if (p->pad[i] > 0) {
+            tb_val above = ADD(pos, I64(p->pad[i] * p->dilation[i])); /* not negative */
+            pos = WHERE(LT(pos, I64(0)), REM(above, I64(p->dilation[i])), pos);
+        }
         at = at.id ? ADD(MUL(at, tb_body_dim(g, SIZE(x, ax), TB_I64)), pos) : pos;
     }
     return at;

@@ -316,6 +316,13 @@ other_backward(void)
     GIVES("3x2xf32 = [1, 2, 3, 4, 5, 6]; 3xi64 = [1, 1, 0]",
           "embedding_dense_backward(%1, %2, 3, 0, true)",
           "3x2xf32: 0 0 2 3 0 0");
+    /* all of a window as low as its padding */
+    GIVES("1x1x3x3xui8 = [0, 0, 0, 0, 0, 0, 0, 0, 5]",
+          "max_pool2d_with_indices(%1, [2, 2], [2, 2], [1, 1], [1, 1], false)",
+          "1x1x2x2xui8: 0 0 0 5; 1x1x2x2xi64: 0 1 3 8");
+    GIVES("1x1x4x4xui8 = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5]",
+          "max_pool2d_with_indices(%1, [3, 3], [1, 1], [1, 1], [2, 2], false)",
+          "1x1x2x2xui8: 5 0 0 0; 1x1x2x2xi64: 15 4 1 0");
     GIVES("1x1x1x2xf32 = [1, 2]; 1x1x1x3xf32 = [1, 9, 2]; 1x1x1x2xi64 = [1, 1]",
           "max_pool2d_with_indices_backward(%1, %2, [1, 2], [1, 1], [0, 0], [1, 1], "
           "false, %3)",
