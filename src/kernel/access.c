@@ -5,7 +5,6 @@
  * Loads of what the kernel does not write are placed like pure instructions: outside of
  * every loop that their address does not depend on.
  */
-#include "kernel/build.h"
 #include "kernel/pull.h"
 
 enum { LARGE = 4 << 20 /* bytes */ };
@@ -16,6 +15,42 @@ vector_mask(tb_lower *l)
     return l->mask.id ? tb_k_splat(l->k, l->mask, l->lanes) : TB_NO_KV;
 }
 
+static void
+add_part(tb_kernel *k, tb_kv *all, tb_kv part)
+{
+    if (all)
+        *all = all->id ? tb_k_map(k, TB_P_and, *all, part, TB_NO_KV) : part;
+}
+
+/* The parts of a mask: a scalar that holds for all lanes or for none, and unless NULL the others. */
+static void
+split_mask(tb_kernel *k, tb_kv mask, tb_kv *same, tb_kv *other)
+{
+    const tb_kinst *i = tb_k_inst(k, mask);
+
+    if (i->lanes == 1) {
+        add_part(k, same, mask);
+    } else if (i->op == TB_K_SPLAT) {
+        add_part(k, same, k->f->operands.at[i->in]);
+    } else if (i->op == TB_K_MAP && i->imm == TB_P_and) {
+        tb_kv a = k->f->operands.at[i->in], b = k->f->operands.at[i->in + 1];
+        split_mask(k, a, same, other);
+        split_mask(k, b, same, other);
+    } else {
+        add_part(k, other, mask);
+    }
+}
+
+tb_kv
+tb_guard_of_mask(tb_lower *l)
+{
+    tb_kv same = TB_NO_KV;
+
+    if (l->mask.id)
+        split_mask(l->k, l->mask, &same, NULL);
+    return same;
+}
+
 /* Where the guard does not hold, masked loads would point outside the tensor. They read
  * nothing there, but touching an absent page costs a thousand cycles each time: let them
  * point to its first row instead. */
@@ -23,8 +58,8 @@ static tb_kv
 guarded_base(tb_lower *l, const tb_ix *flat, tb_kv base)
 {
     tb_ix rest = {.c = flat->c};
-    tb_kv lane = TB_NO_KV;
-    if (!l->guard.id)
+    tb_kv lane = TB_NO_KV, guard = tb_guard_of_mask(l);
+    if (!guard.id)
         return base;
     for (uint32_t i = 0; i < flat->n; i++) {
         uint32_t var = flat->t[i].var;
@@ -38,7 +73,7 @@ guarded_base(tb_lower *l, const tb_ix *flat, tb_kv base)
     if (!lane.id)
         return base;
     tb_kv row = tb_ix_spread(l, &rest).base;
-    row = tb_k_map(l->k, TB_P_where, l->guard, row, tb_k_int(l->k, 0));
+    row = tb_k_map(l->k, TB_P_where, guard, row, tb_k_int(l->k, 0));
     return tb_k_add(l->k, row, lane);
 }
 
@@ -173,22 +208,6 @@ mask_in_lane(const tb_kernel *k, tb_kv mask, int lane, bool *holds)
     return true;
 }
 
-/* The parts of a mask: those that are the same for all lanes, and the others. */
-static void
-split_mask(tb_kernel *k, tb_kv mask, tb_kv *same, tb_kv *other)
-{
-    const tb_kinst *i = tb_k_inst(k, mask);
-    tb_kv *part = i->op == TB_K_SPLAT ? same : other;
-
-    if (i->op == TB_K_MAP && i->imm == TB_P_and) {
-        tb_kv a = k->f->operands.at[i->in], b = k->f->operands.at[i->in + 1];
-        split_mask(k, a, same, other);
-        split_mask(k, b, same, other);
-        return;
-    }
-    *part = part->id ? tb_k_map(k, TB_P_and, *part, mask, TB_NO_KV) : mask;
-}
-
 static bool
 all_lanes_hold(const tb_kernel *k, tb_kv mask, int from, int n)
 {
@@ -253,12 +272,8 @@ load_at(tb_lower *l, tb_val stored, tb_kv ptr, const tb_ix *flat)
     tb_dtype mem = tb_dtype_of(l->g, stored);
     tb_spread s = tb_ix_spread(l, flat);
     if (l->lanes == 1 || (s.step == 0 && !s.vec.id)) {
-        tb_kv mask = TB_NO_KV; /* a tail's mask does not matter to a uniform load */
-        if (l->mask.id && tb_k_inst(l->k, l->mask)->lanes == 1)
-            mask = l->mask;
-        else if (l->guard.id)
-            mask = l->guard;
-        return tb_k_load_pure(l->k, mem, 1, ptr, s.base, 0, mask);
+        /* a tail's mask does not matter to a uniform load */
+        return tb_k_load_pure(l->k, mem, 1, ptr, s.base, 0, tb_guard_of_mask(l));
     }
     if (s.step == 1 && !s.vec.id) {
         tb_kv end = load_end(l, stored, ptr, flat);

@@ -114,19 +114,12 @@ data_value(tb_lower *l, const tb_ixvar *v)
     tb_kv i = tb_pull(l, v->data, v->at);
     tb_kv n = tb_ix_dim(l, v->extent), zero = tb_k_int(k, 0);
     int w = tb_k_inst(k, i)->lanes;
-    tb_kv bad, any;
+    tb_kv mask = w == 1 ? tb_guard_of_mask(l) : l->mask, bad, any;
 
     i = tb_k_cast(k, i, TB_I64);
     bad = tb_k_map(k, TB_P_or, tb_k_lt(k, i, tb_k_splat(k, zero, w)),
                    tb_k_map(k, TB_P_le, tb_k_splat(k, n, w), i, TB_NO_KV), TB_NO_KV);
-    if (l->mask.id) {
-        if (w == 1 && tb_k_inst(k, l->mask)->lanes > 1)
-            any = l->guard.id ? tb_k_map(k, TB_P_and, bad, l->guard, TB_NO_KV) : bad;
-        else
-            any = tb_k_map(k, TB_P_and, bad, l->mask, TB_NO_KV);
-    } else {
-        any = bad;
-    }
+    any = mask.id ? tb_k_map(k, TB_P_and, bad, mask, TB_NO_KV) : bad;
     if (tb_k_inst(k, any)->lanes > 1)
         any = tb_k_hreduce(k, TB_P_or, any);
     tb_k_fail_if(k, any, TB_KERNEL_INDEX_OUT_OF_RANGE);

@@ -47,7 +47,7 @@ tb_lower_begin(tb_lower *l, const char *what)
     l->ix.vars.cap = l->ix.vars.n;
     l->env.n = 0;
     l->lanes = 1;
-    l->mask = l->guard = TB_NO_KV;
+    l->mask = TB_NO_KV;
     l->lane_align = 1;
     l->past_caches = false;
     l->ahead.var = UINT32_MAX;

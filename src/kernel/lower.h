@@ -262,7 +262,6 @@ typedef struct tb_lower {
     TB_VEC(tb_known) known;
     bool past_caches; /* what tb_put stores is large and nobody's here */
     tb_ahead ahead;   /* what loads ask for */
-    tb_kv guard; /* the lane-independent part of mask: BOOL scalar, or NO_KV */
     TB_VEC(tb_memo) memos;
     TB_VEC(tb_strided) strided;
     tb_map memo; /* hash of (node, indices, variables, mask) to memos + 1 */

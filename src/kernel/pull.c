@@ -136,13 +136,11 @@ in_range(tb_lower *l, const tb_ix *a, tb_dim n)
     return both(l, lo, hi);
 }
 
-/* Pulls v where `cond` holds; other lanes may give anything but touch no memory. `all` is what of
- * cond is the same for all lanes, and may be NO_KV. */
+/* Pulls v where `cond` holds; other lanes may give anything but touch no memory. */
 static tb_kv
-pull_where(tb_lower *l, tb_kv cond, tb_kv all, tb_val v, const tb_ix *idx)
+pull_where(tb_lower *l, tb_kv cond, tb_val v, const tb_ix *idx)
 {
-    tb_kv mask = l->mask, guard = l->guard, r;
-    l->guard = both(l, l->guard, all);
+    tb_kv mask = l->mask, r;
     if (l->lanes > 1)
         l->mask = both(l, l->mask.id ? tb_k_splat(l->k, l->mask, l->lanes) : l->mask,
                        tb_k_splat(l->k, cond, l->lanes));
@@ -150,7 +148,6 @@ pull_where(tb_lower *l, tb_kv cond, tb_kv all, tb_val v, const tb_ix *idx)
         l->mask = both(l, l->mask, cond);
     r = tb_pull(l, v, idx);
     l->mask = mask;
-    l->guard = guard;
     return r;
 }
 
@@ -183,18 +180,14 @@ pull_pad(tb_lower *l, tb_val v, const tb_ix *idx)
     tb_val x = tb_in(l->g, v, 0);
     const tb_dim *dims = tb_dims(l->g, x);
     tb_ix in[TB_MAX_RANK];
-    tb_kv cond = TB_NO_KV, all = TB_NO_KV;
+    tb_kv cond = TB_NO_KV;
 
     tb_ix_through(&l->ix, l->g, v, idx, in);
-    for (int i = 0; i < tb_rank(l->g, x); i++) {
-        tb_kv inside = in_range(l, &in[i], dims[i]);
-        cond = both(l, cond, inside);
-        if (inside.id && tb_k_inst(l->k, inside)->lanes == 1)
-            all = both(l, all, inside);
-    }
+    for (int i = 0; i < tb_rank(l->g, x); i++)
+        cond = both(l, cond, in_range(l, &in[i], dims[i]));
     if (!cond.id)
         return tb_pull(l, x, in);
-    tb_kv inside = pull_where(l, cond, all, x, in), outside = tb_pull(l, tb_in(l->g, v, 1), NULL);
+    tb_kv inside = pull_where(l, cond, x, in), outside = tb_pull(l, tb_in(l->g, v, 1), NULL);
     uint64_t bits;
     if (tb_k_const_bits(l->k, outside, &bits) && bits == 0 && zero_outside(l, inside, cond))
         return inside;
@@ -218,8 +211,7 @@ pull_concat(tb_lower *l, tb_val v, const tb_ix *idx)
         tb_kv cond = in_range(l, &in[axis], size);
         if (!cond.id) /* always this one */
             return tb_pull(l, x, in);
-        bool same = tb_k_inst(l->k, cond)->lanes == 1;
-        tb_kv part = pull_where(l, cond, same ? cond : TB_NO_KV, x, in);
+        tb_kv part = pull_where(l, cond, x, in);
         r = r.id ? tb_k_map(l->k, TB_P_where, cond, part, r) : part;
         in[axis] = tb_ix_offset(&l->ix, in[axis], tb_dim_sub(l->u, 0, size));
     }
@@ -403,7 +395,7 @@ tb_pull(tb_lower *l, tb_val v, const tb_ix *idx)
             return tb_pull_load(l, stored, &flat);
         }
     }
-    uint64_t h = tb_hash_u64(v.id, l->mask.id * 31u + l->guard.id);
+    uint64_t h = tb_hash_u64(v.id, l->mask.id);
     h = tb_hash_u64((uint64_t)l->lanes, h);
     for (int a = 0; a < rank; a++)
         h = sign(l, &idx[a], h);

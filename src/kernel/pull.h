@@ -24,6 +24,9 @@ enum { TB_UNIFORM, TB_AFFINE, TB_VECTOR };
 int tb_var_class(tb_lower *l, uint32_t var);
 int tb_ix_class(tb_lower *l, const tb_ix *e);
 
+/* access.c: what of the mask holds for all lanes or for none, a BOOL scalar; NO_KV if nothing does. */
+tb_kv tb_guard_of_mask(tb_lower *l);
+
 /* A place in memory or an index, split by how it moves along the lanes. */
 typedef struct tb_spread {
     tb_kv base;  /* scalar I64: lane 0, without vec */
