@@ -8,24 +8,7 @@
 
 #include "unit/compile_t.h"
 
-#define SIZES(...) (int64_t[][C_MAX]){__VA_ARGS__}, \
-    (int)(sizeof((int64_t[][C_MAX]){__VA_ARGS__}) / sizeof(int64_t[C_MAX]))
-
-#define AXES(...) (int64_t[]) { __VA_ARGS__ }
-
 static int size; /* of the case: rows, columns or depth */
-
-static tb_val
-half(tb_val x)
-{
-    return tb_cast(g, x, TB_BF16);
-}
-
-static tb_val
-wide(tb_val x)
-{
-    return tb_cast(g, x, TB_F32);
-}
 
 /* ---- the level, on every processor with AVX2 (the program is linked with --wrap) ---- */
 
@@ -103,21 +86,13 @@ __wrap_tb_target_of(const tb_cpu_level *level)
 
 /* ---- cases ---- */
 
-/* x . w' with w [n, k]. */
-static tb_val
-linear(tb_val x, tb_val w)
-{
-    int r = tb_rank(g, w);
-    return tb_dot(g, x, tb_transpose(g, w, r - 2, r - 1));
-}
-
 /* Blocks of 32 rows, of 16 and fewer; weights packed before and by a kernel. */
 static void
 rows(void)
 {
-    tb_val y = wide(tb_dot(g, IN(BF16, size, 96), half(CONST(96, 100))));
+    tb_val y = c_wide(tb_dot(g, IN(BF16, size, 96), c_half(CONST(96, 100))));
     c_out(tb_map2(g, TB_P_max, tb_map2(g, TB_P_add, y, IN(F32, size, 100)), tb_full_like(g, y, 0)));
-    c_out(linear(IN(BF16, size, 64), IN(BF16, 130, 64)));
+    c_out(c_linear(IN(BF16, size, 64), IN(BF16, 130, 64)));
     c_run((c_case){.tolerance = 2e-2});
 }
 
@@ -125,9 +100,9 @@ static void
 open_rows(void)
 {
     tb_dim m = c_sym("m", 0, 1000);
-    c_out(tb_dot(g, IN(BF16, m, 64), half(CONST(64, 70))));
-    c_out(linear(IN(BF16, m, 544), IN(BF16, 70, 544)));
-    c_out(tb_transpose(g, tb_dot(g, IN(BF16, m, 64), half(CONST(64, 40))), 0, 1));
+    c_out(tb_dot(g, IN(BF16, m, 64), c_half(CONST(64, 70))));
+    c_out(c_linear(IN(BF16, m, 544), IN(BF16, 70, 544)));
+    c_out(tb_transpose(g, tb_dot(g, IN(BF16, m, 64), c_half(CONST(64, 40))), 0, 1));
     c_run((c_case){SIZES({0}, {1}, {15}, {16}, {17}, {33}, {250}), .tolerance = 2e-2});
 }
 
@@ -135,8 +110,8 @@ open_rows(void)
 static void
 columns(void)
 {
-    c_out(tb_dot(g, IN(BF16, 40, 64), half(CONST(64, size))));
-    c_out(linear(IN(BF16, 60, 32), IN(BF16, size, 32)));
+    c_out(tb_dot(g, IN(BF16, 40, 64), c_half(CONST(64, size))));
+    c_out(c_linear(IN(BF16, 60, 32), IN(BF16, size, 32)));
     c_run((c_case){.tolerance = 2e-2});
 }
 
@@ -145,8 +120,8 @@ static void
 depths(void)
 {
     tb_dim k = c_sym("k", 1, 1000);
-    c_out(tb_dot(g, IN(BF16, 50, size), half(CONST(size, 80))));
-    c_out(linear(IN(BF16, 70, size), IN(BF16, 70, size)));
+    c_out(tb_dot(g, IN(BF16, 50, size), c_half(CONST(size, 80))));
+    c_out(c_linear(IN(BF16, 70, size), IN(BF16, 70, size)));
     tb_dim r = tb_dim_mul(u, k, 32);
     c_out(tb_dot(g, IN(BF16, 72, r), IN(BF16, r, 130)));
     c_out(tb_dot(g, IN(BF16, 50, r), IN(BF16, r, 70)));
@@ -157,11 +132,11 @@ depths(void)
 static void
 places(void)
 {
-    c_out(tb_dot(g, tb_slice_axis(g, IN(BF16, 37, 90), 1, 7, 64, 1), half(CONST(64, 48))));
-    c_out(tb_dot(g, tb_transpose(g, IN(BF16, 320, 64), 0, 1), half(CONST(320, 40))));
-    c_out(tb_dot(g, tb_transpose(g, IN(BF16, 320, 64), 0, 1), half(CONST(320, 400))));
-    c_out(linear(IN(BF16, 3, 70, 32), IN(BF16, 3, 70, 32)));
-    c_out(tb_dot(g, tb_flip(g, IN(BF16, 20, 64), 2), half(CONST(64, 48))));
+    c_out(tb_dot(g, tb_slice_axis(g, IN(BF16, 37, 90), 1, 7, 64, 1), c_half(CONST(64, 48))));
+    c_out(tb_dot(g, tb_transpose(g, IN(BF16, 320, 64), 0, 1), c_half(CONST(320, 40))));
+    c_out(tb_dot(g, tb_transpose(g, IN(BF16, 320, 64), 0, 1), c_half(CONST(320, 400))));
+    c_out(c_linear(IN(BF16, 3, 70, 32), IN(BF16, 3, 70, 32)));
+    c_out(tb_dot(g, tb_flip(g, IN(BF16, 20, 64), 2), c_half(CONST(64, 48))));
     c_run((c_case){.tolerance = 4e-2});
 }
 
@@ -187,10 +162,10 @@ static void
 convolutions(void)
 {
     tb_val x = IN(BF16, 2, 32, 9, 11), w = IN(BF16, 48, 32, 3, 3);
-    c_out(conv(x, half(CONST(40, 32, 3, 3)), 1, 0));
+    c_out(conv(x, c_half(CONST(40, 32, 3, 3)), 1, 0));
     c_out(conv(x, w, 2, 1));
-    c_out(conv(x, half(CONST(70, 32, 1, 1)), 1, 0));
-    c_out(tb_conv(g, TB_P_conv, IN(BF16, 1, 32, 50), half(CONST(40, 32, 3)), TB_NO_VAL, 1, 1,
+    c_out(conv(x, c_half(CONST(70, 32, 1, 1)), 1, 0));
+    c_out(tb_conv(g, TB_P_conv, IN(BF16, 1, 32, 50), c_half(CONST(40, 32, 3)), TB_NO_VAL, 1, 1,
                   AXES(1), AXES(0), AXES(0), AXES(2)));
     c_run((c_case){.tolerance = 4e-2});
 }
@@ -259,7 +234,7 @@ check_needs(void)
 static void
 needs(void)
 {
-    c_out(tb_dot(g, IN(BF16, 40, 64), half(CONST(64, 64))));
+    c_out(tb_dot(g, IN(BF16, 40, 64), c_half(CONST(64, 64))));
     c_run((c_case){.tolerance = 2e-2, .check = check_needs});
 }
 

@@ -3,9 +3,6 @@
  * code against the evaluator. */
 #include "unit/compile_t.h"
 
-#define SIZES(...) (int64_t[][C_MAX]){__VA_ARGS__}, \
-    (int)(sizeof((int64_t[][C_MAX]){__VA_ARGS__}) / sizeof(int64_t[C_MAX]))
-
 static int queries, keys, depth, width; /* of the case */
 
 /* A step of training: the attention, its sums and the gradients for `grad`. */

@@ -92,6 +92,32 @@ c_const(int rank, const int64_t *dims)
 #define CONST(...)                                                                       \
     c_const((int)TB_COUNT(((int64_t[]){__VA_ARGS__})), (int64_t[]){__VA_ARGS__})
 
+/* Arguments of builders, and of c_run: sets of sizes and their number. */
+#define DIMS(...) (tb_dim[]) { __VA_ARGS__ }
+#define AXES(...) (int64_t[]) { __VA_ARGS__ }
+#define SIZES(...) (int64_t[][C_MAX]){__VA_ARGS__}, \
+    (int)TB_COUNT(((int64_t[][C_MAX]){__VA_ARGS__}))
+
+/* x . w' with w [..., n, k]. */
+static inline tb_val
+c_linear(tb_val x, tb_val w)
+{
+    int r = tb_rank(g, w);
+    return tb_dot(g, x, tb_transpose(g, w, r - 2, r - 1));
+}
+
+static inline tb_val
+c_half(tb_val x)
+{
+    return tb_cast(g, x, TB_BF16);
+}
+
+static inline tb_val
+c_wide(tb_val x)
+{
+    return tb_cast(g, x, TB_F32);
+}
+
 static inline double
 c_get(tb_dtype t, const void *data, size_t i)
 {

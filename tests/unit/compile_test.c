@@ -7,9 +7,6 @@
 #define M2(op, a, b) tb_map2(g, TB_P_##op, a, b)
 #define RED(op, a, axes) tb_reduce(g, TB_P_##op, a, axes)
 #define LIKE(a, b) tb_expand_like(g, a, b)
-#define DIMS(...) (tb_dim[]) { __VA_ARGS__ }
-#define SIZES(...) (int64_t[][C_MAX]){__VA_ARGS__}, \
-    (int)(sizeof((int64_t[][C_MAX]){__VA_ARGS__}) / sizeof(int64_t[C_MAX]))
 
 static void
 adds(void)

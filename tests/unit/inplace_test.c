@@ -7,7 +7,6 @@
 
 #define M1(op, a) tb_map1(g, TB_P_##op, a)
 #define M2(op, a, b) tb_map2(g, TB_P_##op, a, b)
-#define DIMS(...) (tb_dim[]) { __VA_ARGS__ }
 
 static uint32_t
 global(const char *name)

@@ -2,57 +2,33 @@
 /* product_test.c -- matrix products of every schedule: compiled code against the evaluator. */
 #include "unit/compile_t.h"
 
-#define DIMS(...) (tb_dim[]) { __VA_ARGS__ }
-#define SIZES(...) (int64_t[][C_MAX]){__VA_ARGS__}, \
-    (int)(sizeof((int64_t[][C_MAX]){__VA_ARGS__}) / sizeof(int64_t[C_MAX]))
-
-/* x . w' with a weight [n, k] that is not constant: inner products. */
-static tb_val
-linear(tb_val x, tb_val w)
-{
-    int r = tb_rank(g, w);
-    return tb_dot(g, x, tb_transpose(g, w, r - 2, r - 1));
-}
-
-static tb_val
-half(tb_val x)
-{
-    return tb_cast(g, x, TB_BF16);
-}
-
-static tb_val
-wide(tb_val x)
-{
-    return tb_cast(g, x, TB_F32);
-}
-
 static int size; /* of the case: rows or depth */
 
 /* Columns and depths that fill no vector. */
 static void
 inner_rows(void)
 {
-    c_out(linear(IN(F32, size, 37), IN(F32, 9, 37)));
-    c_out(linear(IN(F32, size, 64), IN(F32, 66, 64)));
+    c_out(c_linear(IN(F32, size, 37), IN(F32, 9, 37)));
+    c_out(c_linear(IN(F32, size, 64), IN(F32, 66, 64)));
     c_run((c_case){.tolerance = 1e-5});
 }
 
 static void
 inner_depths(void)
 {
-    c_out(linear(IN(F32, 5, size), IN(F32, 19, size)));
-    c_out(linear(IN(F32, 1, size), IN(F32, 19, size)));
+    c_out(c_linear(IN(F32, 5, size), IN(F32, 19, size)));
+    c_out(c_linear(IN(F32, 1, size), IN(F32, 19, size)));
     c_run((c_case){.tolerance = 2e-5});
 }
 
 static void
 inner_types(void)
 {
-    tb_val a = linear(IN(F64, 5, 35), IN(F64, 7, 35));
+    tb_val a = c_linear(IN(F64, 5, 35), IN(F64, 7, 35));
     c_out(a);
-    c_out(linear(IN(BF16, 6, 40), IN(BF16, 70, 40)));
-    c_out(linear(IN(F16, 3, 41), IN(F16, 5, 41)));
-    c_out(linear(IN(F64, 1, 16), IN(F64, 33, 16)));
+    c_out(c_linear(IN(BF16, 6, 40), IN(BF16, 70, 40)));
+    c_out(c_linear(IN(F16, 3, 41), IN(F16, 5, 41)));
+    c_out(c_linear(IN(F64, 1, 16), IN(F64, 33, 16)));
     c_run((c_case){.tolerance = 2e-2});
 }
 
@@ -63,7 +39,7 @@ inner_specials(void)
     tb_val x = IN(F32, 3, 20), w = IN(F32, 5, 20);
     tb_val inf = tb_full_like(g, w, INFINITY);
     tb_val big = tb_map2(g, TB_P_lt, tb_full_like(g, w, 0.5), w);
-    c_out(linear(x, tb_where(g, big, inf, w)));
+    c_out(c_linear(x, tb_where(g, big, inf, w)));
     c_run((c_case){.tolerance = 1e-5});
 }
 
@@ -71,7 +47,7 @@ static void
 inner_open(void)
 {
     tb_dim m = c_sym("m", 0, 200), n = c_sym("n", 0, 1000);
-    tb_val x = IN(F32, m, 48), w = IN(F32, n, 48), y = linear(x, w);
+    tb_val x = IN(F32, m, 48), w = IN(F32, n, 48), y = c_linear(x, w);
     c_out(tb_map2(g, TB_P_max, tb_map2(g, TB_P_add, y, IN(F32, m, n)), tb_full_like(g, y, 0)));
     c_run((c_case){SIZES({1, 1}, {2, 3}, {5, 64}, {6, 70}, {13, 129}, {200, 5}, {0, 4}, {4, 0}),
                    .tolerance = 1e-5});
@@ -81,9 +57,9 @@ static void
 inner_batched(void)
 {
     tb_dim b = c_sym("b", 1, 100);
-    tb_val x = IN(F32, b, 3, 7, 24), w = IN(F32, b, 3, 11, 24), y = linear(x, w);
+    tb_val x = IN(F32, b, 3, 7, 24), w = IN(F32, b, 3, 11, 24), y = c_linear(x, w);
     c_out(tb_transpose(g, y, 1, 2));
-    c_out(linear(IN(F32, b, 4, 33), tb_expand(g, IN(F32, 10, 33), 3, DIMS(b, 10, 33))));
+    c_out(c_linear(IN(F32, b, 4, 33), tb_expand(g, IN(F32, 10, 33), 3, DIMS(b, 10, 33))));
     c_run((c_case){SIZES({1}, {2}, {9}), .tolerance = 1e-5});
 }
 
@@ -93,8 +69,8 @@ inner_slices(void)
 {
     tb_val x = tb_slice_axis(g, IN(F32, 6, 90), 1, 7, 30, 1);
     tb_val w = tb_slice_axis(g, IN(F32, 20, 50), 1, 3, 30, 1);
-    c_out(linear(x, w));
-    c_out(linear(tb_slice_axis(g, IN(F32, 12, 30), 0, 1, 5, 2), w));
+    c_out(c_linear(x, w));
+    c_out(c_linear(tb_slice_axis(g, IN(F32, 12, 30), 0, 1, 5, 2), w));
     c_run((c_case){.tolerance = 1e-5});
 }
 
@@ -146,8 +122,8 @@ static void
 part_of_panel_pairs(void)
 {
     tb_dim m = c_sym("m", 0, 400);
-    c_out(tb_dot(g, IN(BF16, m, 90), half(CONST(90, size))));
-    c_out(tb_dot(g, IN(BF16, 30, 91), half(CONST(91, size))));
+    c_out(tb_dot(g, IN(BF16, m, 90), c_half(CONST(90, size))));
+    c_out(tb_dot(g, IN(BF16, 30, 91), c_half(CONST(91, size))));
     c_out(tb_dot(g, IN(BF16, 200, 90), IN(BF16, 90, size)));
     c_run((c_case){SIZES({0}, {13}, {250}), .tolerance = 3e-2});
 }
@@ -195,7 +171,7 @@ across_pairs(void)
 {
     c_out(across(IN(BF16, 190, 99), IN(BF16, 190, 300)));
     c_out(across(IN(BF16, 190, 99), IN(BF16, 190, 70)));
-    c_out(across(IN(BF16, 191, 99), half(CONST(191, 70))));
+    c_out(across(IN(BF16, 191, 99), c_half(CONST(191, 70))));
     c_run((c_case){.tolerance = 3e-2});
 }
 
@@ -272,7 +248,7 @@ own_panels(void)
 {
     tb_val bias = IN(F32, 600);
     c_out(tb_dot(g, IN(F32, size, 83), IN(F32, 83, 600)));
-    c_out(tb_map2(g, TB_P_add, linear(IN(F32, size, 83), IN(F32, 600, 83)),
+    c_out(tb_map2(g, TB_P_add, c_linear(IN(F32, size, 83), IN(F32, 600, 83)),
                   tb_expand(g, bias, 2, (tb_dim[]){size, 600})));
     c_out(tb_transpose(g, tb_dot(g, tb_transpose(g, IN(F32, 96, size), 0, 1), IN(F32, 96, 576)), 0, 1));
     c_run((c_case){.tolerance = 1e-5, .workers = 2});
@@ -281,9 +257,9 @@ own_panels(void)
 static void
 own_panels_deep(void)
 {
-    c_out(linear(IN(F32, 130, 4301), IN(F32, 256, 4301)));
+    c_out(c_linear(IN(F32, 130, 4301), IN(F32, 256, 4301)));
     c_out(tb_dot(g, IN(BF16, 130, 40), IN(BF16, 40, 260)));
-    c_out(linear(IN(F32, 2, 40, 40), IN(F32, 2, 270, 40)));
+    c_out(c_linear(IN(F32, 2, 40, 40), IN(F32, 2, 270, 40)));
     c_run((c_case){.tolerance = 1e-4, .workers = 1});
 }
 
@@ -303,17 +279,17 @@ bf16_weights(void)
 static void
 pairs_depths(void)
 {
-    c_out(tb_dot(g, IN(BF16, 13, size), half(CONST(size, 100))));
-    c_out(wide(tb_dot(g, IN(BF16, 1, size), tb_transpose(g, half(CONST(33, size)), 0, 1))));
+    c_out(tb_dot(g, IN(BF16, 13, size), c_half(CONST(size, 100))));
+    c_out(c_wide(tb_dot(g, IN(BF16, 1, size), tb_transpose(g, c_half(CONST(33, size)), 0, 1))));
     c_run((c_case){.tolerance = 2e-2});
 }
 
 static void
 pairs_rows(void)
 {
-    tb_val y = wide(tb_dot(g, IN(BF16, size, 33), half(CONST(33, 64))));
+    tb_val y = c_wide(tb_dot(g, IN(BF16, size, 33), c_half(CONST(33, 64))));
     c_out(tb_map2(g, TB_P_max, tb_map2(g, TB_P_add, y, IN(F32, size, 64)), tb_full_like(g, y, 0)));
-    c_out(tb_dot(g, tb_transpose(g, IN(BF16, 50, size), 0, 1), half(CONST(50, 48))));
+    c_out(tb_dot(g, tb_transpose(g, IN(BF16, 50, size), 0, 1), c_half(CONST(50, 48))));
     c_run((c_case){.tolerance = 2e-2});
 }
 
@@ -323,8 +299,8 @@ pairs_long(void)
 {
     tb_dim k = c_sym("k", 1, 100000), m = c_sym("m", 0, 1000);
     c_out(tb_dot(g, IN(BF16, m, k), IN(BF16, k, 70)));
-    c_out(tb_transpose(g, tb_dot(g, IN(BF16, m, 1030), half(CONST(1030, 40))), 0, 1));
-    c_out(tb_dot(g, tb_slice_axis(g, IN(BF16, m, 90), 1, 7, 31, 1), half(CONST(31, 20))));
+    c_out(tb_transpose(g, tb_dot(g, IN(BF16, m, 1030), c_half(CONST(1030, 40))), 0, 1));
+    c_out(tb_dot(g, tb_slice_axis(g, IN(BF16, m, 90), 1, 7, 31, 1), c_half(CONST(31, 20))));
     c_run((c_case){SIZES({1, 1}, {2, 300}, {511, 3}, {513, 14}, {1025, 25}, {5, 0}),
                    .tolerance = 4e-2});
 }
@@ -334,8 +310,8 @@ static void
 pairs_inputs(void)
 {
     c_out(tb_dot(g, IN(BF16, 70, size), IN(BF16, size, 1030)));
-    c_out(linear(IN(BF16, 300, size), IN(BF16, 70, size)));
-    c_out(linear(IN(BF16, 300, 70), tb_slice_axis(g, IN(BF16, 9, 90), 1, 5, 70, 1)));
+    c_out(c_linear(IN(BF16, 300, size), IN(BF16, 70, size)));
+    c_out(c_linear(IN(BF16, 300, 70), tb_slice_axis(g, IN(BF16, 9, 90), 1, 5, 70, 1)));
     c_run((c_case){.tolerance = 2e-2});
 }
 
@@ -345,9 +321,9 @@ pairs_inner(void)
 {
     tb_val x = IN(BF16, 3, size), w = IN(BF16, 5, size);
     tb_val big = tb_map2(g, TB_P_lt, tb_full_like(g, w, 0.5), w);
-    c_out(linear(IN(BF16, 7, size), IN(BF16, 19, size)));
-    c_out(linear(IN(BF16, 1, size), IN(BF16, 19, size)));
-    c_out(linear(x, tb_where(g, big, tb_full_like(g, w, INFINITY), w)));
+    c_out(c_linear(IN(BF16, 7, size), IN(BF16, 19, size)));
+    c_out(c_linear(IN(BF16, 1, size), IN(BF16, 19, size)));
+    c_out(c_linear(x, tb_where(g, big, tb_full_like(g, w, INFINITY), w)));
     c_run((c_case){.tolerance = 2e-2});
 }
 

@@ -4,7 +4,6 @@
 #define C_MAX 16
 #include "unit/compile_t.h"
 
-#define DIMS(...) (tb_dim[]) { __VA_ARGS__ }
 #define RED(op, a, axes) tb_reduce(g, TB_P_##op, a, axes)
 
 static void

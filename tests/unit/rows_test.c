@@ -4,9 +4,6 @@
 #define C_MAX 16
 #include "unit/compile_t.h"
 
-#define DIMS(...) (tb_dim[]) { __VA_ARGS__ }
-#define SIZES(...) (int64_t[][C_MAX]){__VA_ARGS__}, \
-    (int)TB_COUNT(((int64_t[][C_MAX]){__VA_ARGS__}))
 #define RED(op, a, axes) tb_reduce(g, TB_P_##op, a, axes)
 
 static const int64_t lengths[] = {3, 7, 8, 13, 16, 17, 23, 24, 31, 32, 40, 49, 57, 100, 521};

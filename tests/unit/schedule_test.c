@@ -4,9 +4,6 @@
 
 #define M1(op, a) tb_map1(g, TB_P_##op, a)
 #define M2(op, a, b) tb_map2(g, TB_P_##op, a, b)
-#define DIMS(...) (tb_dim[]) { __VA_ARGS__ }
-#define SIZES(...) (int64_t[][C_MAX]){__VA_ARGS__}, \
-    (int)(sizeof((int64_t[][C_MAX]){__VA_ARGS__}) / sizeof(int64_t[C_MAX]))
 
 /* ---- scans ---- */
 
