@@ -49,8 +49,10 @@ access(tb_emitter *e, const tb_kinst *i, const char *name)
 void
 tb_emit_treg(tb_emitter *e, const tb_kinst *i)
 {
-    LLVMValueRef args[3] = {number(e, i->imm & 15), number(e, i->imm >> 4 & 15),
-                            number(e, i->imm >> 8)};
+    LLVMValueRef args[3];
+
+    for (int n = 0; n < 3; n++)
+        args[n] = number(e, tb_k_treg(i, n));
 
     TB_CHECK(e->x86);
     switch ((tb_kop)i->op) {

@@ -109,8 +109,7 @@ choose_b(tb_contract *c, bool in_order)
     bool other = l->variant == TB_VARIANT_OTHER;
     int64_t least, most_rows;
     tb_dim_range(l->u, c->M, &least, &most_rows);
-    bool fixed = tb_node_of(c->g, c->b_store)->prim == TB_P_const &&
-                 tb_dim_is_const(c->N) && tb_dim_is_const(c->R);
+    bool fixed = tb_contract_is_weight(c) && tb_dim_is_const(c->N) && tb_dim_is_const(c->R);
     c->b_batched = differs(c, &c->b_flat);
     fixed = fixed && tb_dim_is_const(c->b_step_r) && tb_dim_is_const(c->b_step_n) &&
             (!c->b_batched || c->conv);
@@ -336,12 +335,6 @@ next_kernel(tb_contract *c)
     l->ix = ix;
 }
 
-static bool
-is_weight(const tb_contract *c)
-{
-    return tb_node_of(c->g, c->b_store)->prim == TB_P_const;
-}
-
 void
 tb_lower_contract(tb_lower *l)
 {
@@ -360,7 +353,7 @@ tb_lower_contract(tb_lower *l)
     else
         tb_dot_geometry(&c);
     tb_contract_root(&c);
-    tb_dim rows = is_weight(&c) && tb_dim_is_const(c.M) ? c.M : 0;
+    tb_dim rows = tb_contract_is_weight(&c) && tb_dim_is_const(c.M) ? c.M : 0;
     bool winograd = l->variant != TB_VARIANT_OTHER && tb_is_winograd(&c);
     c.panel = tb_micro_panel(c.N, rows, winograd ? NULL : &c.last);
     if (l->variant == TB_VARIANT_NARROW && c.panel > NARROW)
@@ -368,7 +361,7 @@ tb_lower_contract(tb_lower *l)
     c.micro.panel = c.last_pitch = (int)c.panel;
     bool in_order = measure_b(&c);
     if (winograd) {
-        if (!is_weight(&c)) {
+        if (!tb_contract_is_weight(&c)) {
             tb_winograd_weights(&c);
             next_kernel(&c);
         }

@@ -48,6 +48,9 @@ void tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block,
 void tb_micro_look_ahead(tb_micro *m, int64_t rows, tb_dim run);
 /* The same for the first columns of a panel, in rows of b_panel; without functions as yet. */
 tb_micro tb_micro_part(const tb_micro *m, int width, int b_panel);
+/* What blocks of `block` rows and a last one of the rest leave over in tiles of mr, up to `most` rows
+ * of several together: the bits of all remainders. */
+uint32_t tb_micro_rests(int mr, int64_t rows, int64_t block, int64_t most);
 /* How it is for the rows that do not fill a tile: they have no time to ask for a panel. */
 tb_micro tb_micro_of_tails(const tb_micro *m);
 /* Columns of a call, of which there are several for a panel. */
@@ -212,6 +215,12 @@ typedef struct tb_tile {
 void tb_bind_batches(tb_lower *l, const uint32_t *vars, uint32_t n, tb_kv flat);
 /* Address of a node at indices, as an expression over its storage. */
 tb_ix tb_operand_address(tb_lower *l, tb_val v, const tb_ix *idx, tb_val *stored);
+/* Is B a constant, or moved from one? It can be laid out at compile time then. */
+static inline bool
+tb_contract_is_weight(const tb_contract *c)
+{
+    return tb_node_of(c->g, c->b_store)->prim == TB_P_const;
+}
 /* A size as a value of the kernel. */
 tb_kv tb_contract_dim(tb_contract *c, tb_dim d);
 /* How many columns the panel has that begins at column n0. */

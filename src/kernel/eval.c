@@ -194,9 +194,10 @@ treg_rows(const eval *e, const tb_kinst *i)
 
     for (uint64_t n = 0; n < t->rows[i->imm]; n++) {
         char *at = memory(e, i, n * pitch, TB_TREG_BYTES);
-        void *row = t->bytes[i->imm][n];
-        memcpy(i->op == TB_K_TREG_LOAD ? row : at, i->op == TB_K_TREG_LOAD ? at : row,
-               TB_TREG_BYTES);
+        if (i->op == TB_K_TREG_LOAD)
+            memcpy(t->bytes[i->imm][n], at, TB_TREG_BYTES);
+        else
+            memcpy(at, t->bytes[i->imm][n], TB_TREG_BYTES);
     }
 }
 
@@ -221,7 +222,7 @@ treg(const eval *e, const tb_kinst *i)
         memset(t->bytes[i->imm], 0, sizeof t->bytes[0]);
         break;
     case TB_K_TREG_DOT:
-        ok = tb_tregs_dot(t, i->imm & 15, i->imm >> 4 & 15, (int)(i->imm >> 8));
+        ok = tb_tregs_dot(t, tb_k_treg(i, 0), tb_k_treg(i, 1), tb_k_treg(i, 2));
         break;
     default:
         ok = t->rows[i->imm] > 0;

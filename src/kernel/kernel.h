@@ -197,6 +197,12 @@ void tb_k_treg_store(tb_kernel *k, int t, tb_kv ptr, tb_kv pitch);
  * (Intel's Software Developer's Manual, TDPBF16PS.) */
 void tb_k_treg_dot(tb_kernel *k, int c, int a, int b);
 bool tb_kernel_has_tregs(const tb_kernel *k);
+/* Register number n of an instruction that names some: c, a and b of a dot. */
+static inline int
+tb_k_treg(const tb_kinst *i, int n)
+{
+    return (int)(i->imm >> 4 * n & 15);
+}
 /* integer helpers on I64 scalars or vectors */
 tb_kv tb_k_add(tb_kernel *k, tb_kv a, tb_kv b);
 tb_kv tb_k_sub(tb_kernel *k, tb_kv a, tb_kv b);

@@ -531,6 +531,17 @@ rows_cost(int64_t n, int mr, int least)
     return cost;
 }
 
+uint32_t
+tb_micro_rests(int mr, int64_t rows, int64_t block, int64_t most)
+{
+    int64_t last = rows % block;
+    uint32_t rests = 0;
+
+    for (int64_t n = 0; n < most && n + last <= rows; n += block) /* blocks, and the last one */
+        rests |= (uint32_t)(n + block <= rows ? (n + block) % mr : 0) | (uint32_t)((n + last) % mr);
+    return rests;
+}
+
 void
 tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block, int64_t most)
 {
@@ -571,10 +582,7 @@ tb_micro_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block, int6
     while (--mr >= 1)
         if (rows_cost(rows, mr, least) < rows_cost(rows, m->mr, least) - 1e-9)
             m->mr = mr;
-    int64_t last = rows % block;
-    for (int64_t n = 0; n < most && n + last <= rows; n += block) /* blocks, and the last one */
-        m->tails |= (uint32_t)(n + block <= rows ? (n + block) % m->mr : 0) |
-                    (uint32_t)((n + last) % m->mr);
+    m->tails = tb_micro_rests(m->mr, rows, block, most);
     if (m->cols && m->mr == 1 && t->vregs >= 16)
         m->cols = 2 * TB_INNER_COLS; /* few chains of sums would wait for each other */
 }

@@ -14,28 +14,21 @@
 enum { SUMS = 0, A = 4, B = 6 }; /* numbers of registers: sums[i][j], a[i], b[j] */
 enum { PAIRS = TB_TREG_ROWS };   /* of r, of a register of b */
 
+/* For n rows; where they are at most 16 nobody uses the lower registers. */
 static void
-configure(tb_kernel *k, tb_kv upper, tb_kv lower)
+configure(tb_kernel *k, tb_kv n)
 {
-    tb_kv all = tb_k_int(k, TB_TREG_ROWS);
+    tb_kv all = tb_k_int(k, TB_TREG_ROWS), upper = tb_k_min(k, n, all);
+    tb_kv lower = tb_k_max(k, tb_k_sub(k, n, all), tb_k_int(k, 1));
     tb_kv rows[TB_TREGS] = {upper, upper, lower, lower, upper, lower, all, all};
 
     tb_k_treg_config(k, rows);
 }
 
-/* For n rows; where they are at most 16 nobody uses the lower registers. */
-static void
-configure_rows(tb_kernel *k, tb_kv n)
-{
-    tb_kv half = tb_k_int(k, TB_TREG_ROWS), lower = tb_k_sub(k, n, half);
-
-    configure(k, tb_k_min(k, n, half), tb_k_max(k, lower, tb_k_int(k, 1)));
-}
-
 void
 tb_amx_begin(tb_kernel *k, const tb_micro *m)
 {
-    configure_rows(k, tb_k_int(k, m->mr));
+    configure(k, tb_k_int(k, m->mr));
 }
 
 void
@@ -143,7 +136,7 @@ tb_amx_call(tb_kernel *k, const tb_micro *m, tb_kv n, const tb_micro_operands *o
     tb_k_if(k, tb_k_map(k, TB_P_eq, n, tb_k_int(k, m->mr), TB_NO_KV));
     call(k, m, m->fn, o);
     tb_k_else(k);
-    configure_rows(k, n);
+    configure(k, n);
     if (m->mr > TB_TREG_ROWS) {
         tb_k_if(k, tb_k_lt(k, tb_k_int(k, TB_TREG_ROWS), n));
         call(k, m, m->fn, o);
@@ -153,21 +146,8 @@ tb_amx_call(tb_kernel *k, const tb_micro *m, tb_kv n, const tb_micro_operands *o
     } else {
         call(k, m, m->fn, o);
     }
-    configure_rows(k, tb_k_int(k, m->mr));
+    tb_amx_begin(k, m);
     tb_k_end_if(k);
-}
-
-/* Can blocks of rows leave some over? They are `block` rows and the last fewer, up to `most` rows
- * of them together. */
-static bool
-leaves_rows(int mr, int64_t rows, int64_t block, int64_t most)
-{
-    int64_t last = rows % block;
-
-    for (int64_t n = 0; n < most && n + last <= rows; n += block)
-        if ((n + block <= rows && (n + block) % mr) || (n + last) % mr)
-            return true;
-    return false;
 }
 
 void
@@ -182,5 +162,5 @@ tb_amx_shape(tb_micro *m, const tb_target *t, tb_dim rows, int64_t block, int64_
     m->mr = open || rows > TB_AMX_ROWS ? TB_AMX_ROWS : (int)rows;
     if (!open && block < m->mr)
         m->mr = (int)(most < m->mr ? most : m->mr);
-    m->tails = open || leaves_rows(m->mr, rows, block, most);
+    m->tails = open ? 1 : tb_micro_rests(m->mr, rows, block, most);
 }

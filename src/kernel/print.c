@@ -288,8 +288,7 @@ put_body(printer *p, const tb_kinst *i, int indent)
         put_args(p, i, 1);
         break;
     case TB_K_TREG_DOT:
-        tb_buf_printf(o, "t%" PRId64 " += t%" PRId64 " . t%" PRId64, i->imm & 15,
-                      i->imm >> 4 & 15, i->imm >> 8);
+        tb_buf_printf(o, "t%d += t%d . t%d", tb_k_treg(i, 0), tb_k_treg(i, 1), tb_k_treg(i, 2));
         break;
     case TB_K_NONE:
     case TB_K_ARG:

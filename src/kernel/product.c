@@ -113,10 +113,11 @@ copy_lanes(tb_lower *l, void *arg)
     tb_k_store(k, copied, s->to, r, 0, v, l->mask);
 }
 
+/* Elements from one copied row of so many to the next. */
 static int64_t
-copy_pitch(const tb_contract *c)
+copy_pitch(int64_t depth)
 {
-    return c->kc + COPY_PAD;
+    return depth + COPY_PAD;
 }
 
 static tb_kv
@@ -124,7 +125,7 @@ copied_row(void *user, tb_kv row)
 {
     const row_source *s = user;
     tb_kernel *k = s->c->k;
-    return tb_k_ptr_add(k, s->t->copy, tb_k_mul(k, row, tb_k_int(k, copy_pitch(s->c))),
+    return tb_k_ptr_add(k, s->t->copy, tb_k_mul(k, row, tb_k_int(k, copy_pitch(s->c->kc))),
                         (int64_t)tb_dtype_bytes(s->c->copied));
 }
 
@@ -199,7 +200,7 @@ pitch_of_a(tb_contract *c)
     int64_t bytes = (int64_t)tb_dtype_bytes(c->copied ? c->copied : c->a_mem);
 
     if (c->copied)
-        return tb_k_int(c->k, copy_pitch(c) * bytes);
+        return tb_k_int(c->k, copy_pitch(c->kc) * bytes);
     if (c->a_kind == TB_A_TILE)
         return tb_k_int(c->k, own_pitch(c) * bytes);
     return tb_k_mul(c->k, tb_contract_dim(c, tb_operand_step(c->l, &c->a_row, c->m)),
@@ -505,12 +506,12 @@ choose_copies(tb_contract *c)
     if (!m->pairs)
         return;
     m->ragged = !tb_dim_is_multiple(c->run, 2);
-    if ((m->dot || m->amx) && (c->a_mem != TB_BF16 || c->a_step != 1))
-        c->copied = TB_BF16;
-    if (m->amx && !rows_are_even(c))
-        c->copied = TB_BF16;
-    if (!m->dot && !m->amx && c->a_mem != TB_F32 && c->a_step == 1)
+    if (m->dot || m->amx) {
+        if (c->a_mem != TB_BF16 || c->a_step != 1 || (m->amx && !rows_are_even(c)))
+            c->copied = TB_BF16;
+    } else if (c->a_mem != TB_F32 && c->a_step == 1) {
         c->copied = TB_F32;
+    }
     if (c->copied)
         m->a_mem = c->copied;
 }
@@ -519,7 +520,7 @@ static int64_t
 copy_bytes(const tb_contract *c, int64_t depth)
 {
     return !c->copied ? 0
-                      : c->micro.mr * (depth + COPY_PAD) * (int64_t)tb_dtype_bytes(c->copied);
+                      : c->micro.mr * copy_pitch(depth) * (int64_t)tb_dtype_bytes(c->copied);
 }
 
 /* They stay in the first cache; tile registers are filled from the second as fast as needed. */
@@ -610,8 +611,8 @@ tb_product_kernel(tb_contract *c, tb_product_part part)
                                            : part == TB_PRODUCT_SUM ? c->parts * c->nb * 20
                                                                     : c->tile_ns);
     tb_kv begin = tb_k_tile_begin(k), end = tb_k_tile_end(k), done = begin;
-    bool together = c->most > c->mc, amx = c->micro.amx && part != TB_PRODUCT_SUM;
-    if (amx)
+    bool together = c->most > c->mc;
+    if (c->micro.amx)
         tb_amx_begin(k, &c->micro);
     tb_kv no = tb_k_for(k, begin, end, 1, &done, together);
     t.no = parts ? tb_k_div(k, no, tb_k_int(k, c->parts)) : no;
@@ -642,6 +643,6 @@ tb_product_kernel(tb_contract *c, tb_product_part part)
     if (together)
         tb_k_end_if(k);
     tb_k_end_for(k, &done, &done);
-    if (amx)
+    if (c->micro.amx)
         tb_amx_end(k);
 }

@@ -264,8 +264,9 @@ check_inst(checker *c, uint32_t id, const tb_kinst *i)
         MUST(c, id, is(operand(c, id, 1), TB_I64, 1));
         break;
     case TB_K_TREG_DOT:
-        MUST(c, id, c->k->target->amx && (i->imm & 15) < TB_TREGS);
-        MUST(c, id, (i->imm >> 4 & 15) < TB_TREGS && i->imm >> 8 < TB_TREGS && i->imm >= 0);
+        MUST(c, id, c->k->target->amx && i->imm >> 12 == 0);
+        for (int n = 0; n < 3; n++)
+            MUST(c, id, tb_k_treg(i, n) < TB_TREGS);
         break;
     case TB_K_NONE:
     case TB_K_ARG:

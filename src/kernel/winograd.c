@@ -5,8 +5,8 @@
  *   Y = A' [ (G g G') . (B' d B) ] A        for 2x2 outputs Y, 4x4 inputs d, a 3x3 kernel g
  *
  * (Winograd's F(2x2, 3x3); Lavin and Gray, "Fast Algorithms for Convolutional Neural
- * Networks", 2016.) G g G' is computed at compile time, or by a kernel before if weights are inputs. The
- * entries of B' are 0, 1 and -1, so that the error stays that of a direct convolution.
+ * Networks", 2016.) G g G' is computed at compile time, or by a kernel before if weights are
+ * inputs. The entries of B' are 0, 1 and -1, so that the error stays that of a direct convolution.
  *
  * A tile is some rows of 2x2 outputs of one image and some panels of output channels. All
  * inputs of the rows are transformed; then for each panel there are 16 matrix products, whose
@@ -46,16 +46,15 @@ tb_is_winograd(const tb_contract *c)
         return false;
     const int64_t *a = tb_attrs(g, c->anchor);
     const tb_dim *xd = tb_dims(g, c->a), *wd = tb_dims(g, c->b), *yd = tb_dims(g, c->anchor);
-    tb_val w = tb_storage(c->l->gs, c->b);
-    bool fixed = tb_node_of(g, w)->prim == TB_P_const;
     bool plain = a[1] == 1 && a[2] == 1 && a[3] == 1 && a[8] == 1 && a[9] == 1 &&
                  wd[1] == 3 && wd[2] == 3;
     return plain && c->a_mem == TB_F32 && c->b_mem == TB_F32 &&
-           (fixed || tb_dim_hint(c->l->u, c->M) >= LEAST_PIXELS) && tb_dim_is_const(xd[1]) &&
-           tb_dim_is_const(xd[2]) && tb_dim_is_const(wd[0]) && tb_dim_is_const(wd[3]) &&
-           wd[0] % 16 == 0 && wd[3] % CHANNELS == 0 && wd[0] >= LEAST_CHANNELS &&
-           wd[3] >= LEAST_CHANNELS && wd[3] <= V_BYTES / (XI * 4 * 8) && yd[1] >= 4 &&
-           yd[2] >= 4 && yd[2] <= 2 * MAX_TILES;
+           (tb_contract_is_weight(c) || tb_dim_hint(c->l->u, c->M) >= LEAST_PIXELS) &&
+           tb_dim_is_const(xd[1]) && tb_dim_is_const(xd[2]) && tb_dim_is_const(wd[0]) &&
+           tb_dim_is_const(wd[3]) && wd[0] % 16 == 0 && wd[3] % CHANNELS == 0 &&
+           wd[0] >= LEAST_CHANNELS && wd[3] >= LEAST_CHANNELS &&
+           wd[3] <= V_BYTES / (XI * 4 * 8) && yd[1] >= 4 && yd[2] >= 4 &&
+           yd[2] <= 2 * MAX_TILES;
 }
 
 /* ---- weights ---- */
@@ -416,7 +415,6 @@ tb_winograd_kernel(tb_contract *c)
     tb_kernel *k = c->k = l->k;
     const tb_dim *yd = tb_dims(c->g, c->anchor), *wd = tb_dims(c->g, c->b);
     winograd s = {.c = c, .l = l, .k = k, .ic = wd[3], .oc = wd[0], .oh = yd[1], .ow = yd[2]};
-    tb_val weights = tb_storage(l->gs, c->b);
 
     s.ty = (s.oh + 1) / 2;
     s.tx = (s.ow + 1) / 2;
@@ -428,7 +426,6 @@ tb_winograd_kernel(tb_contract *c)
     /* the epilogue's rows are whole vectors if those of every tile are */
     c->mc = out % TB_MAX_PANEL == 0 && s.oh * s.ow % TB_MAX_PANEL == 0 ? TB_MAX_PANEL : 1;
 
-    bool fixed = tb_node_of(c->g, weights)->prim == TB_P_const;
     tb_pack_request q = {.R = s.ic,
                          .N = s.oc,
                          .step_r = 1,
@@ -438,8 +435,9 @@ tb_winograd_kernel(tb_contract *c)
                          .panel = c->panel,
                          .last = c->panel};
     s.x = tb_bind_node(l, c->a_store, false);
-    if (fixed) {
-        uint32_t from = transformed_weights(&s, (uint32_t)tb_attrs(c->g, weights)[0]);
+    if (tb_contract_is_weight(c)) {
+        TB_CHECK(tb_storage(l->gs, c->b).id == c->b_store.id); /* [O][3][3][C] */
+        uint32_t from = transformed_weights(&s, (uint32_t)tb_attrs(c->g, c->b_store)[0]);
         s.u = tb_bind_packed(l, tb_pack_const(l, from, &q));
     } else {
         s.u = tb_bind_temp(l, c->temp, false);

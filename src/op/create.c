@@ -304,13 +304,11 @@ static tb_val
 line(tb_opctx *c, tb_dtype t, tb_dtype result)
 {
     tb_graph *g = c->g;
-    bool whole = !tb_dtype_is_inexact(result);
-    tb_dtype read = whole ? TB_F64 : t;
-    tb_val a = tb_body_scalar(c, 0, read), b = tb_body_scalar(c, 1, read), i, step, up, down;
+    tb_val a = tb_body_scalar(c, 0, TB_F64), b = tb_body_scalar(c, 1, TB_F64), i, step, up, down;
     tb_dim n = DIM(2);
     tb_val last = tb_body_dim(g, tb_dim_sub(g->unit, n, 1), t);
 
-    if (whole) {
+    if (!tb_dtype_is_inexact(result)) {
         a = CAST(CAST(a, TB_I64), t);
         b = CAST(CAST(b, TB_I64), t);
     }
