@@ -327,6 +327,42 @@ store_past_caches(tb_emitter *e, LLVMValueRef v, LLVMValueRef p, unsigned bytes)
     e->past_caches = true;
 }
 
+/* The only lane of a constant mask that is true; -1 where it has none or several. */
+static int
+only_lane(LLVMValueRef mask, unsigned lanes)
+{
+    int only = -1;
+
+    for (unsigned n = 0; n < lanes && LLVMIsConstant(mask); n++) {
+        LLVMValueRef bit = LLVMGetAggregateElement(mask, n);
+        if (!bit || !LLVMIsAConstantInt(bit))
+            return -1;
+        if (LLVMConstIntGetZExtValue(bit) == 0)
+            continue;
+        if (only >= 0)
+            return -1;
+        only = (int)n;
+    }
+    return only;
+}
+
+/* One lane is stored by itself: of narrow elements in 512 bits LLVM 22 writes four bytes there
+ * (its issue 179489). */
+static void
+store_masked(tb_emitter *e, LLVMValueRef v, LLVMValueRef p, LLVMValueRef mask, unsigned lanes)
+{
+    LLVMTypeRef t = LLVMTypeOf(v), types[2] = {t, e->ptr};
+    int only = only_lane(mask, lanes);
+
+    if (only >= 0) {
+        LLVMValueRef lane = LLVMConstInt(e->i64, (uint64_t)only, false);
+        p = offset(e, LLVMGetElementType(t), p, lane);
+        store_at(e, LLVMBuildExtractElement(e->b, v, lane, ""), p);
+        return;
+    }
+    masked_call(e, "llvm.masked.store", types, 2, (LLVMValueRef[]){v, p, mask}, 3, 2, 1);
+}
+
 void
 tb_emit_store(tb_emitter *e, const tb_kinst *i)
 {
@@ -340,9 +376,7 @@ tb_emit_store(tb_emitter *e, const tb_kinst *i)
     } else if (i->lanes == 1) {
         store_at(e, v, LLVMBuildSelect(e->b, tb_emit_arg(e, i, 3), p, trash(e), ""));
     } else {
-        LLVMValueRef args[3] = {v, p, tb_emit_arg(e, i, 3)};
-        LLVMTypeRef types[2] = {LLVMTypeOf(v), e->ptr};
-        masked_call(e, "llvm.masked.store", types, 2, args, 3, 2, 1);
+        store_masked(e, v, p, tb_emit_arg(e, i, 3), i->lanes);
     }
 }
 

@@ -94,6 +94,17 @@ kept(void)
     c_run((c_case){SIZES({5}, {8}, {45}, {4109}), .tolerance = 1e-6});
 }
 
+/* Elements shorter than what they are computed in, behind the last of which nothing may be written. */
+static void
+short_ends(void)
+{
+    static const tb_dtype types[] = {TB_BF16, TB_F16, TB_I16, TB_I8, TB_BOOL};
+
+    for (size_t i = 0; i < TB_COUNT(types); i++)
+        c_out(tb_cast(g, scaled(IN(F32, 4, n)), types[i]));
+    c_run((c_case){.tolerance = 4e-3});
+}
+
 int
 main(void)
 {
@@ -106,5 +117,9 @@ main(void)
     CASE(open_lengths);
     CASE(repeats);
     CASE(kept);
+    for (size_t i = 0; i < TB_COUNT(lengths); i++) {
+        n = lengths[i];
+        CASE(short_ends);
+    }
     return t_done();
 }
