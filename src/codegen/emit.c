@@ -440,6 +440,8 @@ emit_value_of(tb_emitter *e, const tb_kinst *i)
         return tb_emit_fma(e, i);
     case TB_K_DOT_BF16:
         return tb_emit_dot_bf16(e, i);
+    case TB_K_TO_BF16:
+        return tb_emit_to_bf16(e, i);
     case TB_K_FRACTION:
     case TB_K_SCALE:
         return tb_emit_exp2(e, i);

@@ -119,6 +119,7 @@ tb_emit_arg(tb_emitter *e, const tb_kinst *i, uint32_t n)
 LLVMValueRef tb_emit_map(tb_emitter *e, const tb_kinst *i);
 LLVMValueRef tb_emit_fma(tb_emitter *e, const tb_kinst *i);
 LLVMValueRef tb_emit_dot_bf16(tb_emitter *e, const tb_kinst *i);
+LLVMValueRef tb_emit_to_bf16(tb_emitter *e, const tb_kinst *i);
 LLVMValueRef tb_emit_exp2(tb_emitter *e, const tb_kinst *i); /* TB_K_FRACTION, TB_K_SCALE */
 LLVMValueRef tb_emit_hreduce(tb_emitter *e, const tb_kinst *i);
 /* A MAP row with two operands of the same type. */

@@ -441,6 +441,17 @@ tb_emit_dot_bf16(tb_emitter *e, const tb_kinst *i)
     return tb_emit_intrinsic(e, name, NULL, 0, a, 3);
 }
 
+LLVMValueRef
+tb_emit_to_bf16(tb_emitter *e, const tb_kinst *i)
+{
+    LLVMValueRef a = tb_emit_arg(e, i, 0);
+    const char *name = i->lanes == 16 ? "llvm.x86.avx512bf16.cvtneps2bf16.512"
+                                      : "llvm.x86.avx512bf16.cvtneps2bf16.256";
+
+    a = tb_emit_intrinsic(e, name, NULL, 0, &a, 1);
+    return LLVMBuildBitCast(e->b, a, tb_emit_vec(e->i16, i->lanes), "");
+}
+
 /* The instructions' own masks choose all lanes. */
 LLVMValueRef
 tb_emit_exp2(tb_emitter *e, const tb_kinst *i)

@@ -46,6 +46,7 @@ uint64_t tb_lane_map(tb_prim p, tb_dtype t, tb_dtype to, uint64_t a, uint64_t b,
 uint64_t tb_lane_wrap(tb_dtype t, uint64_t x); /* integers to their dtype's range */
 uint64_t tb_lane_fma(tb_dtype t, bool fused, uint64_t a, uint64_t b, uint64_t c);
 uint64_t tb_lane_dot_bf16(uint64_t a, uint64_t b, uint64_t c);
+uint64_t tb_lane_to_bf16(uint64_t a);
 /* a * b + c rounded once, subnormals taken for zero before and after. */
 float tb_flushing_fma(float a, float b, float c);
 uint64_t tb_lane_fraction(uint64_t a);

@@ -2,7 +2,7 @@
 /*
  * contract.h -- what schedules of products share: addresses (geometry.c), the micro-kernel
  * (micro.c, micro_amx.c, inner.c), panels of constant operands (pack.c) and of others (repack.c),
- * the kernel (product.c, stream.c). contract.c chooses among them.
+ * the kernel (product.c, product_a.c, stream.c). contract.c chooses among them.
  */
 #pragma once
 #include "kernel/rows.h"
@@ -204,7 +204,8 @@ struct tb_contract {
 /* Everything of a tile that stays the same while it is computed. */
 typedef struct tb_tile {
     tb_kv a, b, block, offsets; /* pointers: A, B, C block, row offsets (I64) */
-    tb_kv copy;                 /* of A's rows, those of a register tile */
+    tb_kv copy;                 /* of A's rows, those of a register tile or all */
+    tb_kv copied;               /* are they there from the tile before? none: no */
     tb_kv own;                  /* TILE: scratch of one panel */
     tb_kv own_a;                /* A_TILE: scratch, [rows][a chunk's r] */
     tb_kv no, part, temp; /* of parts: which one, pointer to all their blocks */
@@ -249,6 +250,32 @@ enum { TB_STREAM_ROWS = 4 };
 /* Adds all of r, or its part, to the C block, [panel][mc][columns]. M is constant, at most
  * TB_STREAM_ROWS, and B's columns are neighbours. */
 void tb_stream_tile(tb_contract *c, const tb_tile *t);
+
+/* ---- product_a.c: rows of A as the micro-kernel reads them, where they lie or in scratch ---- */
+/* Those of a tile from row i on, each from the chunk of r that begins a_off elements behind its
+ * begin. */
+typedef struct tb_a_rows {
+    tb_contract *c;
+    const tb_tile *t;
+    tb_kv i, a_off;
+} tb_a_rows;
+/* Of run number `run`: elements. */
+tb_kv tb_a_run_offset(tb_contract *c, tb_kv run);
+/* In what type the micro-kernel of this target wants copies: c->copied. */
+void tb_a_choose_copies(tb_contract *c);
+/* Would scratch for all of r stay in the caches? */
+bool tb_a_fits(const tb_contract *c);
+/* Reserves it, for c->kc. */
+void tb_a_scratch(const tb_contract *c, tb_tile *t);
+/* Copied for each chunk [r, r + len) of a tile, and for n rows of it before they are multiplied: of
+ * a chunk so many runs of len. */
+void tb_a_chunk(tb_contract *c, const tb_tile *t, tb_kv r, tb_kv a_off, tb_kv len);
+void tb_a_block(const tb_a_rows *rows, tb_kv n, tb_kv len);
+tb_kv tb_a_runs(tb_contract *c);
+/* For tb_micro_operands: pointer to a row of the tb_a_rows `user`; bytes between two where they are
+ * even. */
+tb_kv tb_a_row(void *user, tb_kv row);
+tb_kv tb_a_pitch(tb_contract *c);
 
 /* ---- product.c ---- */
 typedef enum tb_product_part { TB_PRODUCT_WHOLE, TB_PRODUCT_PARTS, TB_PRODUCT_SUM } tb_product_part;

@@ -378,6 +378,10 @@ run_inst(eval *e, uint32_t id)
         for (int n = 0; n < i->lanes; n++)
             r[n] = tb_lane_dot_bf16(arg(e, i, 0)[n], arg(e, i, 1)[n], arg(e, i, 2)[n]);
         break;
+    case TB_K_TO_BF16:
+        for (int n = 0; n < i->lanes; n++)
+            r[n] = tb_lane_to_bf16(arg(e, i, 0)[n]);
+        break;
     case TB_K_FRACTION:
         for (int n = 0; n < i->lanes; n++)
             r[n] = tb_lane_fraction(arg(e, i, 0)[n]);

@@ -558,6 +558,15 @@ tb_k_dot_bf16(tb_kernel *k, tb_kv a, tb_kv b, tb_kv c)
     return tb_k_pure(k, TB_K_DOT_BF16, TB_F32, lanes, TB_NONE, 0, in, 3, false);
 }
 
+tb_kv
+tb_k_to_bf16(tb_kernel *k, tb_kv a)
+{
+    int lanes = tb_k_lanes(k, a);
+
+    TB_CHECK(k->target->bf16_round && tb_k_type(k, a) == TB_F32 && (lanes == 8 || lanes == 16));
+    return tb_k_pure(k, TB_K_TO_BF16, TB_U16, lanes, TB_NONE, 0, &a, 1, false);
+}
+
 static void
 check_exp2(const tb_kernel *k, tb_kv a)
 {

@@ -29,6 +29,7 @@ typedef struct tb_target {
     bool fma;        /* fused multiply-add in hardware */
     bool masks;      /* masked loads and stores are cheap (AVX-512, RVV) */
     bool bf16_dot;   /* tb_k_dot_bf16 is an instruction, and worth using */
+    bool bf16_round; /* tb_k_to_bf16 is an instruction */
     bool exp2;       /* tb_k_fraction and tb_k_scale are instructions */
     bool amx;        /* tile registers (tb_k_treg_dot) are there */
     int64_t l1_bytes, l2_bytes;
@@ -63,6 +64,8 @@ typedef enum tb_kop {
     TB_K_FMA,      /*         a, b, c             a * b + c, rounded once if target->fma */
     TB_K_DOT_BF16, /*         a, b, c             c + products of pairs; only where
                                                   target->bf16_dot; see tb_k_dot_bf16 */
+    TB_K_TO_BF16,  /*         a                   bits of bf16; only where target->bf16_round; see
+                                                  tb_k_to_bf16 */
     TB_K_FRACTION, /*         a                   what floor(a) leaves; only where target->exp2 */
     TB_K_SCALE,    /*         a, b                a * 2^floor(b); only where target->exp2 */
     TB_K_PTR_ADD,  /*         ptr, i64; imm=bytes ptr + index * imm bytes */
@@ -170,6 +173,10 @@ tb_kv tb_k_fma(tb_kernel *k, tb_kv a, tb_kv b, tb_kv c);
  * then that + a.low * b.low, each rounded once, to nearest even, with subnormals taken for
  * zero in operands and results. The targets' own instruction, so only where bf16_dot is set. */
 tb_kv tb_k_dot_bf16(tb_kernel *k, tb_kv a, tb_kv b, tb_kv c);
+/* F32, 8 or 16 lanes, to the bits of bf16 (U16): to nearest even, with subnormals taken for zero, as
+ * those do who multiply it. A store as BF16 keeps them, in five times as many instructions. Only where
+ * bf16_round is set. */
+tb_kv tb_k_to_bf16(tb_kernel *k, tb_kv a);
 /* F32, 4, 8 or 16 lanes, only where exp2 is set. a - floor(a), rounded down: in [0, 1), -0 for
  * whole numbers, 0 for infinities. */
 tb_kv tb_k_fraction(tb_kernel *k, tb_kv a);

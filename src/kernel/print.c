@@ -199,6 +199,10 @@ put_body(printer *p, const tb_kinst *i, int indent)
         tb_buf_puts(o, "dot_bf16 ");
         put_args(p, i, 0);
         break;
+    case TB_K_TO_BF16:
+        tb_buf_puts(o, "to_bf16 ");
+        put_args(p, i, 0);
+        break;
     case TB_K_FRACTION:
     case TB_K_SCALE:
         tb_buf_puts(o, i->op == TB_K_SCALE ? "scale " : "fraction ");

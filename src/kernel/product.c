@@ -13,49 +13,6 @@
 
 enum { KC = 512 };
 enum { FAR_DEPTH = 256, FAR_BYTES = 4 << 20 }; /* of a product whose result is asked for */
-enum { COPY_PAD = 16 }; /* elements between copies of rows */
-
-/* Offset into A of run number `run`. */
-static tb_kv
-run_offset(tb_contract *c, tb_kv run)
-{
-    tb_kernel *k = c->k;
-    tb_kv off = tb_k_int(k, 0);
-    for (int i = c->n_run_axes; i-- > 0;) {
-        tb_kv d = tb_contract_dim(c, c->run_dims[i]), at = i ? tb_k_mod(k, run, d) : run;
-        off = tb_k_add(k, off, tb_k_mul(k, at, tb_contract_dim(c, c->run_stride[i])));
-        run = i ? tb_k_div(k, run, d) : run;
-    }
-    return off;
-}
-
-/* From one row to the next of A_TILE's scratch. */
-static int64_t
-own_pitch(const tb_contract *c)
-{
-    return TB_ALIGN_UP(c->kc, COPY_PAD) + COPY_PAD;
-}
-
-/* A tile being multiplied: the micro-kernel's rows, from row i of the tile on. */
-typedef struct row_source {
-    tb_contract *c;
-    const tb_tile *t;
-    tb_kv i, a_off;
-} row_source;
-
-static tb_kv
-row_pointer(void *user, tb_kv row)
-{
-    const row_source *s = user;
-    tb_kernel *k = s->c->k;
-    if (s->c->a_kind == TB_A_TILE)
-        return tb_k_ptr_add(k, s->t->own_a,
-                            tb_k_mul(k, tb_k_add(k, s->i, row), tb_k_int(k, own_pitch(s->c))),
-                            (int64_t)tb_dtype_bytes(s->c->a_mem));
-    tb_kv off = tb_k_load(k, TB_I64, 1, s->t->offsets, tb_k_add(k, s->i, row), 0, TB_NO_KV);
-    return tb_k_ptr_add(k, s->t->a, tb_k_add(k, off, s->a_off),
-                        (int64_t)tb_dtype_bytes(s->c->a_mem));
-}
 
 /* Inner products of n rows (from i on) with the columns of one panel, all of r at once. */
 static void
@@ -63,11 +20,11 @@ multiply_rows(tb_contract *c, const tb_tile *t, tb_kv i, tb_kv n, tb_kv n0, tb_k
 {
     tb_lower *l = c->l;
     tb_kernel *k = c->k;
-    row_source rows = {c, t, i, tb_k_int(k, 0)};
+    tb_a_rows rows = {c, t, i, tb_k_int(k, 0)};
     tb_kv last = tb_k_sub(k, tb_contract_dim(c, c->N), tb_k_int(k, 1));
     tb_kv cols = tb_contract_columns(c, n0);
     tb_kv j = tb_k_for(k, tb_k_int(k, 0), cols, c->micro.cols, NULL, 0);
-    tb_micro_operands o = {.row = row_pointer,
+    tb_micro_operands o = {.row = tb_a_row,
                            .user = &rows,
                            .c = tb_k_ptr_add(k, t->block, tb_k_add(k, c_off, j),
                                              (int64_t)tb_dtype_bytes(c->acc)),
@@ -81,71 +38,6 @@ multiply_rows(tb_contract *c, const tb_tile *t, tb_kv i, tb_kv n, tb_kv n0, tb_k
                                  (int64_t)tb_dtype_bytes(c->b_mem));
     }
     tb_micro_call(k, &c->micro, n, &o);
-    tb_k_end_for(k, NULL, NULL);
-}
-
-/* ---- copies of A's rows, in the type that the micro-kernel wants ---- */
-
-typedef struct copying {
-    tb_contract *c;
-    tb_kv from, to; /* pointers to a row */
-} copying;
-
-static void
-copy_lanes(tb_lower *l, void *arg)
-{
-    const copying *s = arg;
-    tb_contract *c = s->c;
-    tb_kernel *k = c->k;
-    tb_kv r = l->env.at[c->r].value, v;
-    bool same = c->a_mem == c->copied; /* bits, as they are */
-    tb_dtype mem = same ? TB_U16 : c->a_mem, copied = same ? TB_U16 : c->copied;
-
-    if (c->a_step == 1) {
-        v = tb_k_load(k, mem, l->lanes, s->from, r, 0, l->mask);
-    } else {
-        tb_kv at = tb_k_splat(k, r, l->lanes);
-        if (l->lanes > 1)
-            at = tb_k_add(k, at, tb_k_lane_ids(k, TB_I64, l->lanes));
-        at = tb_k_mul(k, at, tb_k_splat(k, tb_contract_dim(c, c->a_step), l->lanes));
-        v = tb_k_gather(k, mem, s->from, at, l->mask);
-    }
-    tb_k_store(k, copied, s->to, r, 0, v, l->mask);
-}
-
-/* Elements from one copied row of so many to the next. */
-static int64_t
-copy_pitch(int64_t depth)
-{
-    return depth + COPY_PAD;
-}
-
-static tb_kv
-copied_row(void *user, tb_kv row)
-{
-    const row_source *s = user;
-    tb_kernel *k = s->c->k;
-    return tb_k_ptr_add(k, s->t->copy, tb_k_mul(k, row, tb_k_int(k, copy_pitch(s->c->kc))),
-                        (int64_t)tb_dtype_bytes(s->c->copied));
-}
-
-/* `runs` runs of `len` elements of n rows, one after the other. */
-static void
-copy_rows(row_source *rows, tb_kv n, tb_kv len, tb_kv runs)
-{
-    tb_contract *c = rows->c;
-    tb_kernel *k = c->k;
-    tb_kv distance = tb_contract_dim(c, c->n_run_axes ? c->run_stride[0] : 0);
-    tb_kv row = tb_k_for(k, tb_k_int(k, 0), n, 1, NULL, 0);
-    tb_kv run = tb_k_for(k, tb_k_int(k, 0), runs, 1, NULL, 0);
-    copying s = {.c = c};
-
-    s.from = tb_k_ptr_add(k, row_pointer(rows, row),
-                          tb_k_mul(k, run, distance), (int64_t)tb_dtype_bytes(c->a_mem));
-    s.to = tb_k_ptr_add(k, copied_row(rows, row), tb_k_mul(k, run, len),
-                        (int64_t)tb_dtype_bytes(c->copied));
-    tb_lane_loop(c->l, c->r, c->micro.lanes, tb_k_int(k, 0), len, copy_lanes, &s);
-    tb_k_end_for(k, NULL, NULL);
     tb_k_end_for(k, NULL, NULL);
 }
 
@@ -193,35 +85,19 @@ is_last(tb_contract *c, tb_kv panel)
     return tb_k_map(c->k, TB_P_eq, panel, tb_k_int(c->k, c->N / c->panel), TB_NO_KV);
 }
 
-/* Bytes from one row of A, as the micro-kernel reads it, to the next. */
-static tb_kv
-pitch_of_a(tb_contract *c)
-{
-    int64_t bytes = (int64_t)tb_dtype_bytes(c->copied ? c->copied : c->a_mem);
-
-    if (c->copied)
-        return tb_k_int(c->k, copy_pitch(c->kc) * bytes);
-    if (c->a_kind == TB_A_TILE)
-        return tb_k_int(c->k, own_pitch(c) * bytes);
-    return tb_k_mul(c->k, tb_contract_dim(c, tb_operand_step(c->l, &c->a_row, c->m)),
-                    tb_k_int(c->k, bytes));
-}
-
 /* One chunk of r against n rows (from i on) of one panel, the tile's p-th. */
 static void
 multiply(tb_contract *c, const tb_tile *t, tb_kv p, tb_kv i, tb_kv n, tb_kv a_off, tb_kv b_off,
          tb_kv pitch, tb_kv len, tb_kv c_off)
 {
     tb_kernel *k = c->k;
-    row_source rows = {c, t, i, a_off};
-    tb_kv runs = tb_contract_dim(c, c->n_runs);
-    if (c->copied) {
-        runs = c->one_chunk ? runs : tb_k_int(k, 1);
-        copy_rows(&rows, n, len, runs);
+    tb_a_rows rows = {c, t, i, a_off};
+    tb_kv runs = c->copied ? tb_a_runs(c) : tb_contract_dim(c, c->n_runs);
+    tb_a_block(&rows, n, len);
+    if (c->copied)
         len = tb_k_mul(k, len, runs);
-    }
     tb_micro_operands o = {
-        .row = c->copied ? copied_row : row_pointer,
+        .row = tb_a_row,
         .user = &rows,
         .b = tb_k_ptr_add(k, c->b_kind == TB_B_TILE ? t->own : t->b, b_off,
                           (int64_t)tb_dtype_bytes(c->b_mem)),
@@ -232,7 +108,7 @@ multiply(tb_contract *c, const tb_tile *t, tb_kv p, tb_kv i, tb_kv n, tb_kv a_of
         .runs = runs,
         .distance = tb_contract_dim(c, c->n_run_axes ? c->run_stride[0] : 0)};
     if (c->micro.amx)
-        o.a_pitch = pitch_of_a(c);
+        o.a_pitch = tb_a_pitch(c);
     if (tb_micro_asks_next(&c->micro)) {
         next_of_b(c, t, p, b_off, len, &o);
         /* all tiles that read a panel ask for the next; of chunks each tile asks by itself */
@@ -257,26 +133,6 @@ pack_own(tb_contract *c, const tb_tile *t, tb_kv r, tb_kv len, tb_kv n0)
 
     tb_repack_panel(&p, t->own, tb_k_mul(k, r, tb_k_int(k, -c->panel)), n0, r,
                     tb_k_add(k, r, len));
-}
-
-/* Elements [r, r + len) of the tile's rows, turned, to its own memory. */
-static void
-pack_rows(tb_contract *c, const tb_tile *t, tb_kv r, tb_kv len)
-{
-    tb_kernel *k = c->k;
-    tb_turn turn = {.mem = c->a_mem,
-                    .lanes = c->micro.lanes,
-                    .from = t->a,
-                    .step = tb_contract_dim(c, c->a_across),
-                    .to = t->own_a,
-                    .pitch = tb_k_int(k, own_pitch(c)),
-                    .rows = t->rows,
-                    .len = len};
-
-    tb_bind_var(c->l, c->m, t->m0, 0);
-    c->l->lanes = 1;
-    turn.first = tb_k_add(k, tb_ix_value(c->l, &c->a_row), tb_k_mul(k, r, turn.step));
-    tb_turn_rows(k, &turn);
 }
 
 /* From one row of that panel of B to the next. */
@@ -336,11 +192,10 @@ write_chunks(tb_contract *c, tb_tile *t)
     tb_kv run = tb_k_div(k, chunk, tb_contract_dim(c, per_run));
     tb_kv r0 = tb_k_mul(k, tb_k_mod(k, chunk, tb_contract_dim(c, per_run)), tb_k_int(k, c->kc));
     tb_kv len = tb_k_min(k, tb_k_sub(k, tb_contract_dim(c, c->run), r0), tb_k_int(k, c->kc));
-    tb_kv a_off = tb_k_add(k, run_offset(c, run), tb_k_mul(k, r0, tb_contract_dim(c, c->a_step)));
+    tb_kv a_off = tb_k_add(k, tb_a_run_offset(c, run), tb_k_mul(k, r0, tb_contract_dim(c, c->a_step)));
     tb_kv r = tb_k_add(k, tb_k_mul(k, run, tb_contract_dim(c, c->run)), r0);
 
-    if (c->a_kind == TB_A_TILE)
-        pack_rows(c, t, r, len);
+    tb_a_chunk(c, t, r, a_off, len);
     tb_kv p = tb_k_for(k, zero, t->panels, 1, NULL, 0);
     tb_kv panel = tb_k_add(k, t->panel0, p), n0 = tb_k_mul(k, panel, tb_k_int(k, c->panel));
     tb_kv b_off, pitch = tb_k_int(k, c->panel);
@@ -487,58 +342,6 @@ bind(tb_contract *c, tb_product_part part, tb_tile *t)
         tb_bind_node(l, l->group->root, true);
 }
 
-/* One run each, all equally far apart? */
-static bool
-rows_are_even(const tb_contract *c)
-{
-    tb_dim step;
-
-    return c->n_runs == 1 &&
-           (c->a_kind == TB_A_TILE || tb_ix_linear(&c->l->ix, &c->a_row, c->m, &step));
-}
-
-/* Pairs of bf16: in what type the target wants A. */
-static void
-choose_copies(tb_contract *c)
-{
-    tb_micro *m = &c->micro;
-
-    if (!m->pairs)
-        return;
-    m->ragged = !tb_dim_is_multiple(c->run, 2);
-    if (m->dot || m->amx) {
-        if (c->a_mem != TB_BF16 || c->a_step != 1 || (m->amx && !rows_are_even(c)))
-            c->copied = TB_BF16;
-    } else if (c->a_mem != TB_F32 && c->a_step == 1) {
-        c->copied = TB_F32;
-    }
-    if (c->copied)
-        m->a_mem = c->copied;
-}
-
-static int64_t
-copy_bytes(const tb_contract *c, int64_t depth)
-{
-    return !c->copied ? 0
-                      : c->micro.mr * copy_pitch(depth) * (int64_t)tb_dtype_bytes(c->copied);
-}
-
-/* They stay in the first cache; tile registers are filled from the second as fast as needed. */
-static int64_t
-most_copied(const tb_contract *c)
-{
-    return c->micro.amx ? c->l->target->l2_bytes / 4 : c->l->target->l1_bytes / 2;
-}
-
-/* Scratch of A_TILE for so many r. */
-static int64_t
-own_bytes(const tb_contract *c, int64_t depth)
-{
-    if (c->a_kind != TB_A_TILE)
-        return 0;
-    return TB_ALIGN_UP(c->mc, c->micro.lanes) * depth * (int64_t)tb_dtype_bytes(c->a_mem);
-}
-
 /* Chunks of r, the micro-kernel, and scratch. */
 static void
 prepare(tb_contract *c, tb_product_part part, tb_tile *t)
@@ -547,13 +350,12 @@ prepare(tb_contract *c, tb_product_part part, tb_tile *t)
     int64_t bytes = c->panel * (int64_t)tb_dtype_bytes(c->acc);
     int64_t panel_row = c->panel * (int64_t)tb_dtype_bytes(c->b_mem);
 
-    choose_copies(c);
+    tb_a_choose_copies(c);
     c->kc = KC;
     c->micro.runs = c->conv && c->n_run_axes == 1 && c->a_step == 1;
     c->one_chunk = tb_dim_is_const(c->R) && (c->n_runs == 1 || c->micro.runs) && c->R > 0 &&
-                   (c->R <= KC || (c->R * panel_row <= c->l->target->l2_bytes / 2 &&
-                                   own_bytes(c, c->R) <= c->l->target->l2_bytes / 4 &&
-                                   copy_bytes(c, c->R) <= most_copied(c)));
+                   (c->R <= KC ||
+                    (c->R * panel_row <= c->l->target->l2_bytes / 2 && tb_a_fits(c)));
     if (c->b_kind == TB_B_ROWS)
         c->one_chunk = true;
     if (c->b_kind == TB_B_STREAM)
@@ -561,10 +363,7 @@ prepare(tb_contract *c, tb_product_part part, tb_tile *t)
     c->micro.runs = c->micro.runs && c->one_chunk && !c->copied && !c->micro.amx;
     if (c->one_chunk)
         c->kc = c->R;
-    if (c->copied)
-        t->copy = tb_k_scratch(k, copy_bytes(c, c->kc));
-    if (c->a_kind == TB_A_TILE)
-        t->own_a = tb_k_scratch(k, own_bytes(c, own_pitch(c)));
+    tb_a_scratch(c, t);
     int64_t rows = !c->one_chunk ? c->nb * c->most : c->turned ? c->most : c->micro.mr;
     if (c->turned)
         rows += c->micro.lanes; /* the last square may go past its rows */
@@ -591,6 +390,105 @@ prepare(tb_contract *c, tb_product_part part, tb_tile *t)
     }
 }
 
+/* Where the tile is that begins with block mb of the rows; `rest`: which panels, of which batch. */
+static void
+place(tb_contract *c, tb_tile *t, tb_kv mb, tb_kv rest, tb_dim n_n)
+{
+    tb_kernel *k = c->k;
+    tb_dim n_panels = tb_dim_ceildiv(c->l->u, c->N, c->panel);
+    tb_kv nb = tb_k_mod(k, rest, tb_contract_dim(c, n_n));
+
+    t->batch = tb_k_div(k, rest, tb_contract_dim(c, n_n));
+    tb_bind_batches(c->l, c->batch, c->n_batch, t->batch);
+    t->m0 = tb_k_mul(k, mb, tb_k_int(k, c->mc));
+    t->panel0 = tb_k_mul(k, nb, tb_k_int(k, c->nb));
+    t->panels = tb_k_sub(k, tb_contract_dim(c, n_panels), t->panel0);
+    t->panels = tb_k_min(k, t->panels, tb_k_int(k, c->nb));
+}
+
+/* Its rows, of so many tiles. */
+static tb_kv
+rows_of(tb_contract *c, const tb_tile *t, tb_kv tiles)
+{
+    tb_kernel *k = c->k;
+
+    return tb_k_min(k, tb_k_sub(k, tb_contract_dim(c, c->M), t->m0),
+                    tb_k_mul(k, tiles, tb_k_int(k, c->mc)));
+}
+
+/* One after the other, or with those after it that read the same panels and are ours, too. */
+static void
+by_tiles(tb_contract *c, tb_product_part part, tb_tile *t, tb_dim n_m, tb_dim n_n)
+{
+    tb_kernel *k = c->k;
+    bool parts = part == TB_PRODUCT_PARTS, together = c->most > c->mc;
+    tb_kv begin = tb_k_tile_begin(k), end = tb_k_tile_end(k), done = begin;
+    tb_kv no = tb_k_for(k, begin, end, 1, &done, together), tiles = tb_k_int(k, 1);
+
+    t->no = parts ? tb_k_div(k, no, tb_k_int(k, c->parts)) : no;
+    t->part = parts ? tb_k_mod(k, no, tb_k_int(k, c->parts)) : tb_k_int(k, 0);
+    tb_kv mb = tb_k_mod(k, t->no, tb_contract_dim(c, n_m));
+    place(c, t, mb, tb_k_div(k, t->no, tb_contract_dim(c, n_m)), n_n);
+    if (together) {
+        tiles = tb_k_min(k, tb_k_sub(k, end, no), tb_k_int(k, c->most / c->mc));
+        tiles = tb_k_min(k, tiles, tb_k_sub(k, tb_contract_dim(c, n_m), mb));
+        done = tb_k_carried(k, 0);
+        tb_kv taken = tb_k_lt(k, no, done);
+        done = tb_k_map(k, TB_P_where, taken, done, tb_k_add(k, no, tiles));
+        tb_k_if(k, tb_k_map(k, TB_P_not, taken, TB_NO_KV, TB_NO_KV));
+    }
+    t->rows = rows_of(c, t, tiles);
+    if (parts)
+        t->block = tb_k_ptr_add(k, t->temp, part_offset(c, t->part, t->no),
+                                (int64_t)tb_dtype_bytes(c->acc));
+    write_tile(c, part, t);
+    if (together)
+        tb_k_end_if(k);
+    tb_k_end_for(k, &done, &done);
+}
+
+/* All our panels for the rows of some tiles, then for the next: rows stay in the second cache, and
+ * copies of them are made once. */
+static void
+by_rows(tb_contract *c, tb_tile *t, tb_dim n_m, tb_dim n_n)
+{
+    enum { BATCH, M0, N_KEPT }; /* whose copies there are; fewer only at our end */
+    tb_kernel *k = c->k;
+    tb_kv begin = tb_k_tile_begin(k), end = tb_k_tile_end(k), none = tb_k_int(k, -1);
+    tb_kv width = tb_contract_dim(c, n_m), kept[N_KEPT] = {none, none};
+    tb_dim n_rests = tb_dim_mul(c->l->u, c->batches, n_n);
+    tb_kv last = tb_k_min(k, tb_k_add(k, tb_k_div(k, end, width), tb_k_int(k, 1)),
+                          tb_contract_dim(c, n_rests));
+    int64_t step = c->most / c->mc;
+    tb_kv from = tb_k_for(k, tb_k_int(k, 0), width, step, kept, N_KEPT);
+    for (int i = 0; i < N_KEPT; i++)
+        kept[i] = tb_k_carried(k, (uint32_t)i);
+    tb_kv rest = tb_k_for(k, tb_k_div(k, begin, width), last, 1, kept, N_KEPT);
+    tb_kv first = tb_k_mul(k, rest, width), to = tb_k_add(k, from, tb_k_int(k, step));
+    for (int i = 0; i < N_KEPT; i++)
+        kept[i] = tb_k_carried(k, (uint32_t)i);
+
+    /* of these rows' tiles those that are ours */
+    tb_kv mb = tb_k_max(k, from, tb_k_sub(k, begin, first));
+    to = tb_k_min(k, tb_k_min(k, to, width), tb_k_sub(k, end, first));
+    tb_kv any = tb_k_lt(k, mb, to), now[N_KEPT], same;
+    place(c, t, mb, rest, n_n);
+    t->rows = rows_of(c, t, tb_k_sub(k, to, mb));
+    now[BATCH] = t->batch;
+    now[M0] = t->m0;
+    for (int i = 0; i < N_KEPT; i++) {
+        tb_kv eq = tb_k_map(k, TB_P_eq, now[i], kept[i], TB_NO_KV);
+        same = i ? tb_k_map(k, TB_P_and, same, eq, TB_NO_KV) : eq;
+        kept[i] = tb_k_map(k, TB_P_where, any, now[i], kept[i]);
+    }
+    t->copied = same;
+    tb_k_if(k, any);
+    write_tile(c, TB_PRODUCT_WHOLE, t);
+    tb_k_end_if(k);
+    tb_k_end_for(k, kept, kept);
+    tb_k_end_for(k, kept, kept);
+}
+
 void
 tb_product_kernel(tb_contract *c, tb_product_part part)
 {
@@ -610,39 +508,12 @@ tb_product_kernel(tb_contract *c, tb_product_part part)
     l->step->tile_cost_ns = 1 + (uint64_t)(parts                    ? c->tile_ns / (double)c->parts
                                            : part == TB_PRODUCT_SUM ? c->parts * c->nb * 20
                                                                     : c->tile_ns);
-    tb_kv begin = tb_k_tile_begin(k), end = tb_k_tile_end(k), done = begin;
-    bool together = c->most > c->mc;
     if (c->micro.amx)
         tb_amx_begin(k, &c->micro);
-    tb_kv no = tb_k_for(k, begin, end, 1, &done, together);
-    t.no = parts ? tb_k_div(k, no, tb_k_int(k, c->parts)) : no;
-    t.part = parts ? tb_k_mod(k, no, tb_k_int(k, c->parts)) : tb_k_int(k, 0);
-    tb_kv mb = tb_k_mod(k, t.no, tb_contract_dim(c, n_m)), rest = tb_k_div(k, t.no, tb_contract_dim(c, n_m));
-    tb_kv nb = tb_k_mod(k, rest, tb_contract_dim(c, n_n));
-    t.batch = tb_k_div(k, rest, tb_contract_dim(c, n_n));
-    tb_bind_batches(l, c->batch, c->n_batch, t.batch);
-    t.m0 = tb_k_mul(k, mb, tb_k_int(k, c->mc));
-    tb_kv tiles = tb_k_int(k, 1);
-    if (together) /* with those tiles after it that read the same panels and are ours, too */
-        tiles = tb_k_min(k, tb_k_sub(k, end, no), tb_k_int(k, c->most / c->mc));
-    t.rows = tb_k_min(k, tb_k_sub(k, tb_contract_dim(c, c->M), t.m0),
-                      tb_k_mul(k, tiles, tb_k_int(k, c->mc)));
-    if (together) {
-        tiles = tb_k_min(k, tiles, tb_k_sub(k, tb_contract_dim(c, n_m), mb));
-        done = tb_k_carried(k, 0);
-        tb_kv taken = tb_k_lt(k, no, done);
-        done = tb_k_map(k, TB_P_where, taken, done, tb_k_add(k, no, tiles));
-        tb_k_if(k, tb_k_map(k, TB_P_not, taken, TB_NO_KV, TB_NO_KV));
-    }
-    t.panel0 = tb_k_mul(k, nb, tb_k_int(k, c->nb));
-    t.panels = tb_k_min(k, tb_k_sub(k, tb_contract_dim(c, n_panels), t.panel0), tb_k_int(k, c->nb));
-    if (parts)
-        t.block = tb_k_ptr_add(k, t.temp, part_offset(c, t.part, t.no),
-                               (int64_t)tb_dtype_bytes(c->acc));
-    write_tile(c, part, &t);
-    if (together)
-        tb_k_end_if(k);
-    tb_k_end_for(k, &done, &done);
+    if (c->micro.amx && c->most > c->mc)
+        by_rows(c, &t, n_m, n_n);
+    else
+        by_tiles(c, part, &t, n_m, n_n);
     if (c->micro.amx)
         tb_amx_end(k);
 }

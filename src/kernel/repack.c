@@ -181,7 +181,7 @@ tb_repack_kernel(const tb_repack *p)
 
 /* ---- A that lies across r ---- */
 
-enum { TURN_ROWS = 64, TURN_ALIGN = 16 }; /* rows of a tile; at least as many as any lanes */
+enum { TURN_ROWS = 64, TURN_LINE = 64 }; /* rows of a tile; bytes, as many as of any vector */
 
 void
 tb_turn_rows(tb_kernel *k, const tb_turn *t)
@@ -215,13 +215,14 @@ tb_turn_height(const tb_contract *c)
     return tb_dim_mul(c->l->u, tb_dim_ceildiv(c->l->u, c->M, TURN_ROWS), TURN_ROWS);
 }
 
-/* Not of a power of two: such rows fall on each other in the cache. */
+/* Whole lines, and not of a power of two: such rows fall on each other in the cache. */
 tb_dim
 tb_turn_pitch(const tb_contract *c)
 {
     tb_unit *u = c->l->u;
-    tb_dim len = tb_dim_mul(u, tb_dim_ceildiv(u, c->R, TURN_ALIGN), TURN_ALIGN);
-    return tb_dim_add(u, len, TURN_ALIGN);
+    tb_dim line = TURN_LINE / (tb_dim)tb_dtype_bytes(c->a_mem);
+    tb_dim len = tb_dim_mul(u, tb_dim_ceildiv(u, c->R, line), line);
+    return tb_dim_add(u, len, line);
 }
 
 /* One tile is TURN_ROWS rows. */

@@ -277,6 +277,12 @@ tb_lane_dot_bf16(uint64_t a, uint64_t b, uint64_t c)
 }
 
 uint64_t
+tb_lane_to_bf16(uint64_t a)
+{
+    return tb_f32_to_bf16(flushed(tb_lane_f32(a)));
+}
+
+uint64_t
 tb_lane_fraction(uint64_t a)
 {
     float x = tb_lane_f32(a), whole = floorf(x), r = x - whole;

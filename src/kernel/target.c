@@ -13,10 +13,10 @@ static const struct {
 } targets[] = {
     /* Processors with AMX dot pairs of bf16 at half the speed of FMA (artifact/cpu.c). */
     {"x86_64-v4-amx", {.lanes = 16, .vregs = 32, .fma = true, .masks = true,
-                       .exp2 = true, .amx = true,
+                       .exp2 = true, .amx = true, .bf16_round = true,
                        .l1_bytes = 48 * 1024, .l2_bytes = 2048 * 1024}},
     {"x86_64-v4-bf16", {.lanes = 16, .vregs = 32, .fma = true, .masks = true,
-                        .exp2 = true, .bf16_dot = true,
+                        .exp2 = true, .bf16_dot = true, .bf16_round = true,
                         .l1_bytes = 32 * 1024, .l2_bytes = 1024 * 1024}},
     {"x86_64-v4", {.lanes = 16, .vregs = 32, .fma = true, .masks = true, .exp2 = true,
                    .l1_bytes = 32 * 1024, .l2_bytes = 1024 * 1024}},

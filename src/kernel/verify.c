@@ -190,6 +190,11 @@ check_inst(checker *c, uint32_t id, const tb_kinst *i)
         MUST(c, id, is(operand(c, id, 1), TB_U32, i->lanes));
         MUST(c, id, is(operand(c, id, 2), TB_F32, i->lanes));
         break;
+    case TB_K_TO_BF16:
+        MUST(c, id, c->k->target->bf16_round && i->dtype == TB_U16);
+        MUST(c, id, i->lanes == 8 || i->lanes == 16);
+        MUST(c, id, is(operand(c, id, 0), TB_F32, i->lanes));
+        break;
     case TB_K_FRACTION:
     case TB_K_SCALE:
         MUST(c, id, c->k->target->exp2 && i->dtype == TB_F32);

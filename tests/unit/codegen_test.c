@@ -549,6 +549,41 @@ exp2_parts_body(void)
 }
 LEVELS(exp2_parts)
 
+static void
+bf16_bits_body(void)
+{
+    static const uint32_t odd[] = {0, 1, 0x7fffff, 0x800000, 0x7f7fffff, 0x7f800000, 0x7f800001,
+                                   0x7fc12345, 0x3f808000, 0x3f818000, 0x3f80ffff};
+    static uint16_t got[DOTS];
+    uint64_t state = 5;
+    int faults = 0;
+
+    if (!target.bf16_round)
+        return;
+    for (int n = 0; n < DOTS; n++)
+        dot_a[n] = n < (int)(2 * TB_COUNT(odd)) ? odd[n / 2] | (uint32_t)(n & 1) << 31
+                                                : (uint32_t)next_bits(&state);
+    for (int lanes = 8; lanes <= 16; lanes *= 2) {
+        tb_kernel *k = begin("k9_to_bf16");
+        void *bind[2] = {dot_a, got};
+        tb_kv i = tb_k_for(k, tb_k_int(k, 0), tb_k_int(k, DOTS), lanes, NULL, 0);
+        tb_kv a = tb_k_load(k, TB_F32, lanes, tb_k_binding(k, 0), i, 0, NO);
+        tb_k_store(k, TB_U16, tb_k_binding(k, 1), i, 0, tb_k_to_bf16(k, a), NO);
+        tb_k_end_for(k, NULL, NULL);
+        tb_kernel_verify(k);
+        EQ_INT(t_call(k, bind, NULL, 0, 1), 0);
+        for (int n = 0; n < DOTS && faults < 5; n++) {
+            uint16_t want = (uint16_t)tb_lane_to_bf16(dot_a[n]);
+            if (want == got[n])
+                continue;
+            printf("# x%d: %x is %x, not %x\n", lanes, dot_a[n], got[n], want);
+            faults++;
+        }
+    }
+    EQ_INT(faults, 0);
+}
+LEVELS(bf16_bits)
+
 /* Only targets that have the instruction may be given it. */
 static void
 refused_dot_body(void)
@@ -784,6 +819,7 @@ main(void)
     RUN(small_floats);
     RUN(dot_products);
     RUN(exp2_parts);
+    RUN(bf16_bits);
     RUN(refused_dot);
     RUN(threads);
     RUN(dumps);
