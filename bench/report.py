@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Tables, means and roofs from results. `python -m bench.report results.json` prints them.
+"""Tables, means and roofs from results. `python -m bench.report results.json` prints them, with
+--markdown the tables of docs/benchmark.md.
 
 Results are one JSON object: {"machine", "versions", "options", "load", "rows": [...]}; a
 row has case, kind, threads, flops, moved, roof {"f32" or "copy": rate per second} and
@@ -345,6 +346,36 @@ def after_table(results):
     return "\n".join("\n".join(["", *s]) for s in sections)
 
 
+def markdown(results):
+    """Models with training, then operators, a table for each number of threads."""
+    lines, number = [], {1: "one thread", 2: "two threads"}
+    for kinds, title in ((("model", "training"), ""), (("operator",), "Operators, ")):
+        for n in sorted({r["threads"] for r in results["rows"]}):
+            rows = [
+                r for r in results["rows"] if r["threads"] == n and r["kind"] in kinds
+            ]
+            asked = [
+                e
+                for e in engines_of({**results, "rows": rows})
+                if any(median(r, e) for r in rows)
+            ]
+            heading = title + number.get(n, f"{n} threads")
+            lines += [heading[0].upper() + heading[1:] + ":", ""]
+            lines.append(f"| row | {' | '.join(asked)} | ours/best |")
+            lines.append("|---" * (len(asked) + 2) + "|")
+            for r in rows:
+                cells = [cell_text(r["engines"][e]) if e in r["engines"] else "" for e in asked]
+                r_ours = ratio(r, ours(r))
+                last = "" if r_ours is None else f"{r_ours:.2f}"
+                lines.append(f"| {r['case']} | {' | '.join(cells)} | {last} |")
+            lines.append("")
+    return lines
+
+
 if __name__ == "__main__":
-    loaded = json.loads(Path(sys.argv[1]).read_text())
-    print("\n".join(table(loaded)) + "\n" + after_table(loaded))
+    *options, file = sys.argv[1:]
+    loaded = json.loads(Path(file).read_text())
+    if options == ["--markdown"]:
+        print("\n".join(markdown(loaded)))
+    else:
+        print("\n".join(table(loaded)) + "\n" + after_table(loaded))

@@ -34,7 +34,7 @@ enum { INNER_ROWS = 112, INNER_HALF_ROWS = 48 }; /* with more, packing pays */
 enum { SHORT_ROWS = 48, SHORT_DEPTH = 512 };     /* so it does earlier where r is short */
 enum { INNER_PAIRS = 32 }; /* elements of the longest vector */
 enum { SHALLOW = 64, NEAR_BYTES = 1 << 19 }; /* of B: rows; all of it */
-enum { NEAR_ROWS = 96 }; /* of A: with fewer packing does not pay */
+enum { NEAR_ROWS = 96, HALF_ROWS = 8 }; /* of A: with fewer packing does not pay; of bf16 */
 enum { ACROSS_ROWS = 16, ACROSS_BYTES = 32 << 10 }; /* with less of A, turning does not pay */
 enum { STREAM_COLS = 512, STREAM_ELEMENTS = 1 << 20 }; /* B is no longer in cache */
 
@@ -166,12 +166,13 @@ choose_b(tb_contract *c, bool in_order)
      * all of B stays in the second cache, or few rows of B are a panel: they stay in the first. */
     double depth = (double)tb_dim_hint(l->u, c->R);
     bool near = (double)cols * depth * (double)tb_dtype_bytes(c->b_mem) <= NEAR_BYTES;
-    if (in_order && c->b_step_n == 1 && tb_dim_is_multiple(c->N, c->panel) &&
-        (rows < NEAR_ROWS || (cols < 1024 && near) || depth <= SHALLOW) != other) {
+    bool packs = pairs && rows >= HALF_ROWS; /* words in pairs are multiplied faster */
+    bool direct = !packs && (rows < NEAR_ROWS || (cols < 1024 && near) || depth <= SHALLOW);
+    if (in_order && c->b_step_n == 1 && tb_dim_is_multiple(c->N, c->panel) && direct != other) {
         c->b_kind = TB_B_DIRECT;
         return;
     }
-    if (!other && packs_for_itself(c, in_order)) {
+    if (!other && !packs && packs_for_itself(c, in_order)) {
         c->b_kind = TB_B_TILE;
         return;
     }

@@ -145,16 +145,16 @@ tb_a_pitch(tb_contract *c)
                     tb_k_int(c->k, bytes));
 }
 
-/* Elements [r, r + len) of the tile's rows, turned, to its own memory. */
+/* Elements [r, r + len) of the tile's rows, `step` apart in A, to rows of row_pitch at `to`. */
 static void
-pack_rows(tb_contract *c, const tb_tile *t, tb_kv r, tb_kv len)
+turn_rows(tb_contract *c, const tb_tile *t, tb_kv to, tb_dim step, tb_kv r, tb_kv len)
 {
     tb_kernel *k = c->k;
     tb_turn turn = {.mem = c->a_mem,
                     .lanes = c->micro.lanes,
                     .from = t->a,
-                    .step = tb_contract_dim(c, c->a_across),
-                    .to = t->own_a,
+                    .step = tb_contract_dim(c, step),
+                    .to = to,
                     .pitch = tb_k_int(k, row_pitch(c, c->kc)),
                     .rows = t->rows,
                     .len = len};
@@ -196,9 +196,9 @@ tb_a_choose_copies(tb_contract *c)
 static int64_t
 copy_bytes(const tb_contract *c, int64_t depth)
 {
-    return !c->copied ? 0
-                      : (copies_whole(c) ? c->most : c->micro.mr) * row_pitch(c, depth) *
-                            (int64_t)tb_dtype_bytes(c->copied);
+    int64_t rows = copies_whole(c) ? TB_ALIGN_UP(c->most, c->micro.lanes) : c->micro.mr;
+
+    return c->copied ? rows * row_pitch(c, depth) * (int64_t)tb_dtype_bytes(c->copied) : 0;
 }
 
 /* They stay in the first cache, all of a tile's in the second. */
@@ -215,6 +215,16 @@ own_bytes(const tb_contract *c, int64_t depth)
     if (c->a_kind != TB_A_TILE)
         return 0;
     return TB_ALIGN_UP(c->mc, c->micro.lanes) * depth * (int64_t)tb_dtype_bytes(c->a_mem);
+}
+
+/* Whose neighbours in memory are the next row's elements: squares of them are turned in registers. */
+static bool
+copies_squares(const tb_contract *c)
+{
+    tb_dim step;
+
+    return copies_whole(c) && c->a_step != 1 && c->n_runs == 1 && c->a_mem == c->copied &&
+           tb_ix_linear(&c->l->ix, &c->a_row, c->m, &step) && step == 1;
 }
 
 bool
@@ -247,12 +257,15 @@ tb_a_chunk(tb_contract *c, const tb_tile *t, tb_kv r, tb_kv a_off, tb_kv len)
     tb_a_rows rows = {c, t, tb_k_int(k, 0), a_off};
 
     if (c->a_kind == TB_A_TILE)
-        pack_rows(c, t, r, len);
+        turn_rows(c, t, t->own_a, c->a_across, r, len);
     if (!copies_whole(c))
         return;
     if (kept)
         tb_k_if(k, tb_k_map(k, TB_P_not, t->copied, TB_NO_KV, TB_NO_KV));
-    copy_rows(&rows, t->rows, len, tb_a_runs(c));
+    if (copies_squares(c))
+        turn_rows(c, t, t->copy, c->a_step, r, len);
+    else
+        copy_rows(&rows, t->rows, len, tb_a_runs(c));
     if (kept)
         tb_k_end_if(k);
 }

@@ -76,6 +76,28 @@ def test_ratios_are_of_rounds():
     assert report.ratio(row, "aot") == pytest.approx(0.4)
 
 
+def test_tables_of_the_documents():
+    operator = a_row(eager=[2e-3], aot=[1e-3])
+    model = {**a_row(eager=[4.0], jit=[3.0]), "case": "a model", "kind": "training"}
+    model["engines"]["openvino"] = {"error": "why"}
+    all_rows = results([], engines=["eager", "openvino", "aot", "jit"])
+    all_rows["rows"] = [operator, model]
+    assert report.markdown(all_rows) == [
+        "One thread:",
+        "",
+        "| row | eager | jit | ours/best |",
+        "|---|---|---|---|",
+        "| a model | 4 s | 3 s | 0.75 |",
+        "",
+        "Operators, one thread:",
+        "",
+        "| row | eager | aot | ours/best |",
+        "|---|---|---|---|",
+        "| x | 2 ms | 1 ms | 0.50 |",
+        "",
+    ]
+
+
 def test_the_ratio_is_to_the_fastest():
     row = a_row(
         eager=[4, 4, 4], onnxruntime=[2, 2, 2], openvino=[3, 3, 3], aot=[1, 1, 1]

@@ -6,6 +6,7 @@
  */
 #include "unit/emulated/amx.h"
 
+#define C_MAX 16
 #include "unit/compile_t.h"
 
 static int size; /* of the case: rows, columns or depth */
@@ -137,6 +138,8 @@ places(void)
     c_out(tb_dot(g, tb_transpose(g, IN(BF16, 320, 64), 0, 1), c_half(CONST(320, 400))));
     c_out(c_linear(IN(BF16, 3, 70, 32), IN(BF16, 3, 70, 32)));
     c_out(tb_dot(g, tb_flip(g, IN(BF16, 20, 64), 2), c_half(CONST(64, 48))));
+    c_out(tb_dot(g, tb_transpose(g, IN(BF16, 64, 40), 0, 1), c_half(CONST(64, 48))));
+    c_out(tb_dot(g, IN(BF16, 9, 64), IN(BF16, 64, 128)));
     c_run((c_case){.tolerance = 4e-2});
 }
 
