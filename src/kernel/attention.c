@@ -7,7 +7,7 @@
  *
  *   Q'  [d][P]   packed and scaled once per tile
  *   for blocks of KB keys:
- *     S' [KB][P] = K Q'                 micro-kernel: rows of K where they lie
+ *     S' [KB][P] = K Q'                 micro-kernel: rows of K where they lie, or as f32
  *     S' gets the mask; top' = max(top, S'), S' = exp(S' - top'), sum = sum * f + S'
  *     O' [e][P] = O' * f + V' S'        micro-kernel: columns of V, its rows put together
  *   O' / sum, turned round, goes through the epilogue, lanes along e, and is stored.
@@ -41,7 +41,8 @@ typedef struct attention {
     tb_val q_store, k_store, v_store;
     const tb_ix *root_at;
     /* pointers */
-    tb_kv kp, vp, qt, s, o, top, sum, factor, square, packed; /* packed: NO_KV if V is not */
+    tb_kv kp, vp, qt, s, o, top, sum, factor, square;
+    tb_kv wide, packed; /* a block of K as f32, of V together; NO_KV: they are read in place */
     tb_micro qk, pv;
 } attention;
 
@@ -278,17 +279,43 @@ packed_pointer(void *user, tb_kv i)
                         (int64_t)tb_dtype_bytes(o->mem));
 }
 
+static tb_kv
+wide_pointer(void *user, tb_kv i)
+{
+    const operand *o = user;
+    tb_kernel *k = o->a->k;
+    tb_kv at = tb_k_mul(k, tb_k_add(k, o->first, i), tb_k_int(k, o->a->depth));
+    return tb_k_ptr_add(k, o->ptr, at, (int64_t)tb_dtype_bytes(o->mem));
+}
+
+/* S' of a block. */
+static void
+scores(attention *a, tb_kv key0, tb_kv n)
+{
+    tb_kernel *k = a->k;
+    tb_kv depth = tb_k_int(k, a->depth), zero = tb_k_int(k, 0);
+    tb_dtype mem = a->qk.a_mem;
+
+    if (a->wide.id) { /* each element is multiplied with every vector of queries */
+        tb_panel_rows keys = {a->k_store, &a->k_at, a->d, a->depth};
+        tb_panel_pack(&a->p, &keys, a->key, key0, n, a->wide, a->depth);
+        multiply(a, &a->qk, wide_pointer, (operand){a, a->wide, zero, NULL, a->key, mem}, n,
+                 a->qt, a->s, depth, tb_k_int(k, 1), 0);
+        return;
+    }
+    tb_bind_var(a->l, a->d, zero, 0);
+    multiply(a, &a->qk, row_pointer, (operand){a, a->kp, key0, &a->k_at, a->key, mem}, n, a->qt,
+             a->s, depth, dimv(a, tb_operand_step(a->l, &a->k_at, a->d)),
+             a->qk.unit_step ? a->depth * (int64_t)tb_dtype_bytes(mem) : 0);
+}
+
 static void
 key_block(attention *a, tb_kv q0, tb_kv key0, tb_kv n)
 {
     tb_kernel *k = a->k;
     tb_kv zero = tb_k_int(k, 0), width = tb_k_int(k, a->width);
 
-    tb_bind_var(a->l, a->d, zero, 0);
-    multiply(a, &a->qk, row_pointer,
-             (operand){a, a->kp, key0, &a->k_at, a->key, a->qk.a_mem}, n, a->qt, a->s,
-             tb_k_int(k, a->depth), dimv(a, tb_operand_step(a->l, &a->k_at, a->d)),
-             a->qk.unit_step ? a->depth * (int64_t)tb_dtype_bytes(a->qk.a_mem) : 0);
+    scores(a, key0, n);
     normalise(a, q0, key0, n);
     if (a->packed.id) {
         tb_panel_rows values = {a->v_store, &a->v_at, a->e, a->width};
@@ -404,6 +431,9 @@ prepare(attention *a)
     bool pack = a->p.size >= 32 && a->width % 16 == 0 && tb_operand_step(l, &a->v_at, a->e) == 1;
     if (pack)
         a->pv.a_mem = a->p.acc;
+    bool widen = a->qk.unit_step && a->qk.a_mem != a->p.acc;
+    if (widen)
+        a->qk.a_mem = a->p.acc;
     tb_micro_shape(&a->qk, l->target, a->keys, a->mask.causal ? 0 : KB, KB);
     tb_micro_shape(&a->pv, l->target, a->width, a->width, a->width);
     a->p.w = a->qk.lanes;
@@ -420,6 +450,8 @@ prepare(attention *a)
     a->sum = tb_k_scratch(k, row);
     a->factor = tb_k_scratch(k, row);
     a->square = tb_k_scratch(k, (int64_t)a->p.w * a->p.w * bytes);
+    if (widen)
+        a->wide = tb_k_scratch(k, KB * a->depth * bytes);
     if (pack)
         a->packed = tb_k_scratch(k, KB * a->width * bytes);
 }
