@@ -10,6 +10,7 @@ All are called in turns and the least CPU time of a call counts.
 import copy
 import os
 import sys
+from functools import partial
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -18,7 +19,6 @@ from torch import nn
 
 from . import cases, programs
 from .layers import least
-
 
 LINEAR = [
     (8, 4096, 4096),
@@ -84,7 +84,11 @@ def main(words):
     torch.set_grad_enabled(False)
     seconds = float(os.environ.get("SECONDS", "3"))
     names = ["f32", "medium", "bf16", "eager f32", "eager bf16"]
-    print(f"{'least ms':28}" + "".join(f"{n:>12}" for n in names) + "   f32/medium f32/bf16")
+    print(
+        f"{'least ms':28}"
+        + "".join(f"{n:>12}" for n in names)
+        + "   f32/medium f32/bf16"
+    )
     for name, module, inputs in rows(words):
         torch._dynamo.reset()  # it gives up on a function after some programs
         module = module.eval().requires_grad_(False)
@@ -94,8 +98,8 @@ def main(words):
             ours(module, inputs, "highest"),
             ours(copy.deepcopy(module), inputs, "medium"),
             ours(half, halves, "highest"),
-            lambda: module(*inputs),
-            lambda: half(*halves),
+            partial(module, *inputs),
+            partial(half, *halves),
         ]
         want = tensor(module(*inputs))
         errors = [
