@@ -137,9 +137,7 @@ tb_a_pitch(tb_contract *c)
 {
     int64_t bytes = (int64_t)tb_dtype_bytes(c->copied ? c->copied : c->a_mem);
 
-    if (c->copied)
-        return tb_k_int(c->k, row_pitch(c, c->kc) * bytes);
-    if (c->a_kind == TB_A_TILE)
+    if (c->copied || c->a_kind == TB_A_TILE)
         return tb_k_int(c->k, row_pitch(c, c->kc) * bytes);
     return tb_k_mul(c->k, tb_contract_dim(c, tb_operand_step(c->l, &c->a_row, c->m)),
                     tb_k_int(c->k, bytes));
