@@ -327,21 +327,21 @@ store_past_caches(tb_emitter *e, LLVMValueRef v, LLVMValueRef p, unsigned bytes)
     e->past_caches = true;
 }
 
-/* The only lane of a constant mask that is true; -1 where it has none or several. */
+/* The only lane of a mask that is true, if it is constant; -1 where there are none or several. */
 static int
-only_lane(LLVMValueRef mask, unsigned lanes)
+only_lane(LLVMValueRef mask)
 {
-    int only = -1;
+    int only = -1, lanes = LLVMIsConstant(mask) ? lanes_of(mask) : 0;
 
-    for (unsigned n = 0; n < lanes && LLVMIsConstant(mask); n++) {
-        LLVMValueRef bit = LLVMGetAggregateElement(mask, n);
+    for (int n = 0; n < lanes; n++) {
+        LLVMValueRef bit = LLVMGetAggregateElement(mask, (unsigned)n);
         if (!bit || !LLVMIsAConstantInt(bit))
             return -1;
         if (LLVMConstIntGetZExtValue(bit) == 0)
             continue;
         if (only >= 0)
             return -1;
-        only = (int)n;
+        only = n;
     }
     return only;
 }
@@ -349,10 +349,10 @@ only_lane(LLVMValueRef mask, unsigned lanes)
 /* One lane is stored by itself: of narrow elements in 512 bits LLVM 22 writes four bytes there
  * (its issue 179489). */
 static void
-store_masked(tb_emitter *e, LLVMValueRef v, LLVMValueRef p, LLVMValueRef mask, unsigned lanes)
+store_masked(tb_emitter *e, LLVMValueRef v, LLVMValueRef p, LLVMValueRef mask)
 {
     LLVMTypeRef t = LLVMTypeOf(v), types[2] = {t, e->ptr};
-    int only = only_lane(mask, lanes);
+    int only = only_lane(mask);
 
     if (only >= 0) {
         LLVMValueRef lane = LLVMConstInt(e->i64, (uint64_t)only, false);
@@ -376,7 +376,7 @@ tb_emit_store(tb_emitter *e, const tb_kinst *i)
     } else if (i->lanes == 1) {
         store_at(e, v, LLVMBuildSelect(e->b, tb_emit_arg(e, i, 3), p, trash(e), ""));
     } else {
-        store_masked(e, v, p, tb_emit_arg(e, i, 3), i->lanes);
+        store_masked(e, v, p, tb_emit_arg(e, i, 3));
     }
 }
 

@@ -206,13 +206,15 @@ normalise(attention *a, tb_kv q0, tb_kv key0, tb_kv n)
     tb_k_end_for(k, NULL, NULL);
 }
 
-/* An operand of a micro-kernel: rows run along `var`, from `first` on. */
+/* An operand of a micro-kernel, from row `first` on: at `at`, along `var`, or without that in scratch,
+ * rows `step` elements apart. */
 typedef struct operand {
     attention *a;
     tb_kv ptr, first;
     const tb_ix *at;
     uint32_t var;
     tb_dtype mem;
+    int64_t step;
 } operand;
 
 static tb_kv
@@ -272,20 +274,11 @@ multiply(attention *a, const tb_micro *m, tb_kv (*row)(void *, tb_kv), operand o
 }
 
 static tb_kv
-packed_pointer(void *user, tb_kv i)
+scratch_pointer(void *user, tb_kv i)
 {
     const operand *o = user;
     return tb_k_ptr_add(o->a->k, o->ptr, tb_k_add(o->a->k, o->first, i),
-                        (int64_t)tb_dtype_bytes(o->mem));
-}
-
-static tb_kv
-wide_pointer(void *user, tb_kv i)
-{
-    const operand *o = user;
-    tb_kernel *k = o->a->k;
-    tb_kv at = tb_k_mul(k, tb_k_add(k, o->first, i), tb_k_int(k, o->a->depth));
-    return tb_k_ptr_add(k, o->ptr, at, (int64_t)tb_dtype_bytes(o->mem));
+                        o->step * (int64_t)tb_dtype_bytes(o->mem));
 }
 
 /* S' of a block. */
@@ -299,13 +292,14 @@ scores(attention *a, tb_kv key0, tb_kv n)
     if (a->wide.id) { /* each element is multiplied with every vector of queries */
         tb_panel_rows keys = {a->k_store, &a->k_at, a->d, a->depth};
         tb_panel_pack(&a->p, &keys, a->key, key0, n, a->wide, a->depth);
-        multiply(a, &a->qk, wide_pointer, (operand){a, a->wide, zero, NULL, a->key, mem}, n,
+        multiply(a, &a->qk, scratch_pointer,
+                 (operand){.a = a, .ptr = a->wide, .first = zero, .mem = mem, .step = a->depth}, n,
                  a->qt, a->s, depth, tb_k_int(k, 1), 0);
         return;
     }
     tb_bind_var(a->l, a->d, zero, 0);
-    multiply(a, &a->qk, row_pointer, (operand){a, a->kp, key0, &a->k_at, a->key, mem}, n, a->qt,
-             a->s, depth, dimv(a, tb_operand_step(a->l, &a->k_at, a->d)),
+    multiply(a, &a->qk, row_pointer,
+             (operand){a, a->kp, key0, &a->k_at, a->key, mem, 0}, n, a->qt, a->s, depth, dimv(a, tb_operand_step(a->l, &a->k_at, a->d)),
              a->qk.unit_step ? a->depth * (int64_t)tb_dtype_bytes(mem) : 0);
 }
 
@@ -320,13 +314,13 @@ key_block(attention *a, tb_kv q0, tb_kv key0, tb_kv n)
     if (a->packed.id) {
         tb_panel_rows values = {a->v_store, &a->v_at, a->e, a->width};
         tb_panel_pack(&a->p, &values, a->key, key0, n, a->packed, a->width);
-        multiply(a, &a->pv, packed_pointer,
-                 (operand){a, a->packed, zero, NULL, a->e, a->pv.a_mem}, width, a->s, a->o, n,
-                 width, 0);
+        multiply(a, &a->pv, scratch_pointer,
+                 (operand){.a = a, .ptr = a->packed, .first = zero, .mem = a->pv.a_mem, .step = 1},
+                 width, a->s, a->o, n, width, 0);
         return;
     }
     tb_bind_var(a->l, a->key, key0, 0);
-    multiply(a, &a->pv, row_pointer, (operand){a, a->vp, zero, &a->v_at, a->e, a->pv.a_mem},
+    multiply(a, &a->pv, row_pointer, (operand){a, a->vp, zero, &a->v_at, a->e, a->pv.a_mem, 0},
              width, a->s, a->o, n, dimv(a, tb_operand_step(a->l, &a->v_at, a->key)), 0);
 }
 

@@ -219,9 +219,7 @@ static void
 choose_a(tb_contract *c)
 {
     tb_unit *u = c->l->u;
-    tb_dim step;
-    if (c->conv || c->n_runs != 1 || c->a_step == 1 || c->b_kind == TB_B_STREAM ||
-        c->b_kind == TB_B_ROWS || !tb_ix_linear(&c->l->ix, &c->a_row, c->m, &step) || step != 1 ||
+    if (c->conv || c->b_kind == TB_B_STREAM || c->b_kind == TB_B_ROWS || !tb_a_is_across(c) ||
         !tb_dim_le(u, ACROSS_ROWS, c->M))
         return;
     tb_dim bytes = tb_dim_mul(u, tb_turn_height(c), tb_turn_pitch(c));

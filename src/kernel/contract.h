@@ -261,6 +261,9 @@ typedef struct tb_a_rows {
 } tb_a_rows;
 /* Of run number `run`: elements. */
 tb_kv tb_a_run_offset(tb_contract *c, tb_kv run);
+/* Do A's elements have those of the next row beside them, not the next of r? Squares of them can be
+ * turned in registers. */
+bool tb_a_is_across(const tb_contract *c);
 /* In what type the micro-kernel of this target wants copies: c->copied. */
 void tb_a_choose_copies(tb_contract *c);
 /* Would scratch for all of r stay in the caches? */

@@ -452,41 +452,33 @@ by_tiles(tb_contract *c, tb_product_part part, tb_tile *t, tb_dim n_m, tb_dim n_
 static void
 by_rows(tb_contract *c, tb_tile *t, tb_dim n_m, tb_dim n_n)
 {
-    enum { BATCH, M0, N_KEPT }; /* whose copies there are; fewer only at our end */
     tb_kernel *k = c->k;
-    tb_kv begin = tb_k_tile_begin(k), end = tb_k_tile_end(k), none = tb_k_int(k, -1);
-    tb_kv width = tb_contract_dim(c, n_m), kept[N_KEPT] = {none, none};
+    tb_kv begin = tb_k_tile_begin(k), end = tb_k_tile_end(k), width = tb_contract_dim(c, n_m);
+    tb_kv kept = tb_k_int(k, -1); /* whose copies there are: fewer only at our end */
     tb_dim n_rests = tb_dim_mul(c->l->u, c->batches, n_n);
     tb_kv last = tb_k_min(k, tb_k_add(k, tb_k_div(k, end, width), tb_k_int(k, 1)),
                           tb_contract_dim(c, n_rests));
     int64_t step = c->most / c->mc;
-    tb_kv from = tb_k_for(k, tb_k_int(k, 0), width, step, kept, N_KEPT);
-    for (int i = 0; i < N_KEPT; i++)
-        kept[i] = tb_k_carried(k, (uint32_t)i);
-    tb_kv rest = tb_k_for(k, tb_k_div(k, begin, width), last, 1, kept, N_KEPT);
+    tb_kv from = tb_k_for(k, tb_k_int(k, 0), width, step, &kept, 1);
+    kept = tb_k_carried(k, 0);
+    tb_kv rest = tb_k_for(k, tb_k_div(k, begin, width), last, 1, &kept, 1);
     tb_kv first = tb_k_mul(k, rest, width), to = tb_k_add(k, from, tb_k_int(k, step));
-    for (int i = 0; i < N_KEPT; i++)
-        kept[i] = tb_k_carried(k, (uint32_t)i);
+    kept = tb_k_carried(k, 0);
 
     /* of these rows' tiles those that are ours */
     tb_kv mb = tb_k_max(k, from, tb_k_sub(k, begin, first));
     to = tb_k_min(k, tb_k_min(k, to, width), tb_k_sub(k, end, first));
-    tb_kv any = tb_k_lt(k, mb, to), now[N_KEPT], same;
+    tb_kv any = tb_k_lt(k, mb, to);
     place(c, t, mb, rest, n_n);
     t->rows = rows_of(c, t, tb_k_sub(k, to, mb));
-    now[BATCH] = t->batch;
-    now[M0] = t->m0;
-    for (int i = 0; i < N_KEPT; i++) {
-        tb_kv eq = tb_k_map(k, TB_P_eq, now[i], kept[i], TB_NO_KV);
-        same = i ? tb_k_map(k, TB_P_and, same, eq, TB_NO_KV) : eq;
-        kept[i] = tb_k_map(k, TB_P_where, any, now[i], kept[i]);
-    }
-    t->copied = same;
+    tb_kv these = tb_k_add(k, tb_k_mul(k, t->batch, width), mb);
+    t->copied = tb_k_map(k, TB_P_eq, these, kept, TB_NO_KV);
+    kept = tb_k_map(k, TB_P_where, any, these, kept);
     tb_k_if(k, any);
     write_tile(c, TB_PRODUCT_WHOLE, t);
     tb_k_end_if(k);
-    tb_k_end_for(k, kept, kept);
-    tb_k_end_for(k, kept, kept);
+    tb_k_end_for(k, &kept, &kept);
+    tb_k_end_for(k, &kept, &kept);
 }
 
 void

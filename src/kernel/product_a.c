@@ -36,10 +36,8 @@ copies_whole(const tb_contract *c)
 static int64_t
 row_pitch(const tb_contract *c, int64_t depth)
 {
-    enum { LINE = TB_TREG_BYTES / 2 };
-
-    if (c->micro.amx)
-        return (TB_ALIGN_UP(depth, LINE) / LINE | 1) * LINE;
+    if (c->micro.amx) /* depths are multiples of it, a line */
+        return (depth / TB_AMX_DEPTH | 1) * TB_AMX_DEPTH;
     return TB_ALIGN_UP(depth, ROW_PAD) + ROW_PAD;
 }
 
@@ -215,13 +213,12 @@ own_bytes(const tb_contract *c, int64_t depth)
     return TB_ALIGN_UP(c->mc, c->micro.lanes) * depth * (int64_t)tb_dtype_bytes(c->a_mem);
 }
 
-/* Whose neighbours in memory are the next row's elements: squares of them are turned in registers. */
-static bool
-copies_squares(const tb_contract *c)
+bool
+tb_a_is_across(const tb_contract *c)
 {
     tb_dim step;
 
-    return copies_whole(c) && c->a_step != 1 && c->n_runs == 1 && c->a_mem == c->copied &&
+    return c->n_runs == 1 && c->a_step != 1 &&
            tb_ix_linear(&c->l->ix, &c->a_row, c->m, &step) && step == 1;
 }
 
@@ -260,7 +257,7 @@ tb_a_chunk(tb_contract *c, const tb_tile *t, tb_kv r, tb_kv a_off, tb_kv len)
         return;
     if (kept)
         tb_k_if(k, tb_k_map(k, TB_P_not, t->copied, TB_NO_KV, TB_NO_KV));
-    if (copies_squares(c))
+    if (tb_a_is_across(c) && c->a_mem == c->copied)
         turn_rows(c, t, t->copy, c->a_step, r, len);
     else
         copy_rows(&rows, t->rows, len, tb_a_runs(c));
