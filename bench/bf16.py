@@ -15,48 +15,31 @@ from functools import partial
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
-from torch import nn
 
 from . import cases, programs
 from .layers import least
 
-LINEAR = [
-    (8, 4096, 4096),
-    (128, 768, 768),
-    (128, 768, 3072),
-    (128, 3072, 768),
-    (1024, 1024, 1024),
+# Rows of the benchmark, and the products of BERT-base's layers.
+ROWS = [
+    *(
+        cases.Case(f"matmul 128x{n}x{k}", "operator", ("product", 128, n, k, True))
+        for n, k in [(768, 768), (3072, 768), (768, 3072)]
+    ),
+    *(
+        cases.BY_NAME[name]
+        for name in [
+            "matmul 8x4096x4096",
+            "matmul 1024",
+            "matmul 1024 inputs",
+            "conv 1x1 256-64 @56",
+            "conv 3x3 256-256 @14",
+            "MiniLM 1x128",
+            "BERT-base 1x128",
+            "ViT-B/16",
+            "ResNet-50",
+        ]
+    ),
 ]
-MODELS = ("MiniLM 1x128", "BERT-base 1x128", "ViT-B/16", "ResNet-50")
-
-
-def rows(words):
-    """(name, program)"""
-    wanted = [
-        *(("linear {}x{}x{}", shape, nn.Linear) for shape in LINEAR),
-        ("product {}x{}x{}", (1024, 1024, 1024), None),
-        ("conv 1x1 {}-{} @{}", (256, 64, 56), 1),
-        ("conv 3x3 {}-{} @{}", (128, 128, 28), 3),
-    ]
-    for form, shape, kind in wanted:
-        name = form.format(*shape)
-        if words and not any(w in name for w in words):
-            continue
-        torch.manual_seed(0)
-        if kind is nn.Linear:
-            m, k, n = shape
-            yield name, nn.Linear(k, n), (torch.randn(m, k),)
-        elif kind is None:
-            program = programs.product(*shape, constant=False)
-            yield name, program.module, program.inputs
-        else:
-            c_in, c_out, pixels = shape
-            module = nn.Conv2d(c_in, c_out, kind, 1, kind // 2)
-            yield name, module, (torch.randn(1, c_in, pixels, pixels),)
-    for case in cases.CASES:
-        if case.name in MODELS and (not words or any(w in case.name for w in words)):
-            program = programs.build(case)
-            yield case.name, program.module, program.inputs
 
 
 def ours(module, inputs, precision):
@@ -89,9 +72,12 @@ def main(words):
         + "".join(f"{n:>12}" for n in names)
         + "   f32/medium f32/bf16"
     )
-    for name, module, inputs in rows(words):
+    for case in ROWS:
+        if words and not any(w in case.name for w in words):
+            continue
         torch._dynamo.reset()  # it gives up on a function after some programs
-        module = module.eval().requires_grad_(False)
+        program = programs.build(case)
+        module, inputs = program.module, program.inputs
         half = copy.deepcopy(module).bfloat16()
         halves = tuple(x.bfloat16() if x.is_floating_point() else x for x in inputs)
         calls = [
@@ -108,7 +94,7 @@ def main(words):
         ]
         best = least(calls, seconds)
         print(
-            f"{name:28}"
+            f"{case.name:28}"
             + "".join(f"{b * 1e3:12.3f}" for b in best)
             + f"{best[0] / best[1]:13.2f}{best[0] / best[2]:9.2f}"
             + "   errors "

@@ -356,7 +356,7 @@ def markdown(results):
             ]
             asked = [
                 e
-                for e in engines_of({**results, "rows": rows})
+                for e in results["options"]["engines"]
                 if any(median(r, e) for r in rows)
             ]
             heading = title + number.get(n, f"{n} threads")
@@ -364,10 +364,7 @@ def markdown(results):
             lines.append(f"| row | {' | '.join(asked)} | ours/best |")
             lines.append("|---" * (len(asked) + 2) + "|")
             for r in rows:
-                cells = [
-                    cell_text(r["engines"][e]) if e in r["engines"] else ""
-                    for e in asked
-                ]
+                cells = [cell_text(r["engines"].get(e)) for e in asked]
                 r_ours = ratio(r, ours(r))
                 last = "" if r_ours is None else f"{r_ours:.2f}"
                 lines.append(f"| {r['case']} | {' | '.join(cells)} | {last} |")
